@@ -1,0 +1,37 @@
+"""Scalable Mechanistic Neural Networks: a differentiable solver for linear ODEs, and a workbench around it.
+
+The public names are looked up when first used: `import workbench` loads neither torch nor anything else.
+"""
+
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+_HOMES = {
+    "LinearODE": "workbench.solver",
+    "Solution": "workbench.solver",
+    "Weights": "workbench.solver",
+    "solve": "workbench.solver",
+    "train": "workbench.training",
+}
+
+__all__ = ["LinearODE", "Solution", "Weights", "__version__", "solve", "train"]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        return _version()
+    if name in _HOMES:
+        return getattr(import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'workbench' has no attribute {name!r}; it has {', '.join(__all__)}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
+
+def _version() -> str:
+    try:
+        return version("smnn-workbench")
+    except PackageNotFoundError:  # used from a source tree that is not installed
+        return "0+unknown"

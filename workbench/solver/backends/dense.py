@@ -1,0 +1,79 @@
+"""The reference: A written out from its rows, then one dense factorisation. O(T^3) time, O(T^2) memory.
+
+`qr` factors A = Q U by Householder reflections, `cholesky` the normal equations A^T A = U^T U.
+"""
+
+from math import prod
+
+import torch
+from torch import Tensor
+
+from workbench.solver.backends.columns import Columns
+from workbench.solver.problem import LinearODE
+from workbench.solver.rows import constants, rows
+
+METHODS = ("qr", "cholesky")
+MATRIX_LIMIT = 4 * 2**30
+"""Bytes of A, over the whole batch, beyond which this backend refuses; the factorisation needs about three times
+that."""
+
+
+def unfit(device: torch.device) -> str:
+    """Why this backend cannot serve on `device`: it runs wherever torch has float64."""
+    return "the device has no float64" if device.type == "mps" else ""
+
+
+def refusal(problem: LinearODE, method: str) -> str:
+    """Why this backend cannot solve `problem`: the matrix would be too large."""
+    unknowns = problem.T * problem.R
+    n_rows = problem.T * problem.E + problem.T0 * problem.D * problem.K0
+    n_rows += (problem.T - 1) * problem.D * (2 * problem.K - int(problem.central))
+    size = 8 * prod(problem.left_batch) * n_rows * unknowns
+    if size > MATRIX_LIMIT:
+        limit = MATRIX_LIMIT / 2**30
+        return f"the dense matrix would take {size / 2**30:.1f} GiB (limit {limit:.0f}); 'banded' is linear in T"
+    return ""
+
+
+def factor_shapes(problem: LinearODE) -> list[tuple[int, ...]]:
+    """[U (L, N, N)] with N = T * R."""
+    unknowns = problem.T * problem.R
+    return [(Columns(problem).L, unknowns, unknowns)]
+
+
+def matrix(problem: LinearODE) -> Tensor:
+    """A (left batch, rows, T * R): the rows applied to every unit vector."""
+    shape = (problem.T, problem.D, problem.K)
+    unknowns = prod(shape)
+    unit = torch.eye(unknowns, dtype=problem.dtype, device=problem.device)
+    basis = unit.reshape(unknowns, *(1,) * len(problem.left_batch), *shape)
+    return rows(problem, basis).movedim(0, -1)
+
+
+def solve(problem: LinearODE, method: str) -> tuple[Tensor, Tensor, list[Tensor]]:
+    """u minimising |A u - b|, the rank indicator, and the factor U."""
+    columns = Columns(problem)
+    A = columns.pack_left(matrix(problem), 2)
+    b = columns.pack(constants(problem), 1)
+    if method == "qr":
+        Q, U = torch.linalg.qr(A)
+        u = torch.linalg.solve_triangular(U, Q.mT @ b, upper=True)
+    else:
+        U = torch.linalg.cholesky_ex(A.mT @ A, upper=True).L
+        u = torch.cholesky_solve(A.mT @ b, U, upper=True)
+    pivot, norm = U.diagonal(dim1=-2, dim2=-1).abs(), torch.linalg.vector_norm(A, dim=-2)
+    eps = torch.finfo(A.dtype).eps
+    # a pivot that is zero up to rounding: of A itself, or, squared, of the normal equations
+    small = pivot <= eps * problem.T * norm if method == "qr" else pivot**2 <= 4 * eps * norm**2
+    bad = small | ~pivot.isfinite()
+    first = torch.where(bad.any(-1), bad.to(torch.int8).argmax(-1) + 1, 0)
+    shape = (problem.T, problem.D, problem.K)
+    return columns.unpack(u.unflatten(1, shape)), columns.unpack_left(first), [U]
+
+
+def normal_solve(problem: LinearODE, method: str, factor: list[Tensor], g: Tensor) -> Tensor:
+    """(A^T A)^-1 g for g (B, T, D, K)."""
+    columns = Columns(problem)
+    packed = columns.pack(g.flatten(-3), 1)
+    x = torch.cholesky_solve(packed, factor[0], upper=True)
+    return columns.unpack(x.unflatten(1, (problem.T, problem.D, problem.K)))

@@ -1,0 +1,84 @@
+"""Checks of values, per system: they never stop the device; `explain` turns what they found into words."""
+
+import torch
+from torch import Tensor
+
+from workbench.solver.problem import LAYOUT, LinearODE
+from workbench.solver.solution import RankDeficient, Status
+
+_READ_UNLESS = {  # the weight that drops a datum, and how many dimensions the weight lacks
+    "coefficients": ("weights.equation", 2),
+    "forcing": ("weights.equation", 0),
+    "initial": ("weights.initial", 0),
+}
+
+
+def faults(problem: LinearODE) -> dict[str, tuple[Status, Tensor]]:
+    """Argument -> (status, mask of its bad entries), for every argument whose values are bounded."""
+    tensors = problem.tensors
+    found = {}
+    for name, x in tensors.items():
+        if name.startswith("weights."):
+            found[name] = (Status.BAD_WEIGHT, ~(x.isfinite() & (x >= 0)))
+        elif name == "steps":
+            found[name] = (Status.BAD_STEP, ~(x.isfinite() & (x > 0)))
+        else:
+            weight_name, missing = _READ_UNLESS[name]
+            weight = tensors[weight_name]
+            weight = weight.reshape(*weight.shape, *(1,) * missing)
+            found[name] = (Status.NON_FINITE, ~x.isfinite() & (weight != 0))
+    return found
+
+
+def status(problem: LinearODE, deficient: Tensor) -> Tensor:
+    """A `Status` per system (B), int8: a bad argument first, rank second."""
+    result = torch.where(deficient > 0, int(Status.RANK_DEFICIENT), int(Status.OK))
+    for name, (code, mask) in reversed(faults(problem).items()):
+        rank = len(LAYOUT[name])
+        per_system = mask.flatten(mask.ndim - rank).any(-1)
+        result = torch.where(per_system, int(code), result)
+    return result.to(torch.int8)
+
+
+def require_good_values(problem: LinearODE) -> None:
+    """Raises ValueError naming the argument, the batch index and the grid point of the first bad value."""
+    found = faults(problem)
+    if not bool(torch.stack([mask.any() for _, mask in found.values()]).any()):
+        return
+    for name, (code, mask) in found.items():
+        if mask.any():
+            where = tuple(mask.nonzero()[0].tolist())
+            raise ValueError(_sentence(problem, name, code, where))
+
+
+def _sentence(problem: LinearODE, name: str, code: Status, where: tuple[int, ...]) -> str:
+    dims = LAYOUT[name]
+    x = problem.tensors[name]
+    x = x.expand(torch.broadcast_shapes(x.shape, (1,) * len(where)))
+    split = len(where) - len(dims)
+    batch, tail = where[:split], where[split:]
+    point = f"grid point {tail[0]}" + (f" (step to {tail[0] + 1})" if dims[0] == "T-1" else "")
+    rest = ", ".join(f"{d} index {i}" for d, i in zip(dims[1:], tail[1:], strict=True))
+    place = ", ".join(part for part in (f"batch index {batch}" if batch else "", point, rest) if part)
+    expected = {
+        Status.NON_FINITE: "a finite value (or weight 0, which drops the row)",
+        Status.BAD_STEP: "a positive, finite step",
+        Status.BAD_WEIGHT: "a finite weight >= 0",
+    }[code]
+    value = x[tuple(min(i, size - 1) for i, size in zip(where, x.shape, strict=True))].item()
+    return f"{name}: expected {expected} at {place}, found {value}"
+
+
+def require_full_rank(problem: LinearODE, deficient: Tensor) -> None:
+    """Raises RankDeficient naming the batch index, the variable and the derivative that nothing determines."""
+    if not bool((deficient > 0).any()):
+        return
+    where = tuple((deficient > 0).nonzero()[0].tolist())
+    point, unknown = divmod(int(deficient[where]) - 1, problem.R)
+    variable, derivative = divmod(unknown, problem.K)
+    system = f"the system at batch index {where}" if where else "the system"
+    raise RankDeficient(
+        f"coefficients, initial: expected rows that determine every unknown, but {system} is rank-deficient: nothing "
+        f"determines derivative {derivative} of variable {variable} (seen at grid point {point}); give it an equation, "
+        f"an initial value, or a weight above 0"
+    )
