@@ -78,38 +78,48 @@ def central_rows(problem: LinearODE, x: Tensor) -> Tensor:
     return weight * (span ** (K - 3) * difference + span ** (K - 2) * x[..., 1:-1, :, K - 1])
 
 
-def rows(problem: LinearODE, x: Tensor) -> Tensor:
-    """A x (..., rows) for x (..., T, D, K); leading dimensions broadcast with the batch shape of the matrix."""
-    blocks = [torch.einsum("...edk,...dk->...e", equation_matrix(problem), x)]
-    T0, K0 = problem.T0, problem.K0
-    blocks.append(problem.tensors["weights.initial"] * x[..., :T0, :, :K0])
-    blocks.extend(taylor_rows(problem, x))
+def data_rows(problem: LinearODE, x: Tensor) -> Tensor:
+    """The equation and initial rows of x (..., T, D, K), the only ones with constants: (..., T*E + T0*D*K0)."""
+    equation = torch.einsum("...edk,...dk->...e", equation_matrix(problem), x)
+    initial = problem.tensors["weights.initial"] * x[..., : problem.T0, :, : problem.K0]
+    return _join([equation, initial], [2, 3])
+
+
+def data_constants(problem: LinearODE) -> Tensor:
+    """The constants of the equation and initial rows, in that order."""
+    equation = equation_constants(problem)
+    initial = initial_constants(problem)
+    equation = equation.expand(*equation.shape[:-2], problem.T, problem.E)
+    initial = initial.expand(*initial.shape[:-3], problem.T0, problem.D, problem.K0)
+    return _join([equation, initial], [2, 3])
+
+
+def smooth_rows(problem: LinearODE, x: Tensor) -> Tensor:
+    """The Taylor rows of x (..., T, D, K), forward then backward, and the central rows where there are any."""
+    blocks, dims = list(taylor_rows(problem, x)), [3, 3]
     if problem.central:
         blocks.append(central_rows(problem, x))
-    return _join(blocks, x.ndim - 3, problem)
+        dims.append(2)
+    return _join(blocks, dims)
+
+
+def _join(blocks: list[Tensor], dims: list[int]) -> Tensor:
+    """Blocks of rows with so many row dimensions, each with its own batch shape, side by side in one last dimension."""
+    batch = torch.broadcast_shapes(*(block.shape[: block.ndim - n] for block, n in zip(blocks, dims, strict=True)))
+    full = [block.expand(*batch, *block.shape[block.ndim - n :]) for block, n in zip(blocks, dims, strict=True)]
+    return torch.cat([block.flatten(-n) for block, n in zip(full, dims, strict=True)], dim=-1)
+
+
+def rows(problem: LinearODE, x: Tensor) -> Tensor:
+    """A x (..., rows) for x (..., T, D, K); leading dimensions broadcast with the batch shape of the matrix."""
+    return _join([data_rows(problem, x), smooth_rows(problem, x)], [1, 1])
 
 
 def constants(problem: LinearODE) -> Tensor:
     """b (..., rows): the constants of the rows, zero for Taylor and central rows."""
-    D, T, T0 = problem.D, problem.T, problem.T0
-    equation = equation_constants(problem)
-    initial = initial_constants(problem)
-    blocks = [
-        equation.expand(*equation.shape[:-2], T, problem.E),
-        initial.expand(*initial.shape[:-3], T0, D, problem.K0),
-        *[equation.new_zeros(T - 1, D, problem.taylor_orders)] * 2,
-    ]
-    if problem.central:
-        blocks.append(equation.new_zeros(T - 2, D))
-    return _join(blocks, 0, problem)
-
-
-def _join(blocks: list[Tensor], rank: int, problem: LinearODE) -> Tensor:
-    """Blocks of rows, each with its own batch shape, side by side in one last dimension."""
-    dims = [2, 3, 3, 3, 2][: len(blocks)]
-    batch = torch.broadcast_shapes(*(block.shape[: block.ndim - n] for block, n in zip(blocks, dims, strict=True)))
-    full = [block.expand(*batch, *block.shape[block.ndim - n :]) for block, n in zip(blocks, dims, strict=True)]
-    return torch.cat([block.flatten(-n) for block, n in zip(full, dims, strict=True)], dim=-1)
+    data = data_constants(problem)
+    n = (problem.T - 1) * problem.D * 2 * problem.taylor_orders + int(problem.central) * (problem.T - 2) * problem.D
+    return torch.nn.functional.pad(data, (0, n))
 
 
 def residual(problem: LinearODE, u: Tensor) -> Tensor:

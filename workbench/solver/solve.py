@@ -17,7 +17,7 @@ from torch import Tensor
 from workbench.solver import checks
 from workbench.solver.backends import load, select
 from workbench.solver.problem import LAYOUT, LinearODE, Weights
-from workbench.solver.rows import residual, rows
+from workbench.solver.rows import data_constants, data_rows, residual, rows
 from workbench.solver.solution import Solution
 
 _N = len(LAYOUT)
@@ -142,7 +142,10 @@ def _differentiate_solve(ctx: Any, g: Tensor, *unused: Any) -> tuple[Any, ...]:
     u, *saved = ctx.saved_tensors
     tensors, factor = saved[:_N], [x.detach() for x in saved[_N:]]
     lam = _normal_solve_operator(g, factor, tensors, *ctx.options, *ctx.who)
-    grads = _gradients(lambda p: -(rows(p, lam) * residual(p, u)).sum(), tensors, ctx.options)
+    if any(x.requires_grad for name, x in zip(LAYOUT, tensors, strict=True) if name not in ("forcing", "initial")):
+        grads = _gradients(lambda p: -(rows(p, lam) * residual(p, u)).sum(), tensors, ctx.options)
+    else:  # only b wants a gradient: phi = <A lam, b> + what does not depend on b
+        grads = _gradients(lambda p: (data_rows(p, lam) * data_constants(p)).sum(), tensors, ctx.options)
     return grads, None, None, None, None, None
 
 

@@ -23,6 +23,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
+from torch.nn.functional import pad
 
 from workbench.solver.backends.columns import Columns
 from workbench.solver.problem import LinearODE
@@ -155,34 +156,40 @@ def innovation_sweep(
     transfer = _transfer(h, K, D, phi, reach)
     width = (1 + reach) * R
 
-    def over_innovation(block: Blocks) -> Tensor:
-        n = len(block.over)
-        M = block.over / scale[:n, :, None, :]
+    def over_innovation(block: Blocks) -> Blocks:
+        M = block.over / scale[: len(block.over), :, None, :]
         beyond = M.new_zeros(*M.shape[:-1], (reach - 1) * R)
-        return torch.cat([M, M @ phi, beyond, block.constant], dim=-1)
+        return Blocks(torch.cat([M, M @ phi, beyond], dim=-1), block.constant)
 
     equation_rows = over_innovation(equation.at(0, T - 1))
     initial_rows = over_innovation(initial.at(0, min(T0, T - 1)))
-    zeros = local.new_zeros(*local.shape[1:-1], columns.C)
+    nothing = local.new_zeros(*local.shape[1:-1], columns.C)
+    carry = Blocks(local.new_zeros(columns.L, 0, reach * R), local.new_zeros(columns.L, 0, columns.C))
     kept = []
-    carry = local.new_zeros(columns.L, 0, reach * R + columns.C)
     for t in range(T - 1):
-        stack = [equation_rows[t], torch.cat([local[t], zeros], dim=-1)]
-        if t < T0:
-            stack.insert(1, initial_rows[t])
-        moved = carry[..., : reach * R] @ transfer[t]
-        stack.append(torch.cat([moved, carry[..., reach * R :]], dim=-1))
-        reduced = torch.geqrf(torch.cat(stack, dim=-2)).a
-        kept.append(reduced[..., :R, :])
-        carry = reduced[..., R:width, R:].triu()
-    last = [equation.over[T - 1] / scale[-1, :, None], carry[..., :R]]
-    right = [equation.constant[T - 1], carry[..., reach * R :]]
-    if T0 == T:
-        last.insert(1, initial.over[T - 1] / scale[-1, :, None])
-        right.insert(1, initial.constant[T - 1])
-    final = torch.cat([torch.cat(last, dim=-2), torch.cat(right, dim=-2)], dim=-1)
-    kept.append(_last_rows(final, R, width))
-    return _finish(torch.stack(kept), scale, phi, reach)
+        start = initial_rows.over[t : t + 1].unbind(), initial_rows.constant[t : t + 1].unbind()
+        left = torch.cat([equation_rows.over[t], *start[0], local[t], carry.over @ transfer[t]], dim=-2)
+        right = torch.cat([equation_rows.constant[t], *start[1], nothing, carry.constant], dim=-2)
+        left, right = triangularise(left, right)
+        kept.append(Blocks(left[..., :R, :], right[..., :R, :]))
+        carry = Blocks(left[..., R:width, R:], right[..., R:width, :])
+    last = [equation.at(T - 1, T), initial.at(T - 1, T)]
+    left = torch.cat([*(x for block in last for x in block.over / scale[-1, :, None]), carry.over[..., :R]], dim=-2)
+    right = torch.cat([*(x for block in last for x in block.constant), carry.constant], dim=-2)
+    left, right = triangularise(left, right)
+    missing = (0, 0, 0, max(R - left.shape[-2], 0))
+    kept.append(Blocks(pad(left[..., :R, :], (0, width - R, *missing[2:])), pad(right[..., :R, :], missing)))
+    return _finish(torch.stack([x.over for x in kept]), torch.stack([x.constant for x in kept]), scale, phi)
+
+
+def triangularise(left: Tensor, right: Tensor) -> tuple[Tensor, Tensor]:
+    """Q^T left, upper triangular, and Q^T right, with Q orthogonal; where columns are many, Q itself pays."""
+    n = left.shape[-1]
+    if right.shape[-1] <= n:
+        reduced = torch.geqrf(torch.cat([left, right], dim=-1)).a
+        return reduced[..., :n].triu(), reduced[..., n:]
+    Q, U = torch.linalg.qr(left, mode="complete")
+    return U, Q.mT @ right
 
 
 def _innovation_rows(problem: LinearODE, h: Tensor, weight: Tensor, phi: Tensor, reach: int) -> Tensor:
@@ -192,7 +199,7 @@ def _innovation_rows(problem: LinearODE, h: Tensor, weight: Tensor, phi: Tensor,
     P = torch.diag((torch.arange(K, device=h.device) < problem.taylor_orders).to(h.dtype))
     G = torch.linalg.cholesky(F.mT @ P @ F + P, upper=True)
     taylor = block_diagonal(weight[..., None, None] * G)
-    taylor = torch.nn.functional.pad(taylor, (0, reach * R))
+    taylor = pad(taylor, (0, reach * R))
     if not problem.central:
         return taylor
     central = h.new_zeros(*h.shape, D, 3, D, K)
@@ -221,24 +228,15 @@ def _transfer(h: Tensor, K: int, D: int, phi: Tensor, reach: int) -> Tensor:
     return moved.flatten(-2).flatten(-3, -2)
 
 
-def _last_rows(final: Tensor, R: int, width: int) -> Tensor:
-    """Rows over y_{T-1}, triangularised, laid out as the factor rows of the grid points before: (L, R, width + C)."""
-    reduced = torch.geqrf(final).a[..., :R, :]
-    missing = R - reduced.shape[-2]
-    reduced = torch.nn.functional.pad(reduced, (0, 0, 0, missing))
-    between = reduced.new_zeros(*reduced.shape[:-1], width - R)
-    return torch.cat([reduced[..., :R], between, reduced[..., R:]], dim=-1)
-
-
-def _finish(kept: Tensor, scale: Tensor, phi: Tensor, reach: int) -> tuple[Factor, Tensor, Tensor]:
-    """Factor rows [U | V ... | z] over (w, y, ...) of all grid points -> factor over u, z, and the rank indicator."""
-    R = phi.shape[-1]
-    T = len(kept)
-    U = kept[..., :R].triu()
+def _finish(left: Tensor, z: Tensor, scale: Tensor, phi: Tensor) -> tuple[Factor, Tensor, Tensor]:
+    """Factor rows [U | V ...] over (w, y, ...) and z at all grid points -> factor over u, z, and the rank indicator."""
+    R, T = phi.shape[-1], len(left)
+    reach = left.shape[-1] // R - 1
+    U = left[..., :R]
     deficient = _undetermined(U)
-    solved = torch.linalg.solve_triangular(U, kept[..., R:], upper=True)
+    solved = torch.linalg.solve_triangular(U, torch.cat([left[..., R:], z], dim=-1), upper=True)
     scale = torch.cat([scale, scale[-1:]])[..., None, :]
-    A = kept.new_zeros(reach, *U.shape)
+    A = U.new_zeros(reach, *U.shape)
     A[0, : T - 1] = (phi - solved[: T - 1, ..., :R]) * scale[:-1] / scale[:-1].mT
     if reach == 2:
         A[1, : T - 1] = -solved[: T - 1, ..., R : 2 * R] * scale[:-1] / scale[:-1].mT

@@ -1,0 +1,55 @@
+# The commands of this project. Everything is installed into .venv; nothing outside this folder is touched.
+#   make app PORT=8000 BROWSER=none     serves at another port and opens no browser
+
+PORT ?= 5006
+VENV := .venv
+BIN := $(VENV)/bin
+IS_FIT := -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))'
+# The first fit Python on PATH; `make PYTHON=... app` names another.
+PYTHON ?= $(firstword $(foreach name,python3 python3.12 python3.11 python3.13,$(shell $(name) $(IS_FIT) 2>/dev/null && echo $(name))))
+INSTALL := $(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt
+
+.PHONY: help app test lint notebooks clean
+.DEFAULT_GOAL := help
+
+help: ## show these targets
+	@grep -E '^[a-z]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
+
+app: $(VENV)/.app ## install what the page needs (once) and serve it at http://localhost:5006/app
+	exec $(BIN)/python -m panel serve app.py --address 127.0.0.1 --port $(PORT) --num-threads 4 \
+	  --allow-websocket-origin localhost:$(PORT) --allow-websocket-origin 127.0.0.1:$(PORT) \
+	  $(if $(filter none,$(BROWSER)),,--show)
+
+test: lint ## check the style and the types, run every test, report the coverage
+	$(BIN)/python -m pytest --cov --cov-report=term
+
+lint: $(VENV)/.test ## check the style and the types
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+
+notebooks: $(VENV)/.test ## bring the .ipynb files up to date with their scripts and run them into build/notebooks
+	$(BIN)/jupytext --to ipynb --update notebooks/*.py
+	$(BIN)/jupyter nbconvert --clear-output --inplace notebooks/*.ipynb
+	$(BIN)/jupyter nbconvert --to notebook --execute --output-dir build/notebooks notebooks/*.ipynb
+
+clean: ## remove the environment and everything built, not the data
+	rm -rf $(VENV) build dist .coverage htmlcov .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/.made:
+	@{ test -n "$(PYTHON)" && "$(PYTHON)" $(IS_FIT); } || { echo "Python 3.11, 3.12 or 3.13 is needed;" \
+	  "$(or $(PYTHON),python3) is $$($(or $(PYTHON),python3) --version 2>&1)." \
+	  "Install one, or name it: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
+	$(PYTHON) -m venv --clear $(VENV)
+	@touch $@
+
+$(VENV)/.app: pyproject.toml constraints.txt | $(VENV)/.made
+	@echo "Installing what the page needs into $(VENV): a few minutes, this once."
+	$(INSTALL) -e '.[app]'
+	@touch $@
+
+$(VENV)/.test: pyproject.toml constraints.txt | $(VENV)/.made
+	@echo "Installing what the tests need into $(VENV): a few minutes, this once."
+	$(INSTALL) -e '.[test]'
+	@touch $@

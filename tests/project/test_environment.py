@@ -1,0 +1,55 @@
+"""pyproject.toml, environment.yml and constraints.txt say the same."""
+
+import tomllib
+from pathlib import Path
+
+import yaml
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
+
+ROOT = Path(__file__).parents[2]
+CONDA_NAMES = {"torch": "pytorch", "dask": "dask-core", "playwright": "playwright-python"}
+
+
+def project() -> dict:
+    return tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+
+
+def requirements(*extras: str) -> dict[str, SpecifierSet]:
+    """Name -> bounds of the base dependencies and of these extras, the project's references to itself left out."""
+    lists = [project()["dependencies"], *(project()["optional-dependencies"][extra] for extra in extras)]
+    parsed = [Requirement(line) for lines in lists for line in lines]
+    return {canonicalize_name(r.name): r.specifier for r in parsed if r.name != project()["name"]}
+
+
+def pins() -> dict[str, str]:
+    lines = (ROOT / "constraints.txt").read_text().splitlines()
+    pairs = [line.split("==") for line in lines if line and not line.startswith("#")]
+    return {canonicalize_name(name): version for name, version in pairs}
+
+
+def test_test_brings_app_and_studies():
+    assert "smnn-workbench[app,studies]" in project()["optional-dependencies"]["test"]
+
+
+def test_environment_equals_pyproject():
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text())
+    lines = [line for line in environment["dependencies"] if isinstance(line, str) and line != "pip"]
+    here = {name: SpecifierSet(bounds) for name, _, bounds in (line.partition(" ") for line in lines)}
+    there = {CONDA_NAMES.get(name, name): bounds for name, bounds in requirements("app", "studies", "test").items()}
+    assert here == there | {"python": SpecifierSet(project()["requires-python"])}
+    assert environment["name"] == project()["name"]
+    assert environment["dependencies"][-1] == {"pip": ["-e ."]}
+
+
+def test_constraints_satisfy_pyproject():
+    versions = pins()
+    for name, bounds in requirements("app", "studies", "test").items():
+        assert name in versions, f"constraints.txt does not pin {name}"
+        assert versions[name] in bounds, f"constraints.txt has {name} {versions[name]}, pyproject.toml wants {bounds}"
+
+
+def test_the_versions_this_project_was_planned_on():
+    assert pins()["torch"] == "2.13.0"
+    assert requirements("app")["panel"] == SpecifierSet(">=1.9.4,<1.10")

@@ -1,0 +1,172 @@
+"""The direction of imports: the table of the architecture, held over every file."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+STORE = {"h5netcdf", "h5py", "numpy", "xarray"}
+PLOTTING = {"bokeh", "holoviews", "numpy", "plotly", "xarray"}
+EVERYTHING = STORE | PLOTTING | {"dask", "distributed", "ipywidgets", "panel", "panel_material_ui", "param"}
+EVERYTHING |= {"psutil", "pydantic", "scipy", "torch"}
+PROTOCOL = {"experiments.protocol"}  # and `experiments` itself: its table of names, no concrete experiment
+RUNNING = {"solver", "datasets", "metrics", "training", "runs", "scaling", "compare", "studies"} | PROTOCOL
+SHOWING = RUNNING | {"experiments", "models", "views"}
+
+# unit of workbench: (third-party packages, units or modules of workbench) that it may import
+ALLOWED = {
+    "solver": ({"torch"}, set()),
+    "datasets": (STORE | {"pooch", "scipy"}, set()),
+    "metrics": ({"numpy", "xarray"}, set()),
+    "views": (PLOTTING, PROTOCOL),
+    "models": ({"numpy", "torch"}, {"solver"}),
+    "experiments": ({"numpy", "pydantic", "torch", "xarray"}, {"datasets", "metrics", "models", "solver"}),
+    **dict.fromkeys(
+        ("training", "runs", "scaling", "compare", "studies"),
+        (STORE | {"dask", "distributed", "optuna", "psutil", "torch"}, RUNNING),
+    ),
+    **dict.fromkeys(("dashboard", "cli", "explore"), (EVERYTHING, SHOWING)),
+    "__init__": (set(), {"solver", "training"}),
+    "__main__": (set(), {"cli"}),
+}
+# The files of a unit that may import more: where xarray meets torch, and generators that run on a GPU.
+ALSO = {"datasets.windows": {"torch"}}
+# What app.py and the notebooks may import from us.
+PUBLIC_UNITS = {"solver", "datasets", "experiments", "training", "runs", "metrics", "views", "compare", "scaling"}
+PUBLIC_UNITS |= {"dashboard", "explore"}
+
+
+def imported(source: str, module: str) -> Iterator[str]:
+    """Full names of all that the source of `module` imports, wherever in the file it does."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            package = module.split(".")[: -node.level] if node.level else []
+            base = ".".join([*package, *([node.module] if node.module else [])])
+            yield base
+            yield from (f"{base}.{alias.name}" for alias in node.names)
+        elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name | ast.Attribute):
+            name = node.func.id if isinstance(node.func, ast.Name) else node.func.attr
+            first = node.args[0] if node.args else None
+            if name in ("import_module", "__import__") and isinstance(first, ast.Constant):
+                yield str(first.value)
+
+
+def faults(source: str, module: str) -> list[str]:
+    """What `source`, as the file of the dotted name `module`, imports against the table."""
+    parts = module.split(".")
+    unit = parts[1] if len(parts) > 1 and parts[1] in ALLOWED else "__init__"
+    packages, ours = ALLOWED[unit]
+    packages = packages | ALSO.get(".".join(parts[1:]), set())
+    wrong = []
+    for name in imported(source, module):
+        top, _, rest = name.partition(".")
+        if top != "workbench":
+            if top not in sys.stdlib_module_names and top not in packages:
+                wrong.append(f"{module} imports {name}")
+        elif not may_import_ours(rest, unit, ours):
+            wrong.append(f"{module} imports {name}")
+    return wrong
+
+
+def may_import_ours(name: str, unit: str, allowed: set[str]) -> bool:
+    """Whether `unit` may import workbench.`name`: its own unit, one of the table, or a module of one."""
+    if name in ("", "__version__", "experiments") or name.split(".")[0] in {unit, *allowed}:
+        return True
+    if any(name == module or name.startswith(f"{module}.") for module in allowed):
+        return True
+    # a name that is not a module is an attribute of `experiments` (get, names)
+    below = ROOT / "workbench" / name.replace(".", "/")
+    return name.startswith("experiments.") and not below.is_dir() and not below.with_suffix(".py").exists()
+
+
+def our_files() -> dict[str, Path]:
+    files = sorted((ROOT / "workbench").rglob("*.py"))
+    return {".".join(path.relative_to(ROOT).with_suffix("").parts): path for path in files}
+
+
+def test_every_unit_is_in_the_table():
+    units = {module.split(".")[1] for module in our_files()}
+    assert units <= set(ALLOWED), f"add to the table: {sorted(units - set(ALLOWED))}"
+
+
+def test_imports_follow_the_table():
+    wrong = [line for module, path in our_files().items() for line in faults(path.read_text(), module)]
+    assert not wrong, "\n".join(wrong)
+
+
+def test_no_two_packages_import_each_other():
+    graph = {}
+    for module, path in our_files().items():
+        unit = module.split(".")[1]
+        names = (name.split(".") for name in imported(path.read_text(), module))
+        graph.setdefault(unit, set()).update(n[1] for n in names if n[0] == "workbench" and len(n) > 1 and n[1] != unit)
+    list(TopologicalSorter(graph).static_order())  # raises CycleError, which names the cycle
+
+
+@pytest.mark.parametrize("path", [ROOT / "app.py", *sorted((ROOT / "notebooks").glob("*.py"))], ids=lambda p: p.name)
+def test_app_and_notebooks_use_public_names(path):
+    for name in imported(path.read_text(), path.stem):
+        top, *rest = name.split(".")
+        if top == "workbench" and rest:
+            private = any(part.startswith("_") for part in rest)
+            assert not private, f"{path.name} imports {name}"
+            assert rest[0] in PUBLIC_UNITS or len(rest) == 1, f"{path.name} imports {name}"
+
+
+@pytest.mark.parametrize(
+    "module,source",
+    [
+        ("workbench.solver.problem", "import numpy"),
+        ("workbench.solver.problem", "def f():\n    import xarray as xr"),
+        ("workbench.solver.rows", "from ..models import library"),
+        ("workbench.solver.rows", "from workbench import models"),
+        ("workbench.models.library", "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import pandas"),
+        ("workbench.views.equation", "import torch.nn"),
+        ("workbench.metrics", "import panel"),
+        ("workbench.datasets.lorenz", "import torch"),
+        ("workbench.training", "from workbench.experiments import lorenz"),
+        ("workbench.training", "from workbench.experiments.lorenz import Config"),
+        ("workbench.runs", "import importlib\nimportlib.import_module('pandas')"),
+        ("workbench.experiments.lorenz", "from workbench.dashboard import jobs"),
+    ],
+)
+def test_a_forbidden_import_is_found(module, source, monkeypatch, tmp_path):
+    (tmp_path / "workbench/experiments").mkdir(parents=True)
+    (tmp_path / "workbench/experiments/lorenz.py").touch()
+    monkeypatch.setitem(globals(), "ROOT", tmp_path)
+    assert faults(source, module)
+
+
+@pytest.mark.parametrize(
+    "module,source",
+    [
+        ("workbench.solver.rows", "import math\nimport torch.nn\nfrom .problem import LinearODE"),
+        ("workbench.datasets.windows", "import torch"),
+        ("workbench.training", "from workbench.experiments import get, protocol"),
+        ("workbench.dashboard.pages.train", "import panel\nfrom workbench.experiments import lorenz"),
+    ],
+)
+def test_an_allowed_import_passes(module, source):
+    assert faults(source, module) == []
+
+
+@pytest.mark.parametrize(
+    "statement,absent",
+    [
+        ("import workbench; workbench.__version__", {"torch", "numpy", "xarray", "panel", "pydantic"}),
+        ("import workbench; workbench.solve", {"panel", "xarray", "pandas", "scipy", "pydantic", "matplotlib"}),
+    ],
+)
+def test_importing_is_light(statement, absent):
+    script = f"import sys; {statement}; print(*sorted({absent!r} & set(sys.modules)))"
+    run = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.split() == []

@@ -1,0 +1,148 @@
+"""What every experiment offers. Training, run files, dashboard and command line know this protocol and no concrete experiment."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal, Protocol
+
+import numpy as np
+import xarray as xr
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Group = Literal["main", "solver", "training", "data"]
+
+
+def setting(
+    default: Any, text: str, *, group: Group = "main", unit: str = "", modes: tuple[str, ...] = (), **bounds: Any
+) -> Any:
+    """A Config field: its default, one sentence for the person who sets it, and where the page shows it.
+
+    `group` "main" stays in view, the others fold away; `modes` names the training modes in which the field matters
+    (empty: all). `bounds` are pydantic's: ge, gt, le, lt. They are read back from `Config.model_fields[name]`:
+    `.description`, `.metadata` and `.json_schema_extra` (a dict with "group", "unit", "modes").
+    """
+    extra = {"group": group, "unit": unit, "modes": list(modes)}
+    return Field(default, description=text, json_schema_extra=extra, **bounds)
+
+
+class Config(BaseModel):
+    """The settings of one run: frozen, complete, and the only source for page, command line, URL and run file.
+
+    A field that is not given takes the default of its training mode (`mode_defaults`), else its own default.
+    Raises `pydantic.ValidationError` naming the field for an unknown key or a value out of bounds.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+    mode_defaults: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+
+    seed: int = setting(
+        0, "Seed of everything random: the same seed gives the same numbers.", group="data", ge=0, le=2**31 - 1
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_mode_defaults(cls, given: Any) -> Any:
+        if not isinstance(given, Mapping) or "mode" not in cls.model_fields:
+            return given
+        mode = given.get("mode", cls.model_fields["mode"].default)
+        return {**cls.mode_defaults.get(mode, {}), **given}
+
+
+LATEX_SPACE = r"\,"
+
+
+@dataclass(frozen=True)
+class Equation:
+    """One discovered equation, `left = sum of coefficient * candidate`.
+
+    `terms` holds (coefficient, LaTeX of the candidate, plain text of the candidate), zeros left out.
+    """
+
+    left_latex: str
+    left_text: str
+    terms: tuple[tuple[float, str, str], ...]
+
+    def latex(self, digits: int = 3) -> str:
+        """The equation in LaTeX, coefficients with `digits` decimals."""
+        terms = [(c, name) for c, name, _ in self.terms]
+        return f"{self.left_latex} = {_sum(terms, digits, _THIN_SPACE)}"
+
+    def text(self, digits: int = 3) -> str:
+        """The equation in plain text, coefficients with `digits` decimals."""
+        terms = [(c, name) for c, _, name in self.terms]
+        return f"{self.left_text} = {_sum(terms, digits, ' ')}"
+
+
+_THIN_SPACE = r"\,"
+
+
+def _sum(terms: list[tuple[float, str]], digits: int, space: str) -> str:
+    if not terms:
+        return "0"
+    parts = []
+    for position, (coefficient, name) in enumerate(terms):
+        sign = "-" if coefficient < 0 else "+"
+        lead = ("-" if sign == "-" else "") if position == 0 else f" {sign} "
+        factor = "" if name == "1" else f"{space}{name}"
+        parts.append(f"{lead}{abs(coefficient):.{digits}f}{factor}")
+    return "".join(parts)
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a model has learned so far, ready to be shown; a view shows whatever part is there.
+
+    coefficients: Dataset over (candidate, variable) with `estimate` and, where known, `truth`.
+    trajectory: Dataset over (time, variable) with `truth` (the clean record), `data` (what the model saw) and
+        `estimate` (the discovered equations simulated from the first state; NaN after a blow-up).
+    metrics: name -> value, e.g. "rmse", "precision", "recall", "horizon".
+    """
+
+    equations: tuple[Equation, ...] = ()
+    true_equations: tuple[Equation, ...] = ()
+    coefficients: xr.Dataset | None = None
+    trajectory: xr.Dataset | None = None
+    metrics: Mapping[str, float] = field(default_factory=dict)
+
+
+class Model(Protocol):
+    """A thing that learns step by step. Its state is arrays by name, so that a run file can hold it."""
+
+    total_steps: int
+    monitor: str | None
+    """The metric whose smallest value marks the best state, in whichever steps report it; None: the last state is the best."""
+    era: int
+    """Grows when the model gives something up for good (a term, say): best states of earlier eras no longer count."""
+
+    @property
+    def done(self) -> bool:
+        """No step is left (early stopping included)."""
+
+    def step(self) -> dict[str, float]:
+        """Learn once; the metrics of that step, "loss" always among them. A metric that is not finite fails the run."""
+
+    def coefficients(self) -> np.ndarray | None:
+        """The current coefficients (candidate, variable) in physical units, None if the model has none."""
+
+    def state(self) -> dict[str, np.ndarray]:
+        """Everything needed to go on exactly: parameters, optimiser moments, random generators, counters."""
+
+    def restore(self, state: Mapping[str, np.ndarray]) -> None:
+        """Go back to what `state()` gave."""
+
+
+class Experiment(Protocol):
+    """A module of workbench.experiments: these names, in this order."""
+
+    name: str
+    title: str
+    summary: str
+    Config: type[Config]
+
+    def data(self, config: Any) -> xr.Dataset:
+        """The record of this configuration: `truth` and `data` over (time, variable), with units."""
+
+    def model(self, config: Any, data: xr.Dataset) -> Model:
+        """A fresh model for these data."""
+
+    def report(self, model: Any, data: xr.Dataset) -> Report:
+        """What the model has learned, judged against the data."""
