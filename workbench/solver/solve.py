@@ -66,7 +66,8 @@ def _solve_operator(
     tensors: list[Tensor], n_steps: int, n_initial: int, central: bool, backend: str, method: str
 ) -> tuple[Tensor, Tensor, list[Tensor]]:
     """u, the rank indicator and the factor of a problem; see `workbench.solver.backends`."""
-    return load(backend).solve(_problem(tensors, n_steps, n_initial, central), method)
+    u, deficient, factor = load(backend).solve(_problem(tensors, n_steps, n_initial, central), method)
+    return u, deficient, [x.contiguous() for x in factor]
 
 
 @_solve_operator.register_fake
