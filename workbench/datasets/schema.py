@@ -1,0 +1,80 @@
+"""What a record must be: named dimensions, units, finite numbers, increasing times. Errors are sentences."""
+
+import numpy as np
+import xarray as xr
+
+DIMS = ("time", "variable")
+
+
+def check(record: xr.Dataset) -> xr.Dataset:
+    """The record itself, if it is one: `data` (and, where known, `truth`) over (time, variable).
+
+    Every array and the time coordinate carry `units` ("1": dimensionless) and `long_name`. Raises ValueError saying what
+    was expected and what was found.
+    """
+    if "data" not in record:
+        raise ValueError(f"a record needs a variable 'data'; it has {_listed(record.data_vars)}")
+    for name in ("time", "variable"):
+        if name not in record.coords:
+            raise ValueError(f"a record needs a coordinate '{name}'; it has {_listed(record.coords)}")
+    _check_time(record.time)
+    labels = [str(label) for label in record["variable"].values]
+    if len(set(labels)) != len(labels):
+        raise ValueError(f"the names of the variables must differ; they are {_listed(labels)}")
+    for name in ("data", "truth"):
+        if name in record:
+            _check_values(name, record[name])
+    return record
+
+
+def uniform_step(record: xr.Dataset) -> float:
+    """The step between neighbouring times of an evenly sampled record. Raises ValueError for an uneven one."""
+    steps = np.diff(record.time.values)
+    mean = float(steps.mean())
+    worst = int(np.argmax(np.abs(steps - mean)))
+    if abs(steps[worst] - mean) > 1e-6 * mean:
+        raise ValueError(
+            f"the times must be evenly spaced: the mean step is {mean:g}, but the one after grid point {worst} is {steps[worst]:g}"
+        )
+    return mean
+
+
+def _check_time(time: xr.DataArray) -> None:
+    if time.dims != ("time",) or time.dtype.kind not in "fiu":
+        raise ValueError(f"time must be numbers over (time), found {time.dtype} over {time.dims}")
+    if time.size < 2:
+        raise ValueError(f"a record needs at least 2 grid points, found {time.size}")
+    _check_attributes("time", time)
+    values = time.values.astype(float)
+    _check_finite("time", values[:, None], [""])
+    steps = np.diff(values)
+    if (steps <= 0).any():
+        at = int(np.argmax(steps <= 0))
+        raise ValueError(f"times must increase: grid point {at + 1} is at {values[at + 1]:g}, after {values[at]:g}")
+
+
+def _check_values(name: str, array: xr.DataArray) -> None:
+    if set(array.dims) != set(DIMS):
+        raise ValueError(f"{name} must lie over {DIMS}, found {array.dims}")
+    if array.dtype.kind != "f":
+        raise ValueError(f"{name} must hold floating-point numbers, found {array.dtype}")
+    _check_attributes(name, array)
+    labels = [f", variable {label}" for label in array["variable"].values]
+    _check_finite(name, array.transpose(*DIMS).values, labels)
+
+
+def _check_attributes(name: str, array: xr.DataArray) -> None:
+    for attribute in ("units", "long_name"):
+        if attribute not in array.attrs:
+            raise ValueError(f"{name} has no attribute '{attribute}'" + (" ('1' if dimensionless)" if attribute == "units" else ""))
+
+
+def _check_finite(name: str, values: np.ndarray, labels: list[str]) -> None:
+    bad = ~np.isfinite(values)
+    if bad.any():
+        point, column = np.argwhere(bad)[0]
+        raise ValueError(f"{name} must be finite; it is {values[point, column]} at grid point {point}{labels[column]}")
+
+
+def _listed(names: object) -> str:
+    return ", ".join(map(str, names)) or "none"

@@ -1,0 +1,31 @@
+"""The one place where xarray meets torch: a record as a tensor, and its windows."""
+
+import numpy as np
+import torch
+import xarray as xr
+from torch import Tensor
+
+
+def tensor(record: xr.Dataset, name: str = "data") -> Tensor:
+    """`record[name]` as a float64 tensor (N, D): grid points, variables."""
+    values = record[name].transpose("time", "variable").values
+    return torch.from_numpy(np.ascontiguousarray(values, dtype=np.float64).copy())
+
+
+def count(points: int, window: int, stride: int) -> int:
+    """How many windows of `window` grid points a record of `points` has, one every `stride`.
+
+    Raises ValueError if the record is shorter than one window.
+    """
+    if window > points:
+        raise ValueError(f"the window ({window} grid points) is longer than the record ({points} grid points)")
+    return (points - window) // stride + 1
+
+
+def windows(states: Tensor, window: int, stride: int) -> Tensor:
+    """The windows (W, T, D) of states (N, D), one every `stride` grid points: a view, nothing is copied.
+
+    Raises ValueError if the record is shorter than one window.
+    """
+    count(len(states), window, stride)
+    return states.unfold(0, window, stride).mT

@@ -1,0 +1,39 @@
+"""How good a discovery is: coefficients and support against the truth, and how far a simulation can be trusted."""
+
+import numpy as np
+import xarray as xr
+
+
+def coefficient_metrics(coefficients: xr.Dataset) -> dict[str, float]:
+    """Of `estimate` against `truth` over (candidate, variable).
+
+    rmse and max_error are over the terms of the true equations, in the units of the coefficients; precision is the share
+    of the discovered terms that are true (1 if none was discovered), recall the share of the true terms discovered.
+    """
+    estimate = coefficients["estimate"].transpose("candidate", "variable").values
+    truth = coefficients["truth"].transpose("candidate", "variable").values
+    found, true = estimate != 0, truth != 0
+    error = np.abs(estimate - truth)[true]
+    right = (found & true).sum()
+    return {
+        "rmse": float(np.sqrt(np.mean(error**2))),
+        "max_error": float(error.max()),
+        "precision": float(right / found.sum()) if found.any() else 1.0,
+        "recall": float(right / true.sum()),
+    }
+
+
+def horizon(trajectory: xr.Dataset, *, exponent: float, tolerance: float = 0.1) -> float:
+    """Lyapunov times until `estimate` first differs from `truth` by more than `tolerance` standard deviations.
+
+    The deviation is that of the variable whose difference is largest in units of its own standard deviation over the
+    record; a missing (NaN) estimate counts as different. exponent: the largest Lyapunov exponent, per unit of time.
+    The whole length, if that never happens.
+    """
+    truth = trajectory["truth"].transpose("time", "variable").values
+    estimate = trajectory["estimate"].transpose("time", "variable").values
+    time = trajectory["time"].values
+    difference = np.abs(estimate - truth) / truth.std(axis=0)
+    apart = ~(difference <= tolerance).all(axis=1)
+    last = int(np.argmax(apart)) if apart.any() else len(time) - 1
+    return float((time[last] - time[0]) * exponent)

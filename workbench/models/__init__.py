@@ -1,0 +1,1 @@
+"""What learns: libraries of candidate functions, networks, and models that join them with the solver."""

@@ -1,0 +1,155 @@
+"""Discovery of u' = Theta(u) Xi by the published model: two networks, the solver, and Adam.
+
+Source: Chen, Yao, Locatello, Alistarh et al., "Scalable Mechanistic Neural Networks", ICLR 2025.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from workbench.models.discovery import Units
+from workbench.models.library import Polynomials
+from workbench.models.networks import Coefficients, Denoiser
+from workbench.models.responses import Integrator
+
+MOMENTS = ("step", "exp_avg", "exp_avg_sq")
+"""What torch's Adam remembers of every parameter."""
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How `Adam` goes through the windows: `cycles` of `epochs`, each once over all whole batches of `batch` windows."""
+
+    window: int
+    stride: int
+    batch: int
+    epochs: int
+    cycles: int
+    learning_rate: float
+    threshold: float
+    hidden: int
+    seed: int
+
+
+class Adam:
+    """One network denoises a window, another makes Xi, and the solver must lead from the first denoised state through it.
+
+    u' = Theta(net(x)) Xi, u(0) = net(x)(0), loss = mean (u - x)^2 + mean (net(x) - x)^2 over batches of windows x. From the
+    second cycle on, terms whose standardised coefficient is below `threshold` (standard deviations of the variable per
+    unit of time) are masked for good at the start of a cycle.
+
+    record: (N, D), evenly sampled. The networks run in float32; the solver takes float32 and works in float64.
+    Raises ValueError if there are fewer windows than one batch.
+    """
+
+    monitor = "epoch_loss"
+
+    def __init__(self, record: Tensor, library: Polynomials, integrator: Integrator, schedule: Schedule) -> None:
+        self.library = library
+        self.schedule = schedule
+        self._integrator = integrator
+        self._units = Units.of(record, library)
+        states = (record / self._units.scale).float()
+        self._centre = states.mean(dim=0)
+        self._windows = states.unfold(0, schedule.window, schedule.stride).mT
+        self._batches = len(self._windows) // schedule.batch
+        if not self._batches:
+            raise ValueError(f"the batch ({schedule.batch} windows) is larger than the record ({len(self._windows)} windows)")
+        self.total_steps = schedule.cycles * schedule.epochs * self._batches
+        D = record.shape[1]
+        self._generator = torch.Generator().manual_seed(schedule.seed)
+        self._denoiser = Denoiser(schedule.window, D, schedule.hidden, self._generator)
+        self._xi = Coefficients(len(library), D, schedule.hidden, self._generator)
+        self._parameters = {
+            f"{owner}.{name}": parameter
+            for owner, module in (("denoiser", self._denoiser), ("xi", self._xi))
+            for name, parameter in module.named_parameters()
+        }
+        self._optimiser = torch.optim.Adam(self._parameters.values(), lr=schedule.learning_rate, fused=True)
+        self._mask = torch.ones(len(library), D)
+        self._count = 0
+        self._epoch_loss = 0.0
+        self._shuffle()
+
+    @property
+    def done(self) -> bool:
+        return self._count >= self.total_steps
+
+    @property
+    def era(self) -> int:
+        """How often terms were masked."""
+        return max(0, self._count - 1) // (self.schedule.epochs * self._batches)
+
+    def step(self) -> dict[str, float]:
+        """One optimiser step on one batch; `epoch_loss`, the mean over the epoch, is reported at the end of each epoch."""
+        cycle, within = divmod(self._count, self.schedule.epochs * self._batches)
+        if cycle and not within:
+            self._mask = self._mask * (self._standardised().abs() >= self.schedule.threshold)
+        position = self._count % self._batches
+        x = self._windows[self._order[position]]
+        fit, denoising = self._losses(x)
+        loss = fit + denoising
+        self._optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        self._optimiser.step()
+        self._count += 1
+        metrics = {"loss": loss.item(), "fit": fit.item(), "denoising": denoising.item()}
+        metrics |= {"cycle": float(cycle + 1), "terms": float(self._mask.sum())}
+        self._epoch_loss += metrics["loss"] / self._batches
+        if position + 1 == self._batches:
+            metrics["epoch_loss"] = self._epoch_loss
+            self._shuffle()
+        return metrics
+
+    def _losses(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean squares of u - x and of net(x) - x for windows x (B, T, D)."""
+        denoised = self._centre + self._denoiser(x - self._centre)
+        forcing = self.library(denoised) @ (self._xi() * self._mask)
+        u = self._integrator(forcing.mT, denoised[:, 0])
+        return (u.mT - x).square().mean(), (denoised - x).square().mean()
+
+    def _standardised(self) -> Tensor:
+        with torch.no_grad():
+            return self._xi() * self._mask
+
+    def coefficients(self) -> np.ndarray:
+        return self._units.physical(self._standardised().double()).numpy()
+
+    # the state
+
+    def _shuffle(self) -> None:
+        """A new order of the windows for one epoch; what is left after the last whole batch is not used in it."""
+        self._epoch_loss = 0.0
+        self._before_shuffle = self._generator.get_state()
+        order = torch.randperm(len(self._windows), generator=self._generator)
+        self._order = order[: self._batches * self.schedule.batch].reshape(self._batches, self.schedule.batch)
+
+    def state(self) -> dict[str, np.ndarray]:
+        arrays = {
+            "mask": self._mask,
+            "count": torch.tensor(self._count),
+            "epoch_loss": torch.tensor(self._epoch_loss, dtype=torch.float64),
+            "generator": self._before_shuffle,
+        }
+        for name, parameter in self._parameters.items():
+            arrays[name] = parameter.detach()
+            for moment in MOMENTS:
+                if parameter in self._optimiser.state:
+                    arrays[f"{name}.{moment}"] = self._optimiser.state[parameter][moment]
+        return {name: array.numpy().copy() for name, array in arrays.items()}
+
+    def restore(self, state: Mapping[str, np.ndarray]) -> None:
+        given = {name: torch.from_numpy(np.array(array)) for name, array in state.items()}
+        self._generator.set_state(given["generator"])
+        self._shuffle()
+        self._mask, self._count = given["mask"], int(given["count"])
+        self._epoch_loss = float(given["epoch_loss"])
+        self._optimiser.state.clear()
+        for name, parameter in self._parameters.items():
+            with torch.no_grad():
+                parameter.copy_(given[name])
+            if f"{name}.step" in given:
+                self._optimiser.state[parameter] = {moment: given[f"{name}.{moment}"] for moment in MOMENTS}
