@@ -7,8 +7,8 @@ import xarray as xr
 def coefficient_metrics(coefficients: xr.Dataset) -> dict[str, float]:
     """Of `estimate` against `truth` over (candidate, variable).
 
-    rmse and max_error are over the terms of the true equations, in the units of the coefficients; precision is the share
-    of the discovered terms that are true (1 if none was discovered), recall the share of the true terms discovered.
+    rmse and max_error are over the terms of the true equations, in the units of the coefficients; precision is the
+    share of the discovered terms that are true (1 if there are none), recall the share of the true terms discovered.
     """
     estimate = coefficients["estimate"].transpose("candidate", "variable").values
     truth = coefficients["truth"].transpose("candidate", "variable").values

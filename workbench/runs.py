@@ -1,11 +1,11 @@
 """Run files: one run is one NetCDF-4 file, replaced in one step, readable after a kill at any moment. Never pickle.
 
-    /         attributes: format_version, experiment, config (JSON), status, message, created, versions (JSON), steps, total,
-              state_step, best_step, best_era, metrics (JSON)
-    /records  over (step): one variable per metric, seconds, memory_mb, total; coefficients over (step, candidate, variable)
-    /model    the state to go on from, after `state_step` steps; arrays by name
-    /best     the best state, after `best_step` steps (absent while none is known)
-    /coefficients, /trajectory    the report, as of the last halt (absent before the first)
+/         attributes: format_version, experiment, config (JSON), status, message, created, versions (JSON), steps,
+          total, state_step, best_step, best_era, metrics (JSON)
+/records  over (step): one variable per metric, seconds, memory_mb, total; coefficients over (step, candidate, variable)
+/model    the state to go on from, after `state_step` steps; arrays by name
+/best     the best state, after `best_step` steps (absent while none is known)
+/coefficients, /trajectory    the report, as of the last halt (absent before the first)
 """
 
 import json
@@ -132,12 +132,15 @@ def read_run(path: Path) -> Run:
         best_era=_whole(attributes["best_era"]),
         coefficients=groups.get("coefficients"),
         trajectory=groups.get("trajectory"),
-        **{name: getattr(summary, name) for name in ("experiment", "config", "status", "message", "created", "total", "metrics")},
+        **{
+            name: getattr(summary, name)
+            for name in ("experiment", "config", "status", "message", "created", "total", "metrics")
+        },
     )
 
 
 def summarise(path: Path) -> Summary:
-    """The attributes of a run file alone; quick. A file that is no readable run has `error`; FileNotFoundError if absent."""
+    """The attributes of a run file alone; quick. What is no readable run has `error`. Raises FileNotFoundError."""
     if not Path(path).exists():
         raise FileNotFoundError(f"there is no run file {path}")
     try:
@@ -145,7 +148,9 @@ def summarise(path: Path) -> Summary:
             attributes = dict(file.attrs)
         found = _whole(attributes["format_version"])
         if found > FORMAT_VERSION:
-            return Summary(path, error=f"made by a newer version (format {found}; this one reads up to {FORMAT_VERSION})")
+            return Summary(
+                path, error=f"made by a newer version (format {found}; this one reads up to {FORMAT_VERSION})"
+            )
         texts = {name: str(attributes[name]) for name in ("experiment", "status", "message", "created")}
         numbers = {name: _whole(attributes[name]) for name in ("steps", "total")}
         parsed = {name: json.loads(attributes[name]) for name in ("config", "metrics")}
@@ -192,7 +197,9 @@ def _whole(attribute: Any) -> int:
 
 def _state_dataset(state: Mapping[str, np.ndarray]) -> xr.Dataset:
     """Arrays by name as variables, each with dimensions of its own."""
-    return xr.Dataset({name: ([f"{name}.{axis}" for axis in range(array.ndim)], array) for name, array in state.items()})
+    return xr.Dataset(
+        {name: ([f"{name}.{axis}" for axis in range(array.ndim)], array) for name, array in state.items()}
+    )
 
 
 def _state_arrays(group: xr.Dataset | None) -> dict[str, np.ndarray]:

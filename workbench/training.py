@@ -30,7 +30,7 @@ RESERVED = ("step", "total", "seconds", "memory_mb", "coefficients")
 
 @dataclass(frozen=True)
 class Record:
-    """One step: its number (from 1), metrics, coefficients (candidate, variable), training time so far, resident memory."""
+    """One step: its number (from 1), metrics, coefficients (candidate, variable), training time and resident memory."""
 
     step: int
     total: int
@@ -53,10 +53,10 @@ class Best:
 class Training:
     """A run of `experiment` with `config`: iterate it for Records; stop, look, save and go on at any step.
 
-    path: the run file to keep; None: none is written. resume_from: a Run to go on from exactly where it was (a failed one:
-    from its best state). The iteration saves "running" now and then, in at most 5 % of the time, and "finished" at the end.
-    An error in a step is saved as "failed" with its message and goes on to the caller; so does a metric that is not
-    finite, as FloatingPointError naming step and metric.
+    path: the run file to keep; None: none is written. resume_from: a Run to go on from exactly where it was (a failed
+    one: from its best state). The iteration saves "running" now and then, in at most 5 % of the time, and "finished" at
+    the end. An error in a step is saved as "failed" with its message and goes on to the caller; so does a metric that
+    is not finite, as FloatingPointError naming step and metric.
     """
 
     def __init__(
@@ -209,7 +209,9 @@ def _to_dataset(records: list[Record]) -> xr.Dataset:
         return xr.Dataset()
     names = {name for record in records for name in record.metrics}
     columns = {name: np.array([record.metrics.get(name, np.nan) for record in records]) for name in sorted(names)}
-    columns |= {name: np.array([getattr(record, name) for record in records]) for name in ("total", "seconds", "memory_mb")}
+    columns |= {
+        name: np.array([getattr(record, name) for record in records]) for name in ("total", "seconds", "memory_mb")
+    }
     variables = {name: ("step", column) for name, column in columns.items()}
     if records[0].coefficients is not None:
         stacked = np.stack([record.coefficients for record in records])

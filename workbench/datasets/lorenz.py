@@ -1,4 +1,4 @@
-"""The Lorenz system, x' = sigma (y - x), y' = x (rho - z) - y, z' = x y - beta z, with sigma = 10, rho = 28, beta = 8/3.
+"""The Lorenz system, x' = sigma (y - x), y' = x (rho - z) - y, z' = x y - beta z; sigma = 10, rho = 28, beta = 8/3.
 
 Everything is dimensionless. Source: E. N. Lorenz, "Deterministic Nonperiodic Flow", J. Atmos. Sci. 20 (1963).
 """
@@ -15,7 +15,7 @@ SIGMA, RHO, BETA = 10.0, 28.0, 8.0 / 3.0
 VARIABLES = ("x", "y", "z")
 START = (1.0, 1.0, 1.0)
 LYAPUNOV_EXPONENT = 0.906
-"""The largest one, per unit of time: errors grow by e in 1/0.906. Source: Sprott, "Chaos and Time-Series Analysis" (2003)."""
+"""The largest one, per unit of time. Source: Sprott, "Chaos and Time-Series Analysis" (2003)."""
 
 
 def rhs(time: float, state: np.ndarray) -> tuple[float, float, float]:

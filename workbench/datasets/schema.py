@@ -9,8 +9,8 @@ DIMS = ("time", "variable")
 def check(record: xr.Dataset) -> xr.Dataset:
     """The record itself, if it is one: `data` (and, where known, `truth`) over (time, variable).
 
-    Every array and the time coordinate carry `units` ("1": dimensionless) and `long_name`. Raises ValueError saying what
-    was expected and what was found.
+    Every array and the time coordinate carry `units` ("1": dimensionless) and `long_name`. Raises ValueError saying
+    what was expected and what was found.
     """
     if "data" not in record:
         raise ValueError(f"a record needs a variable 'data'; it has {_listed(record.data_vars)}")
@@ -33,9 +33,8 @@ def uniform_step(record: xr.Dataset) -> float:
     mean = float(steps.mean())
     worst = int(np.argmax(np.abs(steps - mean)))
     if abs(steps[worst] - mean) > 1e-6 * mean:
-        raise ValueError(
-            f"the times must be evenly spaced: the mean step is {mean:g}, but the one after grid point {worst} is {steps[worst]:g}"
-        )
+        found = f"the mean step is {mean:g}, but the one after grid point {worst} is {steps[worst]:g}"
+        raise ValueError(f"the times must be evenly spaced: {found}")
     return mean
 
 
@@ -66,7 +65,9 @@ def _check_values(name: str, array: xr.DataArray) -> None:
 def _check_attributes(name: str, array: xr.DataArray) -> None:
     for attribute in ("units", "long_name"):
         if attribute not in array.attrs:
-            raise ValueError(f"{name} has no attribute '{attribute}'" + (" ('1' if dimensionless)" if attribute == "units" else ""))
+            raise ValueError(
+                f"{name} has no attribute '{attribute}'" + (" ('1' if dimensionless)" if attribute == "units" else "")
+            )
 
 
 def _check_finite(name: str, values: np.ndarray, labels: list[str]) -> None:

@@ -1,4 +1,4 @@
-"""The experiments by name. A new one is a module with the four parts of `protocol.Experiment`, and a line in the table."""
+"""The experiments by name. A new one is a module with the parts of `protocol.Experiment`, and a line in the table."""
 
 from importlib import import_module
 

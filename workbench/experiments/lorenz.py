@@ -38,15 +38,20 @@ class Config(protocol.Config):
     noise: float = setting(
         0.0, "Standard deviation of the noise on every point (the variables themselves vary by about 8).", ge=0, le=20
     )
-    window: int = setting(50, "Sequence length: how many grid points are solved as one system.", unit="grid points", ge=4, le=200_000)
-    backend: Literal["auto", "banded", "dense"] = setting(
-        "auto", "Solver variant: banded is linear in the sequence length, dense is the slow reference, auto takes the fastest."
+    window: int = setting(
+        50, "Sequence length: how many grid points are solved as one system.", unit="grid points", ge=4, le=200_000
     )
-    degree: int = setting(2, "Highest degree of the polynomials that the equations may be made of.", group="training", ge=1, le=5)
+    backend: Literal["auto", "banded", "dense"] = setting(
+        "auto",
+        "Solver variant: banded is linear in the sequence length, dense is the slow reference, auto takes the fastest.",
+    )
+    degree: int = setting(
+        2, "Highest degree of the polynomials that the equations may be made of.", group="training", ge=1, le=5
+    )
     threshold: float = setting(
         0.02,
-        "Which terms fall away. Projection: those that alone explain less than this share of their variable's change; adam: "
-        "those that move it by less than this many standard deviations per unit of time.",
+        "Which terms fall away. Projection: those that alone explain less than this share of how their variable "
+        "changes; adam: those that move it by less than this many standard deviations per unit of time.",
         group="training",
         ge=0,
         lt=1,
@@ -54,19 +59,34 @@ class Config(protocol.Config):
     batch: int = setting(512, "Windows per training step.", group="training", modes=("adam",), ge=1, le=100_000)
     learning_rate: float = setting(5e-4, "Step size of Adam.", group="training", modes=("adam",), gt=0, le=1)
     cycles: int = setting(
-        10, "How many cycles of training; small terms are removed for good between two of them.", group="training", modes=("adam",), ge=1, le=100
+        10,
+        "How many cycles of training; small terms are removed for good between two of them.",
+        group="training",
+        modes=("adam",),
+        ge=1,
+        le=100,
     )
-    epochs: int = setting(400, "Passes over all windows in each cycle.", group="training", modes=("adam",), ge=1, le=100_000)
-    hidden: int = setting(1024, "Width of the hidden layers of the networks.", group="training", modes=("adam",), ge=1, le=8192)
+    epochs: int = setting(
+        400, "Passes over all windows in each cycle.", group="training", modes=("adam",), ge=1, le=100_000
+    )
+    hidden: int = setting(
+        1024, "Width of the hidden layers of the networks.", group="training", modes=("adam",), ge=1, le=8192
+    )
     method: Literal["qr", "cholesky"] = setting(
         "qr", "How each system is factored: qr is accurate, cholesky is the published way.", group="solver"
     )
     derivatives: int = setting(
-        5, "How many derivatives the solver keeps at each grid point, the state itself included; more are more accurate.", group="solver", ge=2, le=8
+        5,
+        "How many derivatives the solver keeps at each grid point, the state itself included; more are more accurate.",
+        group="solver",
+        ge=2,
+        le=8,
     )
     points: int = setting(10_000, "Length of the record.", group="data", unit="grid points", ge=10, le=200_000)
     step: float = setting(0.01, "Time between two grid points.", group="data", unit="time units", gt=0, le=0.1)
-    stride: int = setting(25, "From the start of one window to that of the next.", group="data", unit="grid points", ge=1, le=200_000)
+    stride: int = setting(
+        25, "From the start of one window to that of the next.", group="data", unit="grid points", ge=1, le=200_000
+    )
 
     mode_defaults = {"adam": {"derivatives": 3, "stride": 1, "threshold": 0.1}}
 

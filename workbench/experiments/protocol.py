@@ -1,4 +1,4 @@
-"""What every experiment offers. Training, run files, dashboard and command line know this protocol and no concrete experiment."""
+"""What every experiment offers. Training, run files, page and command line know this and no concrete experiment."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -109,7 +109,7 @@ class Model(Protocol):
 
     total_steps: int
     monitor: str | None
-    """The metric whose smallest value marks the best state, in whichever steps report it; None: the last state is the best."""
+    """The metric whose smallest value marks the best state, where a step reports it; None: the last state is."""
     era: int
     """Grows when the model gives something up for good (a term, say): best states of earlier eras no longer count."""
 

@@ -9,19 +9,20 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from torch import Tensor
+from torch.nn.utils import parameters_to_vector
 
 from workbench.models.discovery import Units
 from workbench.models.library import Polynomials
 from workbench.models.networks import Coefficients, Denoiser
 from workbench.models.responses import Integrator
 
-MOMENTS = ("step", "exp_avg", "exp_avg_sq")
-"""What torch's Adam remembers of every parameter."""
+MOMENTS = ("exp_avg", "exp_avg_sq")
+"""What torch's Adam remembers of every parameter, besides the number of steps."""
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """How `Adam` goes through the windows: `cycles` of `epochs`, each once over all whole batches of `batch` windows."""
+    """How `Adam` goes through the windows: `cycles` of `epochs`, each of all whole batches of `batch` windows."""
 
     window: int
     stride: int
@@ -35,11 +36,11 @@ class Schedule:
 
 
 class Adam:
-    """One network denoises a window, another makes Xi, and the solver must lead from the first denoised state through it.
+    """One network denoises a window, another makes Xi, and the solver leads from the first denoised state through it.
 
-    u' = Theta(net(x)) Xi, u(0) = net(x)(0), loss = mean (u - x)^2 + mean (net(x) - x)^2 over batches of windows x. From the
-    second cycle on, terms whose standardised coefficient is below `threshold` (standard deviations of the variable per
-    unit of time) are masked for good at the start of a cycle.
+    u' = Theta(net(x)) Xi, u(0) = net(x)(0), loss = mean (u - x)^2 + mean (net(x) - x)^2 over batches of windows x. From
+    the second cycle on, terms whose standardised coefficient is below `threshold` (standard deviations of the variable
+    per unit of time) are masked for good at the start of a cycle.
 
     record: (N, D), evenly sampled. The networks run in float32; the solver takes float32 and works in float64.
     Raises ValueError if there are fewer windows than one batch.
@@ -57,18 +58,16 @@ class Adam:
         self._windows = states.unfold(0, schedule.window, schedule.stride).mT
         self._batches = len(self._windows) // schedule.batch
         if not self._batches:
-            raise ValueError(f"the batch ({schedule.batch} windows) is larger than the record ({len(self._windows)} windows)")
+            raise ValueError(
+                f"the batch ({schedule.batch} windows) is larger than the record ({len(self._windows)} windows)"
+            )
         self.total_steps = schedule.cycles * schedule.epochs * self._batches
         D = record.shape[1]
         self._generator = torch.Generator().manual_seed(schedule.seed)
         self._denoiser = Denoiser(schedule.window, D, schedule.hidden, self._generator)
         self._xi = Coefficients(len(library), D, schedule.hidden, self._generator)
-        self._parameters = {
-            f"{owner}.{name}": parameter
-            for owner, module in (("denoiser", self._denoiser), ("xi", self._xi))
-            for name, parameter in module.named_parameters()
-        }
-        self._optimiser = torch.optim.Adam(self._parameters.values(), lr=schedule.learning_rate, fused=True)
+        self._parameters = [*self._denoiser.parameters(), *self._xi.parameters()]
+        self._optimiser = torch.optim.Adam(self._parameters, lr=schedule.learning_rate, fused=True)
         self._mask = torch.ones(len(library), D)
         self._count = 0
         self._epoch_loss = 0.0
@@ -84,7 +83,7 @@ class Adam:
         return max(0, self._count - 1) // (self.schedule.epochs * self._batches)
 
     def step(self) -> dict[str, float]:
-        """One optimiser step on one batch; `epoch_loss`, the mean over the epoch, is reported at the end of each epoch."""
+        """One optimiser step on one batch; the last one of an epoch also reports `epoch_loss`, the mean over it."""
         cycle, within = divmod(self._count, self.schedule.epochs * self._batches)
         if cycle and not within:
             self._mask = self._mask * (self._standardised().abs() >= self.schedule.threshold)
@@ -128,17 +127,17 @@ class Adam:
         self._order = order[: self._batches * self.schedule.batch].reshape(self._batches, self.schedule.batch)
 
     def state(self) -> dict[str, np.ndarray]:
+        """The parameters, and what Adam remembers of them, as one vector each: few large arrays are saved faster."""
         arrays = {
             "mask": self._mask,
             "count": torch.tensor(self._count),
             "epoch_loss": torch.tensor(self._epoch_loss, dtype=torch.float64),
             "generator": self._before_shuffle,
+            "parameters": parameters_to_vector(self._parameters).detach(),
         }
-        for name, parameter in self._parameters.items():
-            arrays[name] = parameter.detach()
+        if self._count:
             for moment in MOMENTS:
-                if parameter in self._optimiser.state:
-                    arrays[f"{name}.{moment}"] = self._optimiser.state[parameter][moment]
+                arrays[moment] = parameters_to_vector([self._optimiser.state[p][moment] for p in self._parameters])
         return {name: array.numpy().copy() for name, array in arrays.items()}
 
     def restore(self, state: Mapping[str, np.ndarray]) -> None:
@@ -148,8 +147,17 @@ class Adam:
         self._mask, self._count = given["mask"], int(given["count"])
         self._epoch_loss = float(given["epoch_loss"])
         self._optimiser.state.clear()
-        for name, parameter in self._parameters.items():
-            with torch.no_grad():
-                parameter.copy_(given[name])
-            if f"{name}.step" in given:
-                self._optimiser.state[parameter] = {moment: given[f"{name}.{moment}"] for moment in MOMENTS}
+        with torch.no_grad():
+            for parameter, values in zip(self._parameters, self._split(given["parameters"]), strict=True):
+                parameter.copy_(values)
+        if self._count:
+            for moment in MOMENTS:
+                for parameter, values in zip(self._parameters, self._split(given[moment]), strict=True):
+                    # torch keeps the number of steps beside each parameter
+                    remembered = self._optimiser.state.setdefault(parameter, {"step": torch.tensor(float(self._count))})
+                    remembered[moment] = values.clone()
+
+    def _split(self, vector: Tensor) -> list[Tensor]:
+        """One vector of everything -> a tensor per parameter."""
+        pieces = vector.split([parameter.numel() for parameter in self._parameters])
+        return [piece.view_as(parameter) for piece, parameter in zip(pieces, self._parameters, strict=True)]

@@ -1,7 +1,7 @@
-"""Discovery of u' = Theta(u) Xi from a record: by variable projection, and by the published network model.
+"""Discovery of u' = Theta(u) Xi from a record by variable projection (`adam` has the published network model).
 
-`Projection` solves for Xi directly and lets terms fall away; `Adam` is the paper's way. Inside, every variable is divided
-by its standard deviation, so that neither cares for units; `coefficients()` is in physical units.
+Inside, every variable is divided by its standard deviation, so that no result depends on units; `coefficients()` is in
+physical units.
 """
 
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ CHUNK = 2**21
 
 @dataclass(frozen=True)
 class Units:
-    """Between physical and standardised coefficients: the variables are divided by `scale` (D), the candidates by theirs."""
+    """Physical and standardised coefficients: variables are divided by `scale` (D), candidates by `candidates` (C)."""
 
     scale: Tensor
     candidates: Tensor
@@ -45,8 +45,8 @@ class Projection:
 
     The record is smoothed for the candidates' sake; every candidate is pushed through the solver over every window; the
     initial value of each window is fitted and projected out; and Xi minimises sum |u - data|^2. That is the first step.
-    In each further step every equation drops its least term and the rest is fitted again, until dropping would leave more
-    than the share `threshold` of the variable's change within a window unexplained (backward elimination).
+    In each further step every equation drops its least term and the rest is fitted again, for as long as what only that
+    term explains is below the share `threshold` of the variable's change within a window (backward elimination).
 
     record: (N, D), evenly sampled. Source: Golub & Pereyra, "The Differentiation of Pseudo-Inverses and Nonlinear Least
     Squares Problems Whose Variables Separate" (1973).
@@ -56,7 +56,14 @@ class Projection:
     era = 0
 
     def __init__(
-        self, record: Tensor, library: Polynomials, integrator: Integrator, *, window: int, stride: int, threshold: float
+        self,
+        record: Tensor,
+        library: Polynomials,
+        integrator: Integrator,
+        *,
+        window: int,
+        stride: int,
+        threshold: float,
     ) -> None:
         self.library = library
         self.total_steps = len(library) + 1
@@ -75,7 +82,7 @@ class Projection:
         return self._triangle is not None and not self._next.any()
 
     def step(self) -> dict[str, float]:
-        """The fit of all terms at first, then one round of dropping. Raises FloatingPointError for states out of range."""
+        """The fit of all terms first, then rounds of dropping. Raises FloatingPointError for answers that are not finite."""
         triangle = self._reduce() if self._triangle is None else self._triangle
         kept = self._kept & ~self._next
         self._triangle, self._kept = triangle, kept
@@ -109,7 +116,7 @@ class Projection:
             block = self._rows(states[start : start + at_once], data[start : start + at_once])
             triangle = torch.linalg.qr(block if triangle is None else torch.cat([triangle, block]), mode="r").R
         if not triangle.isfinite().all():
-            raise FloatingPointError("the candidates overflow on these data: lower the degree of the library")
+            raise FloatingPointError("the solver's answers to the candidates are not finite")
         return triangle.numpy()
 
     def _rows(self, states: Tensor, data: Tensor) -> Tensor:
@@ -124,7 +131,7 @@ class Projection:
         return columns.flatten(1).T
 
     def _refit(self) -> list[float]:
-        """Fit the terms that are kept and find those to drop next; the unexplained share of each variable's sum of squares."""
+        """Fit the terms that are kept, find those to drop next; return the unexplained share per variable."""
         C, losses = len(self.library), []
         self._fit, self._next = np.zeros(self._kept.shape), np.zeros_like(self._kept)
         for variable in range(self._kept.shape[1]):

@@ -3,6 +3,7 @@
 Source: Chen, Yao, Locatello, Alistarh et al., "Scalable Mechanistic Neural Networks", ICLR 2025.
 """
 
+from itertools import pairwise
 from math import sqrt
 
 import torch
@@ -14,7 +15,7 @@ LATENT = 64
 def layers(sizes: tuple[int, ...], generator: torch.Generator) -> nn.Sequential:
     """Linear layers of these sizes with ReLU between them; weights and biases U(-1, 1) / sqrt(inputs)."""
     made = []
-    for inputs, outputs in zip(sizes[:-1], sizes[1:], strict=True):
+    for inputs, outputs in pairwise(sizes):
         linear = nn.utils.skip_init(nn.Linear, inputs, outputs)
         with torch.no_grad():
             for parameter in linear.parameters():

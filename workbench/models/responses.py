@@ -1,8 +1,7 @@
-"""What the solver makes of u' = f: the one system of Lorenz-like discovery, its smoother, and its answers to many f at once."""
+"""The solver as discovery uses it: its answers to many right-hand sides of u' = f at once, and as a smoother."""
 
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 from workbench.solver import LinearODE, Weights, solve
@@ -35,7 +34,7 @@ class Integrator:
         return solve(problem, backend=self.backend, method=self.method, check=False).u[..., 0, 0]
 
     def smooth(self, data: Tensor, stiffness: Tensor) -> Tensor:
-        """The smooth curve (..., T) closest to data (..., T): data rows of weight 1, Taylor rows of weight `stiffness` (...).
+        """The smooth curve (..., T) near data (..., T): data rows of weight 1, Taylor rows of weight `stiffness` (...).
 
         There is no equation; the Taylor rows alone ask that the top derivative changes little. `stiffness` is a pure
         number: all rows have the unit of the data.

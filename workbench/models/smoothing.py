@@ -14,11 +14,14 @@ JUDGED = 32
 def smooth(record: Tensor, integrator: Integrator) -> tuple[Tensor, Tensor]:
     """States (N, D) without most of their noise, and the stiffness (D) that was chosen for each variable.
 
-    The stiffness minimises the leave-one-out error: how badly a grid point is told by the smooth curve through the others.
-    It knows neither units nor the size of the noise. The smoother is linear, u = S x, so that the error of leaving out
-    grid point t is (x - u)_t / (1 - S_tt) and S_tt comes from pushing unit vectors through the solver with the data.
+    The stiffness minimises the leave-one-out error: how badly a grid point is told by the smooth curve through the
+    others. It knows neither units nor the size of the noise. The smoother is linear, u = S x, so that the error of
+    leaving out grid point t is (x - u)_t / (1 - S_tt); S_tt comes from pushing unit vectors through the solver.
+    A record too short to be judged, of no more than twice the derivatives kept, is given back as it is (stiffness 0).
     Source: Wahba, "Spline Models for Observational Data" (1990).
     """
+    if len(record) <= 2 * integrator.derivatives:
+        return record.clone(), record.new_zeros(record.shape[1])
     pieces, starts = _pieces(record)
     candidates = record.new_tensor([3.0**k for k in range(-6, 9)])
     errors = leave_one_out(pieces[:: -(-len(pieces) // JUDGED)], candidates, integrator)
@@ -33,7 +36,7 @@ def smooth(record: Tensor, integrator: Integrator) -> tuple[Tensor, Tensor]:
 
 
 def leave_one_out(pieces: Tensor, stiffness: Tensor, integrator: Integrator) -> Tensor:
-    """Mean squared error of leaving out one grid point, for every stiffness (J) and variable: pieces (W, D, P) -> (J, D)."""
+    """Mean squared error of leaving out a grid point, per stiffness (J) and variable: pieces (W, D, P) -> (J, D)."""
     W, D, P = pieces.shape
     units = torch.eye(P, dtype=pieces.dtype, device=pieces.device)
     smoothed = integrator.smooth(torch.cat([pieces.flatten(0, 1), units]), stiffness[:, None])

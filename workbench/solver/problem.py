@@ -214,7 +214,9 @@ class LinearODE:
             raise ValueError(f"central: central rows need K >= 2 (last dimension of coefficients), found {sizes['K']}")
         if sizes["K0"] > sizes["K"]:
             raise ValueError(f"initial: expected K0 <= K = {sizes['K']} (its last dimension), found K0 = {sizes['K0']}")
-        if not 0 <= sizes["T0"] <= sizes["T"]:
+        if sizes["T0"] < 0:
+            raise ValueError(f"n_initial: expected n_initial >= 0, found {sizes['T0']}")
+        if sizes["T0"] > sizes["T"]:
             raise ValueError(f"initial: expected T0 <= T = {sizes['T']} grid points, found T0 = {sizes['T0']}")
         for name, dims in LAYOUT.items():
             value = self._raw(name)

@@ -1,0 +1,293 @@
+"""The state of the Train page, driven without a browser."""
+
+import time
+
+import pytest
+
+from workbench.dashboard.jobs import Registry
+from workbench.dashboard.session import TrainState
+
+
+@pytest.fixture
+def session(registry):
+    return lambda search="": TrainState(search, registry)
+
+
+def wait_for_preview(state: TrainState) -> None:
+    end = time.monotonic() + 20
+    while state.preview.version == 0:
+        if time.monotonic() > end:
+            pytest.fail("no preview")
+        time.sleep(0.01)
+
+
+# settings
+
+
+def test_a_new_session_shows_the_first_experiment_and_its_data(session):
+    state = session()
+    assert state.experiment.name == "rossler"
+    assert state.config == state.experiment.Config()
+    assert state.notices == []
+    wait_for_preview(state)
+    assert set(state.report().trajectory.data_vars) == {"truth", "data"}
+    assert state.report().equations == ()
+
+
+def test_a_mode_changes_the_defaults_of_untouched_fields_only(session):
+    state = session()
+    state.enter("window", "40")
+    state.enter("mode", "slow")
+    assert (state.shown()["window"], state.shown()["steps"]) == ("40", 400)
+    state.enter("mode", "quick")
+    assert (state.shown()["window"], state.shown()["steps"]) == ("40", 8)
+
+
+def test_a_field_set_back_to_its_default_counts_as_untouched(session):
+    state = session()
+    state.enter("window", "40")
+    state.enter("window", "50")
+    state.enter("mode", "slow")
+    assert state.config.window == 20
+
+
+def test_only_the_fields_of_the_mode_are_shown(session):
+    state = session()
+    assert "delay" not in {field.name for field in state.fields()}
+    state.enter("mode", "slow")
+    assert "delay" in {field.name for field in state.fields()}
+
+
+def test_a_bad_value_is_kept_explained_and_blocks_start(session):
+    state = session()
+    state.enter("window", "700")
+    assert state.config is None
+    assert "longer than the record" in state.errors["window"]
+    assert state.shown()["window"] == "700"
+    assert not state.enabled()["start"]
+    assert not state.enabled()["step"]
+    state.start()
+    state.step()
+    assert state.job is None
+    assert state.query() is None
+    state.enter("window", "60")
+    assert state.config.window == 60
+    assert state.enabled()["start"]
+
+
+def test_another_experiment_keeps_what_both_know(session):
+    state = session()
+    state.enter("seed", "5")
+    state.enter("noise", "0.5")
+    state.choose("decay")
+    assert state.config == state.experiment.Config(seed=5)
+
+
+def test_every_change_raises_the_revision(session):
+    state = session()
+    revisions = [state.revision]
+    for act in (lambda: state.enter("noise", "1"), lambda: state.choose("decay"), state.start, state.dismiss):
+        act()
+        revisions.append(state.revision)
+    assert revisions == sorted(set(revisions))
+
+
+def test_data_that_cannot_be_made_are_an_error_in_words(session, monkeypatch):
+    state = session()
+    wait_for_preview(state)
+    before = state.preview.version
+
+    def broken(config):
+        raise OSError("the disk is gone")
+
+    monkeypatch.setattr(state.experiment, "data", broken)
+    state.enter("seed", "77")
+    end = time.monotonic() + 20
+    while state.preview.version == before and time.monotonic() < end:
+        time.sleep(0.01)
+    assert "the disk is gone" in state.preview.error
+
+
+# running
+
+
+def test_buttons_follow_the_job(session):
+    state = session("?mode=slow")
+    assert [name for name, on in state.enabled().items() if on] == ["start", "step"]
+    state.start()
+    assert [name for name, on in state.enabled().items() if on] == ["pause", "stop"]
+    state.toggle()
+    assert state.job.wait(20)
+    assert [name for name, on in state.enabled().items() if on] == ["resume", "step", "stop", "reset"]
+    state.stop()
+    assert state.job.wait(20)
+    assert [name for name, on in state.enabled().items() if on] == ["start", "resume", "step", "reset"]
+    state.reset()
+    assert state.job is None
+    assert [name for name, on in state.enabled().items() if on] == ["start", "step"]
+
+
+def test_step_from_idle_starts_paused_and_does_one(session):
+    state = session("?mode=slow")
+    state.step()
+    assert state.job.wait(20)
+    assert (state.job.state, state.job.snapshot().step) == ("paused", 1)
+    first = state.job
+    state.step()
+    assert state.job is first
+    assert first.wait(20)
+    assert first.snapshot().step == 2
+
+
+def test_start_after_the_end_is_a_new_run(session):
+    state = session()
+    state.start()
+    first = state.job
+    assert first.wait(20)
+    state.start()
+    assert state.job is not first
+    assert state.job.id != first.id
+
+
+def test_start_does_nothing_while_a_run_goes_on(session):
+    state = session("?mode=slow")
+    state.start()
+    first = state.job
+    state.start()
+    assert state.job is first
+
+
+def test_records_come_once_and_again_after_rewind(session):
+    state = session()
+    state.start()
+    assert state.job.wait(20)
+    fresh, restart = state.records()
+    assert restart
+    assert [r.step for r in fresh] == list(range(1, 9))
+    assert state.records() == ([], False)
+    state.rewind()
+    assert len(state.records()[0]) == 8
+
+
+def test_changed_settings_are_noticed(session):
+    state = session()
+    state.start()
+    assert state.job.wait(20)
+    assert not state.changed
+    state.enter("noise", "0.5")
+    assert state.changed
+    state.enter("noise", "0")
+    assert not state.changed
+
+
+def test_reset_clears_the_view_and_keeps_the_file(session):
+    state = session()
+    state.start()
+    assert state.job.wait(20)
+    path = state.job.path
+    state.reset()
+    assert state.job is None
+    assert path.exists()
+    assert "run=" not in state.query()
+
+
+# the address
+
+
+def test_the_address_brings_everything_back(session, registry):
+    state = session("?mode=slow&noise=0.25")
+    state.start()
+    state.job.pause()
+    again = TrainState(state.query(), registry)
+    assert again.job is state.job
+    assert again.config == state.config
+    assert again.notices == []
+    assert again.query() == state.query()
+
+
+def test_a_run_alone_is_enough_of_an_address(session, registry):
+    state = session("?mode=slow&noise=0.25&window=30")
+    state.start()
+    again = TrainState(f"?run={state.job.id}", registry)
+    assert again.job is state.job
+    assert again.config == state.config
+
+
+def test_the_address_of_another_experiments_run_wins(session, registry):
+    state = session("?experiment=decay")
+    state.start()
+    again = TrainState(f"?run={state.job.id}", registry)
+    assert again.experiment.name == "decay"
+
+
+def test_two_sessions_watch_the_same_job_each_with_its_cursor(session, registry):
+    one = session()
+    one.start()
+    assert one.job.wait(20)
+    two = TrainState(one.query(), registry)
+    assert len(one.records()[0]) == 8
+    assert len(two.records()[0]) == 8
+
+
+@pytest.mark.parametrize(
+    "search,words",
+    [
+        ("?colour=red", "colour=red"),
+        ("?window=700", "window=700"),
+        ("?noise=lots", "noise=lots"),
+        ("?noise=1&noise=2", "“noise” more than once"),
+        ("?experiment=moon", "experiment=moon"),
+        ("?run=gone-1", "run=gone-1"),
+        ("?run=../../etc/passwd", "run=../../etc/passwd"),
+        ("?mode=turbo", "mode=turbo"),
+    ],
+)
+def test_a_bad_part_of_the_address_is_named(session, search, words):
+    state = session(search)
+    assert len(state.notices) == 1
+    assert words in state.notices[0].text
+    assert state.job is None
+    state.dismiss()
+    assert state.notices == []
+
+
+def test_a_bad_value_of_the_address_is_not_replaced(session):
+    state = session("?window=700")
+    assert state.shown()["window"] == "700"
+    assert "window" in state.errors
+    assert state.config is None
+
+
+def test_settings_of_the_address_count_as_touched_unless_default(session):
+    state = session("?mode=slow&window=20&steps=9")
+    state.enter("mode", "quick")
+    assert (state.config.window, state.config.steps) == (50, 9)
+
+
+def test_a_run_of_an_earlier_server_is_opened_from_its_file(session):
+    state = session("?mode=slow")
+    for _ in range(3):
+        state.step()
+        assert state.job.wait(20)
+    state.stop()
+    assert state.job.wait(20)
+    again = TrainState(state.query(), Registry())
+    assert again.notices == []
+    assert again.job is not state.job
+    assert again.job.wait(20)
+    assert (again.job.state, again.job.snapshot().step) == ("stopped", 3)
+    assert again.enabled()["resume"]
+    again.toggle()
+    again.job.pause()
+    assert again.job.wait(20)
+
+
+def test_an_unreadable_run_file_is_named(session, fakes):
+    from workbench import runs
+
+    runs.runs_folder().mkdir(parents=True, exist_ok=True)
+    (runs.runs_folder() / "torn-1.nc").write_bytes(b"torn")
+    state = session("?run=torn-1")
+    assert state.job is None
+    assert state.notices[0].severity == "error"
+    assert "torn-1" in state.notices[0].text

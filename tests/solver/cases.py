@@ -1,0 +1,184 @@
+"""Pseudo-random problems for the solver tests, and the bridge from numpy arrays to `workbench.solver`."""
+
+from dataclasses import replace
+from functools import cache, partial
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from tests.solver import oracle
+from tests.solver.oracle import NAMES, Arrays
+from workbench.solver import LinearODE, Weights, available
+
+METHODS = ("qr", "cholesky")
+# `mnn` states another problem (a slack unknown per row) and is judged by an oracle of its own.
+BACKENDS = tuple(name for name, reason in available().items() if not reason and name != "mnn")
+
+every_backend = pytest.mark.parametrize("backend", BACKENDS)
+every_linear_backend = pytest.mark.parametrize("backend", [name for name in BACKENDS if name != "dense"])  # dense: T^3
+every_method = pytest.mark.parametrize("method", METHODS)
+both_row_modes = pytest.mark.parametrize("central", [False, True], ids=["default", "central"])
+EPS = float(np.finfo(np.float64).eps)
+PATTERNS = ("full", "ones", "missing", "first", "last")
+FULL = tuple((name, "full") for name in NAMES)
+Patterns = tuple[tuple[str, str], ...]  # (argument, batch form) pairs; hashable, unlike a dict
+
+
+def bar(method: str, condition: float) -> float:
+    """The relative error allowed: SOLVER.md section 7."""
+    if method == "qr":
+        return 1e-10 if condition <= 1e5 else 100 * EPS * condition
+    return 1e-10 if condition <= 1e3 else 100 * EPS * condition**2
+
+
+def batched(rng: np.random.Generator, batch: tuple[int, ...], pattern: str, tail: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape of an argument whose batch dimensions follow a pattern: all of them, size 1, none, or some."""
+    kept = {
+        "full": batch,
+        "ones": (1,) * len(batch),
+        "missing": (),
+        "first": batch[:1] + (1,) * (len(batch) - 1),
+        "last": batch[1:],
+    }[pattern]
+    return kept + tail
+
+
+def draw(seed: int, *, central: bool, limit: float = 1e4, patterns: Patterns = (), **fixed: Any) -> Arrays:
+    """A problem of full rank, cond(A) of each system below `limit`: sizes, values, broadcast forms, gaps at random.
+
+    `fixed` pins any of T, E, D, K, T0, K0, batch, h (typical step), whole (True: nothing broadcast over time), scalars
+    (True: scalar weights, False: tensors) and gaps (False: no dropped rows); `patterns` the batch form of an argument.
+    """
+    return _drawn(seed, central, limit, dict(patterns), fixed)[0]
+
+
+def _drawn(
+    seed: int, central: bool, limit: float, patterns: dict[str, str], fixed: dict[str, Any]
+) -> tuple[Arrays, np.ndarray]:
+    """The problem that `draw` gives, and cond(A) of each of its systems."""
+    rng = np.random.default_rng([seed, central])
+    for _ in range(500):
+        a = _candidate(rng, central, patterns, fixed)
+        found = conditions(a)
+        if np.all(found < limit):
+            return a, found
+    raise RuntimeError(f"no problem of full rank with cond(A) < {limit:g} found for seed {seed}, {fixed}")
+
+
+def _candidate(rng: np.random.Generator, central: bool, patterns: dict[str, str], fixed: dict[str, Any]) -> Arrays:
+    def pick(name: str, *choices: Any) -> Any:
+        return fixed[name] if name in fixed else choices[rng.integers(len(choices))]
+
+    T, K = pick("T", *range(2, 13)), pick("K", *((2, 3, 4, 5, 6) if central else (1, 2, 2, 3, 3, 4, 5, 6)))
+    D = pick("D", *range(1, max(1, min(4, 100 // (T * K))) + 1))
+    E, T0, K0 = pick("E", 1, 2, 3, 4), pick("T0", 0, 1, 1, 2, T), pick("K0", *range(K + 1))
+    T0 = min(T0, T)
+    batch = pick("batch", (), (2,), (3,), (2, 2), (3, 1), (2, 3))
+    h = pick("h", 0.05, 0.2, 0.5, 1.0)
+    whole, scalars, gaps = pick("whole", True, False), pick("scalars", True, False), pick("gaps", True, False)
+
+    def shape(name: str, *tail: int, time: bool = True) -> tuple[int, ...]:
+        pattern = patterns.get(name) or PATTERNS[rng.integers(len(PATTERNS))]
+        one_step = time and not whole and tail[0] > 0 and rng.random() < 0.3
+        return batched(rng, batch, pattern, (1, *tail[1:]) if one_step else tail)
+
+    def weight(name: str, *tail: int, drops: bool = False) -> Any:
+        if scalars:
+            return float(rng.uniform(0.5, 2))
+        ones = [1 if rng.random() < 0.3 and not whole and size else size for size in tail[1:]]
+        values = rng.uniform(0.5, 2, shape(name, tail[0], *ones))
+        return np.where(rng.random(values.shape) < 0.15, 0.0, values) if drops and gaps else values
+
+    a = Arrays(
+        coefficients=rng.standard_normal(shape("coefficients", T, E, D, K)),
+        forcing=rng.standard_normal(shape("forcing", T, E)),
+        initial=rng.standard_normal(shape("initial", T0, D, K0)),
+        steps=h * rng.uniform(0.5, 1.5, shape("steps", T - 1)),
+        n_steps=T,
+        n_initial=T0,
+        weight_equation=weight("weight_equation", T, E, drops=True),
+        weight_initial=weight("weight_initial", T0, D, K0, drops=True),
+        weight_taylor=weight("weight_taylor", T - 1, D),
+        central=central,
+    )
+    a = replace(
+        a,
+        forcing=with_gaps(a.forcing, a.weight_equation, T, E),
+        initial=with_gaps(a.initial, a.weight_initial, T0, D, K0),
+    )
+    assert oracle.sizes(a) == (T, T0, E, D, K, K0)
+    return a
+
+
+def with_gaps(data: np.ndarray, weight: Any, *tail: int) -> np.ndarray:
+    """The data with NaN wherever every row that reads an entry is dropped."""
+    if np.ndim(weight) == 0 or data.size == 0:
+        return data
+    kept = data.shape[: data.ndim - len(tail)]
+    weight = np.asarray(weight)
+    common = np.broadcast_shapes(kept, weight.shape[: weight.ndim - len(tail)])
+    read = np.broadcast_to(weight, common + tail) != 0
+    extra = tuple(range(len(common) - len(kept)))
+    read = read.any(axis=extra)
+    for axis, size in enumerate(data.shape):
+        if size == 1:
+            read = read.any(axis=axis, keepdims=True)
+    return np.where(read, data, np.nan)
+
+
+def tensors(a: Arrays, dtype: torch.dtype = torch.float64) -> dict[str, Any]:
+    """The seven arguments as torch tensors, scalar weights as they are."""
+    return {
+        name: value if np.ndim(value) == 0 else torch.tensor(np.asarray(value), dtype=dtype)
+        for name in NAMES
+        for value in [getattr(a, name)]
+    }
+
+
+def linear_ode(a: Arrays, values: dict[str, Any] | None = None) -> LinearODE:
+    """The problem as `workbench.solver` takes it; `values` replaces the tensors (to ask for gradients, say)."""
+    v = tensors(a) if values is None else values
+    return LinearODE(
+        v["coefficients"],
+        v["forcing"],
+        v["initial"],
+        v["steps"],
+        weights=Weights(equation=v["weight_equation"], initial=v["weight_initial"], taylor=v["weight_taylor"]),
+        central=a.central,
+        n_steps=a.n_steps,
+        n_initial=a.n_initial,
+    )
+
+
+def conditions(a: Arrays) -> np.ndarray:
+    """cond(A) of each system of the batch."""
+    values = np.empty(oracle.batch(a))
+    for index, system in oracle.systems(a):
+        values[index] = oracle.condition(system)
+    return values
+
+
+@cache
+def judged(seed: int, central: bool, patterns: Patterns = (), **fixed: Any) -> tuple[Any, Any, Any]:
+    """A drawn problem, the oracle's answer to it, and cond(A) of each of its systems; once for all backends."""
+    a, condition = _drawn(seed, central, 1e4, dict(patterns), fixed)
+    return a, oracle.solve(a), condition
+
+
+def assert_agrees(u: torch.Tensor, truth: np.ndarray, condition: np.ndarray, method: str) -> None:
+    """Every system within the bar of its condition number."""
+    assert tuple(u.shape) == truth.shape
+    error, allowed = relative_error(u, truth), np.vectorize(partial(bar, method))(condition)
+    assert np.all(error <= allowed), f"{method}: relative errors {error}, allowed {allowed}, cond(A) {condition}"
+
+
+def relative_error(u: torch.Tensor | np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """|u - truth| / |truth| of each system, in the 2-norm over (T, D, K)."""
+    difference = np.asarray(u.detach() if isinstance(u, torch.Tensor) else u).astype(truth.dtype) - truth
+
+    def norm(x: np.ndarray) -> np.ndarray:
+        return np.sqrt(np.sum(np.square(x), axis=(-3, -2, -1)))
+
+    return (norm(difference) / norm(truth)).astype(np.float64)

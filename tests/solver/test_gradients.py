@@ -1,0 +1,255 @@
+"""Gradients for every input: against finite differences, the oracle, each other, at small steps and in float32."""
+
+from dataclasses import replace
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch.autograd import gradcheck, gradgradcheck
+
+from tests.solver import oracle
+from tests.solver.cases import FULL, both_row_modes, draw, every_backend, every_method, linear_ode, tensors
+from tests.solver.oracle import LONG, NAMES, Arrays
+from workbench.solver import solve
+
+FORMS = {  # how the batch and time dimensions of the arguments are given
+    "full": (FULL, {"whole": True}),
+    "broadcast": (
+        (
+            ("coefficients", "missing"),
+            ("forcing", "full"),
+            ("initial", "ones"),
+            ("steps", "missing"),
+            ("weight_equation", "full"),
+            ("weight_initial", "missing"),
+            ("weight_taylor", "ones"),
+        ),
+        {"whole": False},
+    ),
+}
+every_form = pytest.mark.parametrize("form", FORMS)
+
+
+@cache
+def small(form: str, central: bool, **fixed: Any) -> Arrays:
+    """A small, well-conditioned problem with tensor weights and no gaps."""
+    patterns, options = FORMS[form]
+    sizes = {"T": 3, "K": 2, "D": 2, "E": 2, "T0": 2, "K0": 1, "batch": (2,), "h": 0.5, "scalars": False, "gaps": False}
+    return draw(7, central=central, limit=100, patterns=patterns, **(sizes | options | fixed))
+
+
+def leaves(a: Arrays, dtype: torch.dtype = torch.float64) -> dict[str, torch.Tensor]:
+    """All seven arguments as tensors that ask for gradients."""
+    return {name: torch.as_tensor(value, dtype=dtype).requires_grad_() for name, value in tensors(a, dtype).items()}
+
+
+def gradients(a: Arrays, upstream: np.ndarray, backend: str, method: str, dtype: torch.dtype = torch.float64) -> dict:
+    """The gradient of sum(upstream * u) for each argument."""
+    values = leaves(a, dtype)
+    u = solve(linear_ode(a, values), backend=backend, method=method).u
+    found = torch.autograd.grad(u, list(values.values()), torch.as_tensor(upstream, dtype=u.dtype))
+    return dict(zip(NAMES, found, strict=True))
+
+
+def weights_of_u(a: Arrays, seed: int = 0) -> np.ndarray:
+    T, _, _, D, K, _ = oracle.sizes(a)
+    return np.random.default_rng(seed).standard_normal((*oracle.batch(a), T, D, K))
+
+
+def function_of_tensors(a: Arrays, backend: str, method: str) -> Any:
+    def u(*values: torch.Tensor) -> torch.Tensor:
+        return solve(linear_ode(a, dict(zip(NAMES, values, strict=True))), backend=backend, method=method).u
+
+    return u
+
+
+# torch's own finite differences, first and second derivative
+
+
+@every_backend
+@every_method
+@both_row_modes
+@every_form
+def test_gradcheck(form, central, method, backend):
+    a = small(form, central, D=1 if form == "full" else 2)
+    assert gradcheck(function_of_tensors(a, backend, method), tuple(leaves(a).values()), atol=1e-7, rtol=1e-6)
+
+
+@every_backend
+@every_method
+@both_row_modes
+@every_form
+def test_gradgradcheck(form, central, method, backend):
+    a = small(form, central)
+    inputs = tuple(leaves(a).values())
+    generator = torch.Generator().manual_seed(0)
+    upstream = torch.randn(weights_of_u(a).shape, dtype=torch.float64, generator=generator, requires_grad=True)
+    u = function_of_tensors(a, backend, method)
+    assert gradgradcheck(u, inputs, (upstream,), atol=1e-6, rtol=1e-5, fast_mode=True)
+
+
+@every_backend
+@every_method
+@both_row_modes
+def test_scalar_tensor_weights(central, method, backend):
+    a = small("full", central, scalars=True)
+    values = list(leaves(a).values())
+    fixed, weights = [value.detach() for value in values[:4]], tuple(values[4:])
+    u = function_of_tensors(a, backend, method)
+    assert gradcheck(lambda *each: u(*fixed, *each), weights, atol=1e-7, rtol=1e-6)
+
+
+# Finite differences of the oracle
+
+
+def slope(a: Arrays, name: str, direction: np.ndarray, upstream: np.ndarray) -> float:
+    """d/ds sum(upstream * u(value + s direction)) at s = 0 by the oracle in extended precision, error of order s^4."""
+    value, s = getattr(a, name).astype(LONG), LONG(1e-4)
+
+    def loss(s: Any) -> Any:
+        return np.sum(upstream * oracle.solve(replace(a, **{name: value + s * direction})))
+
+    return float((8 * (loss(s) - loss(-s)) - (loss(2 * s) - loss(-2 * s))) / (12 * s))
+
+
+@cache
+def slopes(form: str, central: bool) -> tuple[Arrays, np.ndarray, dict[str, tuple[np.ndarray, float]]]:
+    a = small(form, central, K=3, T=6, K0=2)
+    rng, upstream = np.random.default_rng(1), weights_of_u(a)
+    directions = {name: rng.standard_normal(np.shape(getattr(a, name))) * getattr(a, name) for name in NAMES}
+    return a, upstream, {name: (step, slope(a, name, step, upstream)) for name, step in directions.items()}
+
+
+@every_backend
+@every_method
+@both_row_modes
+@every_form
+def test_against_the_oracle(form, central, method, backend):
+    a, upstream, expected = slopes(form, central)
+    found = gradients(a, upstream, backend, method)
+    for name, (direction, value) in expected.items():
+        terms = found[name].numpy() * direction
+        assert abs(terms.sum() - value) <= 1e-9 * np.abs(terms).sum(), name
+
+
+@every_backend
+@every_method
+@both_row_modes
+@pytest.mark.parametrize("name", NAMES)
+def test_one_input_alone(name, central, method, backend):
+    """The gradient of one input does not depend on which others ask for theirs."""
+    a = small("broadcast", central)
+    upstream = weights_of_u(a)
+    values = tensors(a)
+    values[name].requires_grad_()
+    u = solve(linear_ode(a, values), backend=backend, method=method).u
+    (alone,) = torch.autograd.grad(u, values[name], torch.as_tensor(upstream))
+    together = gradients(a, upstream, backend, method)[name]
+    torch.testing.assert_close(alone, together, rtol=1e-12, atol=1e-12 * float(together.abs().max()))
+
+
+# Small steps
+
+
+@cache
+def oscillator(h: float, central: bool, n_derivatives: int = 3) -> Arrays:
+    """c u + c' u' + u'' = r with coefficients and steps that vary, all weights tensors; T = 30."""
+    rng, T = np.random.default_rng(2), 30
+    coefficients = np.zeros((T, 1, 1, n_derivatives))
+    coefficients[:, 0, 0, :3] = np.array([1.0, 0.5, 1.0]) + 0.2 * rng.standard_normal((T, 3))
+    return Arrays(
+        coefficients,
+        rng.standard_normal((T, 1)),
+        rng.standard_normal((1, 1, 2)),
+        h * rng.uniform(0.5, 1.5, T - 1),
+        T,
+        1,
+        rng.uniform(0.5, 2, (T, 1)),
+        rng.uniform(0.5, 2, (1, 1, 2)),
+        rng.uniform(0.5, 2, (T - 1, 1)),
+        central,
+    )
+
+
+@cache
+def oscillator_slopes(h: float, central: bool) -> tuple[np.ndarray, dict[str, tuple[np.ndarray, float]]]:
+    a = oscillator(h, central)
+    rng, upstream = np.random.default_rng(3), weights_of_u(a) * [1, 0, 0]  # a loss on the states, as in training
+    directions = {name: rng.standard_normal(getattr(a, name).shape) * getattr(a, name) for name in NAMES[:4]}
+    return upstream, {name: (step, slope(a, name, step, upstream)) for name, step in directions.items()}
+
+
+@every_backend
+@both_row_modes
+@pytest.mark.parametrize("h", [1e-2, 1e-3, 1e-4])
+@pytest.mark.parametrize("name", NAMES[:4])
+def test_small_steps_against_the_oracle(name, h, central, backend):
+    upstream, expected = oscillator_slopes(h, central)
+    direction, value = expected[name]
+    terms = gradients(oscillator(h, central), upstream, backend, "qr")[name].numpy() * direction
+    assert abs(terms.sum() - value) <= 1e-6 * np.abs(terms).sum()
+
+
+@both_row_modes
+@every_backend
+@pytest.mark.parametrize("h", [1e-2, 1e-3, 1e-4])
+@pytest.mark.parametrize("name", NAMES[:4])
+def test_small_steps_against_dense(name, h, backend, central):
+    a = oscillator(h, central)
+    upstream = weights_of_u(a) * [1, 0, 0]
+    ours, dense = (gradients(a, upstream, each, "qr")[name] for each in (backend, "dense"))
+    assert (ours - dense).norm() <= 1e-6 * dense.norm()
+
+
+# float32
+
+
+@every_backend
+@every_method
+@both_row_modes
+@pytest.mark.parametrize("h", [0.5, 1e-2])
+def test_float32_gradients_are_those_of_float64(h, central, method, backend):
+    """The same float32 numbers as inputs; what is left is the rounding of the result."""
+    a = oscillator(h, central)
+    a = replace(a, **{name: getattr(a, name).astype(np.float32) for name in NAMES})
+    upstream = (weights_of_u(a) * [1, 0, 0]).astype(np.float32)
+    single = gradients(a, upstream, backend, method, torch.float32)
+    double = gradients(a, upstream, backend, method, torch.float64)
+    for name in NAMES:
+        assert single[name].dtype == torch.float32
+        assert (single[name] - double[name]).norm() <= 1e-5 * double[name].norm(), name
+
+
+# Gaps
+
+
+@every_backend
+@every_method
+@both_row_modes
+def test_nan_in_dropped_rows_gets_no_gradient(central, method, backend):
+    """NaN where the weight is 0: its gradient is 0, and all others are what a finite number there would give."""
+    a = small("full", central, T=8, K0=2)
+    rng = np.random.default_rng(4)
+    no_equation, no_initial = rng.random(a.weight_equation.shape) < 0.2, rng.random(a.weight_initial.shape) < 0.2
+    assert no_equation.any()
+    assert no_initial.any()
+    weights = {
+        "weight_equation": np.where(no_equation, 0, a.weight_equation),
+        "weight_initial": np.where(no_initial, 0, a.weight_initial),
+    }
+    finite = replace(a, **weights)
+    gaps = replace(
+        finite,
+        forcing=np.where(no_equation, np.nan, a.forcing),
+        initial=np.where(no_initial, np.nan, a.initial),
+    )
+    assert all(oracle.condition(system) < 1e4 for _, system in oracle.systems(gaps))
+    upstream = weights_of_u(a)
+    found, expected = gradients(gaps, upstream, backend, method), gradients(finite, upstream, backend, method)
+    for name in NAMES:
+        torch.testing.assert_close(found[name], expected[name], rtol=1e-12, atol=1e-12)
+    assert not found["forcing"][torch.as_tensor(no_equation)].any()
+    assert not found["initial"][torch.as_tensor(no_initial)].any()
+    assert found["forcing"].any()

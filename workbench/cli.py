@@ -1,0 +1,310 @@
+"""The same experiments from a shell: train, resume, runs, show. Only here the project prints."""
+
+import argparse
+import re
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Literal, get_args, get_origin
+
+from workbench import experiments
+
+PROGRAM = "python -m workbench"
+SECONDS_BETWEEN_LINES = 1.0
+METRICS = {  # how the metrics of a report are introduced, and their units
+    "rmse": ("root mean square error of the true terms", ""),
+    "max_error": ("largest error of a true term", ""),
+    "precision": ("share of the discovered terms that are true", ""),
+    "recall": ("share of the true terms that are discovered", ""),
+    "horizon": ("simulation stays with the truth for", " Lyapunov times"),
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command. Exit status: 0, 1 for a run or a file that failed, 2 for bad arguments, 130 after Ctrl-C."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        options = _parser(given).parse_args(given)
+        return options.run(options)
+    except _Complaint as complaint:
+        print(f"{PROGRAM}: {complaint}", file=sys.stderr)
+        return complaint.status
+    except SystemExit as end:  # argparse has printed its line
+        return int(end.code or 0)
+    except KeyboardInterrupt:
+        print(f"{PROGRAM}: interrupted; a run file holds what was last saved", file=sys.stderr)
+        return 130
+
+
+class _Complaint(Exception):
+    """One line for the person who typed the command."""
+
+    def __init__(self, text: str, status: int) -> None:
+        super().__init__(" ".join(text.split()))
+        self.status = status
+
+
+# the options
+
+
+class _Parser(argparse.ArgumentParser):
+    """Complains in one line."""
+
+    def error(self, message: str) -> None:
+        self.exit(2, f"{self.prog}: {message} ({self.prog} --help says more)\n")
+
+
+def _parser(given: Sequence[str]) -> argparse.ArgumentParser:
+    """All commands. Only the experiment that `given` names gets its options: importing one takes a while."""
+    parser = _Parser(prog=PROGRAM, description="Discover equations from data.", allow_abbrev=False)
+    commands = parser.add_subparsers(metavar="command", required=True)
+    train = commands.add_parser("train", help="train an experiment and keep the run in a file", allow_abbrev=False)
+    choices = train.add_subparsers(metavar="experiment", required=True)
+    named = next((word for word in given[1:] if not word.startswith("-")), None) if given[:1] == ["train"] else None
+    for name in experiments.names():
+        one = choices.add_parser(name, allow_abbrev=False, help=f"see: {PROGRAM} train {name} --help")
+        if name == named:
+            _add_settings(one, experiments.get(name))
+        _add_stopping(one)
+        one.add_argument(
+            "--output", type=Path, metavar="PATH", help="the run file to write; default: a new one in data/runs"
+        )
+        one.set_defaults(run=_train, experiment=name)
+    resume = commands.add_parser("resume", help="go on with a run exactly where it stopped", allow_abbrev=False)
+    show = commands.add_parser("show", help="what a run has found", allow_abbrev=False)
+    for command, run in ((resume, _resume), (show, _show)):
+        command.add_argument("run_file", metavar="RUN", help="a run file, or the name of a run in data/runs")
+        command.set_defaults(run=run)
+    _add_stopping(resume)
+    listing = commands.add_parser("runs", help="list the runs, newest first", allow_abbrev=False)
+    listing.set_defaults(run=_list)
+    return parser
+
+
+def _add_stopping(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--steps", type=_whole, metavar="N", help="stop after N more steps; the run can be resumed")
+
+
+def _whole(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"a whole number of at least 1 is needed, not {text!r}")
+    return int(text)
+
+
+def _add_settings(parser: argparse.ArgumentParser, experiment: Any) -> None:
+    """An option per field of the Config. Values stay text: the Config itself judges them."""
+    parser.description = f"{experiment.title}. {experiment.summary}"
+    groups = {}
+    for name, field in experiment.Config.model_fields.items():
+        extra = field.json_schema_extra
+        if extra["group"] not in groups:
+            groups[extra["group"]] = parser.add_argument_group(f"{extra['group']} settings")
+        groups[extra["group"]].add_argument(
+            _option(name),
+            dest=f"setting:{name}",
+            metavar=_metavar(field.annotation),
+            help=_help(experiment.Config, name),
+        )
+
+
+def _option(name: str) -> str:
+    return "--" + name.replace("_", "-")
+
+
+def _metavar(kind: Any) -> str:
+    if get_origin(kind) is Literal:
+        return "{" + ",".join(map(str, get_args(kind))) + "}"
+    return {int: "N", float: "X", bool: "{true,false}"}.get(kind, "TEXT")
+
+
+_SIGNS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
+
+
+def _help(config: type, name: str) -> str:
+    """The sentence of a field, then its bounds, unit and defaults."""
+    field = config.model_fields[name]
+    bounds = " and ".join(
+        f"{word} {getattr(m, key)}" for key, word in _SIGNS.items() for m in field.metadata if hasattr(m, key)
+    )
+    unit, modes = field.json_schema_extra["unit"], field.json_schema_extra["modes"]
+    others = {mode: values[name] for mode, values in config.mode_defaults.items() if name in values}
+    default = f"default {field.default}" + "".join(f", {mode}: {value}" for mode, value in others.items())
+    notes = [bounds, f"in {unit}" if unit else "", f"only for {' and '.join(modes)}" if modes else "", default]
+    return f"{field.description} [{'; '.join(filter(None, notes))}]".replace("%", "%%")
+
+
+def _config(experiment: Any, given: Mapping[str, Any]) -> Any:
+    """The Config of these values; a complaint that names the options which are wrong."""
+    from pydantic import ValidationError
+
+    try:
+        return experiment.Config(**given)
+    except ValidationError as error:
+        lines = []
+        for fault in error.errors():
+            words = re.findall(r"\w+", fault["msg"])
+            field = (
+                fault["loc"][0]
+                if fault["loc"]
+                else next((w for w in words if w in experiment.Config.model_fields), None)
+            )
+            text = fault["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
+            value = f", not {given[field]!r}" if fault["loc"] and field in given else ""
+            lines.append(f"{_option(field)}: {text}{value}" if field else text)
+        raise _Complaint("; ".join(lines), 2) from None
+
+
+# the commands
+
+
+def _train(options: argparse.Namespace) -> int:
+    from workbench import runs
+    from workbench.training import Training
+
+    experiment = experiments.get(options.experiment)
+    settings = {
+        key.removeprefix("setting:"): value for key, value in vars(options).items() if key.startswith("setting:")
+    }
+    config = _config(experiment, {name: value for name, value in settings.items() if value is not None})
+    path = options.output or runs.new_run_path(experiment.name, runs.runs_folder())
+    if path.exists():
+        raise _Complaint(f"--output: {path} exists already; resume it, or name another file", 2)
+    print(f"{experiment.title}: {', '.join(f'{name} {value}' for name, value in config.model_dump().items())}")
+    return _follow(lambda: Training(experiment, config, path=path), options.steps)
+
+
+def _resume(options: argparse.Namespace) -> int:
+    from workbench.training import Training
+
+    run = _read(options.run_file)
+    experiment, config = _origin(run)
+    print(f"{experiment.title}, {run.status} at step {run.steps} of {run.total}")
+    return _follow(lambda: Training(experiment, config, path=run.path, resume_from=run), options.steps)
+
+
+def _list(options: argparse.Namespace) -> int:
+    from workbench import runs
+
+    folder = runs.runs_folder()
+    found = runs.list_runs(folder)
+    for run in (run for run in found if not run.error):
+        mode = f" {run.config['mode']}" if "mode" in run.config else ""
+        found_out = f"rmse {run.metrics['rmse']:.3g}" if "rmse" in run.metrics else run.message
+        progress = f"step {run.steps} of {run.total}"
+        print(f"{run.path.stem:34s} {run.experiment + mode:20s} {run.status:9s} {progress}  {found_out}".rstrip())
+    for run in (run for run in found if run.error):
+        print(f"{run.path.stem:34s} {run.error}", file=sys.stderr)
+    if not found:
+        print(f"No runs yet in {folder}: {PROGRAM} train {experiments.names()[0]} makes one.")
+    return 0
+
+
+def _show(options: argparse.Namespace) -> int:
+    from workbench.training import Training
+
+    run = _read(options.run_file)
+    experiment, config = _origin(run)
+    print(f"{experiment.title}, {run.status} at step {run.steps} of {run.total}, begun {run.created}")
+    print("settings: " + ", ".join(f"{name} {value}" for name, value in config.model_dump().items()))
+    print("made with: " + ", ".join(f"{name} {version}" for name, version in run.versions.items()))
+    if run.message:
+        print(f"message: {run.message}")
+    if run.state:
+        _print_report(Training(experiment, config, resume_from=run).best_report())
+    return 0
+
+
+def _read(name: str) -> Any:
+    """The run of a path, or of a name in the folder of runs."""
+    from workbench import runs
+
+    named = runs.runs_folder() / f"{name}.nc"
+    path = named if not Path(name).exists() and named.exists() else Path(name)
+    try:
+        return runs.read_run(path)
+    except (FileNotFoundError, ValueError) as error:
+        raise _Complaint(str(error), 1) from None
+
+
+def _origin(run: Any) -> tuple[Any, Any]:
+    """The experiment and the Config of a run."""
+    try:
+        experiment = experiments.get(run.experiment)
+    except ValueError as error:
+        raise _Complaint(f"{run.path}: {error}", 1) from None
+    return experiment, _config(experiment, run.config)
+
+
+# following a run
+
+
+def _follow(begin: Callable[[], Any], steps: int | None) -> int:
+    """Train to the end, for `steps` steps or until Ctrl-C, with lines of progress and the equations at the end."""
+    training, stopped = None, False
+    try:
+        with _interrupts() as interrupted:
+            training = begin()
+            for taken, _ in enumerate(_shown(training), start=1):
+                stopped = bool(interrupted) or taken == steps
+                if stopped and not training.model.done:
+                    training.save("stopped")
+                    break
+    except Exception as error:
+        kept = f"; what it found is kept in {training.path}" if training and training.path.exists() else ""
+        raise _Complaint(f"the run failed: {error or type(error).__name__}{kept}", 1) from error
+    if training.records:
+        _print_report(training.best_report())
+    print(f"run file: {training.path}")
+    if not training.model.done:
+        print(f"stopped at step {len(training.records)} of {training.model.total_steps}")
+        print(f"to go on: {PROGRAM} resume {training.path}")
+    return 130 if interrupted and not training.model.done else 0
+
+
+def _shown(training: Any) -> Iterator[Any]:
+    """The records of a training, the first, the last and one per second printed."""
+    printed, record = -1e9, None
+    for record in training:
+        if time.monotonic() - printed >= SECONDS_BETWEEN_LINES:
+            _print_progress(record)
+            printed, shown = time.monotonic(), record
+        yield record
+    if record is not None and shown is not record:
+        _print_progress(record)
+
+
+def _print_progress(record: Any) -> None:
+    metrics = "  ".join(f"{name} {value:.4g}" for name, value in record.metrics.items())
+    print(f"step {record.step} of {record.total}  {record.seconds:.2f} s  {metrics}", flush=True)
+
+
+@contextmanager
+def _interrupts() -> Iterator[list[int]]:
+    """A list that Ctrl-C fills; the second Ctrl-C interrupts at once."""
+    received = []
+
+    def note(number: int, frame: Any) -> None:
+        received.append(number)
+        signal.signal(number, before)
+        print("stopping after this step; Ctrl-C again to stop at once", file=sys.stderr, flush=True)
+
+    before = signal.signal(signal.SIGINT, note)
+    try:
+        yield received
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _print_report(report: Any) -> None:
+    """The discovered equations beside the true ones, then the metrics."""
+    true = dict(zip((e.left_text for e in report.true_equations), report.true_equations, strict=True))
+    for equation in report.equations:
+        print(f"  {equation.text()}")
+        if equation.left_text in true:
+            print(f"  true: {true[equation.left_text].text()}")
+    for name, value in report.metrics.items():
+        words, unit = METRICS.get(name, (name, ""))
+        print(f"  {words}: {value:.4g}{unit}")

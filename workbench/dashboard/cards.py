@@ -1,0 +1,279 @@
+"""The cards of the Train page. Each owns its panes and sources and redraws them from a Report or from records."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import panel as pn
+import panel_material_ui as pmui
+import xarray as xr
+from bokeh.models import ColumnDataSource
+
+from workbench.dashboard import look
+from workbench.dashboard.look import WIDE
+from workbench.experiments.protocol import Report
+from workbench.training import Record
+from workbench.views import coefficients, equation, loss, trajectory
+
+ROLLOVER = 4000
+
+
+def text(html: str, **params: Any) -> pn.pane.HTML:
+    """A piece of HTML in the style of the page."""
+    return pn.pane.HTML(html, stylesheets=[look.STYLE], **{**WIDE, **params})
+
+
+def heading(title: str, caption: str) -> str:
+    """The title of a card and one line on what to see."""
+    return f'<h2>{title}</h2><div class="caption">{caption}</div>'
+
+
+def card(head: pn.pane.HTML, *body: Any, controls: Sequence[Any] = (), **styles: str) -> pn.Column:
+    """A titled surface, not visible yet: its heading, controls on the right, then the body."""
+    head.styles = look.share(1, 190)
+    top = pn.Row(head, *controls, styles={**look.LINE, "margin-bottom": "8px"}, **WIDE)
+    return pn.Column(top, *body, styles={**look.CARD, **styles}, visible=False, **WIDE)
+
+
+def choice(label: str, options: Any, value: Any, width: int = 120) -> pmui.Select:
+    """A small list in the head of a card."""
+    return pmui.Select(label=label, options=options, value=value, size="small", width=width, margin=0)
+
+
+def segments(options: Any, value: Any, width: int) -> pmui.RadioButtonGroup:
+    """A row of buttons in the head of a card, one of them chosen."""
+    return pmui.RadioButtonGroup(options=options, value=value, size="small", width=width, margin=0, label="")
+
+
+def watch(act: Callable[[], None], *widgets: Any, name: str = "value") -> None:
+    """Call `act` when a widget changes; as a coroutine, so on the event loop like all of a session."""
+
+    async def changed(_: Any) -> None:
+        act()
+
+    for widget in widgets:
+        widget.param.watch(changed, name)
+
+
+class EquationCard:
+    """The discovered equations beside the true ones, and the numbers that judge them."""
+
+    NAMES = {
+        "rmse": "RMSE of the coefficients",
+        "precision": "precision of the terms",
+        "recall": "recall of the terms",
+        "max_error": "largest error of a coefficient",
+        "horizon": "horizon, in Lyapunov times",
+    }
+
+    def __init__(self, redraw: Callable[[], None]) -> None:
+        self.digits = choice("Decimals", [1, 2, 3, 4, 6], 3, width=96)
+        watch(redraw, self.digits)
+        self._found = pn.pane.LaTeX("", renderer="mathjax", stylesheets=[look.STYLE], **WIDE)
+        self._true = pn.pane.LaTeX("", renderer="mathjax", stylesheets=[look.STYLE], **WIDE)
+        self._metrics = text("")
+        found, true = text('<h3 class="key found">Discovered</h3>'), text('<h3 class="key truth">True</h3>')
+        left = pn.Column(found, self._found, styles=look.share(7, 300), **WIDE)
+        self._right = pn.Column(true, self._true, styles=look.share(6, 300), **WIDE)
+        both = pn.Row(left, self._right, styles=look.PAIR, **WIDE)
+        self.view = card(
+            text(heading("Equations", "What the run has found so far, beside what made the data.")),
+            both,
+            self._metrics,
+            controls=[self.digits],
+        )
+
+    def update(self, report: Report | None) -> None:
+        """Show the equations and metrics of a Report; None: nothing is found yet."""
+        if report is None:
+            waiting = '<div class="caption">The first equations appear after the first step.</div>'
+            self._found.object, self._true.object, self._metrics.object = waiting, "", ""
+            self._right.visible = False
+            return
+        digits = self.digits.value
+        self._found.object = equation.html(report.equations, digits, report.true_equations)
+        self._true.object = equation.html(report.true_equations, digits)
+        self._right.visible = bool(report.true_equations)
+        self._metrics.object = equation.metrics(report.metrics, self.NAMES)
+
+
+class LossCard:
+    """The loss, or another metric, against the step; raw under smoothed, linear or logarithmic.
+
+    The figure is made when there are records to draw, with these in its source: a log axis without data has no range,
+    and a source must be known to the browser before it can be updated. It stands in a plain Column: in a layout of
+    panel_material_ui a figure that comes later may be measured before it is laid out (its issue 548).
+    """
+
+    def __init__(self, rewind: Callable[[], None]) -> None:
+        self._rewind = rewind
+        self._source = None
+        self.metric = choice("Curve", ["loss"], "loss", width=130)
+        self.scale = segments(["log", "linear"], "log", 120)
+        self._plot = pn.Column(**WIDE)
+        watch(self._again, self.metric, self.scale)
+        self.view = card(
+            text(heading("Learning curve", "Every step pale, smoothed on top.")),
+            self._plot,
+            controls=[self.metric, self.scale],
+            **look.share(3, 330),
+        )
+
+    def _again(self) -> None:
+        self._source = None
+        self._rewind()
+
+    def clear(self) -> None:
+        """Forget what is drawn."""
+        self._source, self._plot.objects = None, []
+
+    def update(self, records: Sequence[Record], *, restart: bool) -> None:
+        """Append records; `restart`: forget what is drawn first."""
+        if not records:
+            return
+        if not set(records[-1].metrics) <= set(self.metric.options):
+            self.metric.options = list(records[-1].metrics)
+        drawn = None if restart or self._source is None else self._source.data
+        before = None if drawn is None else (drawn["step"][-1], drawn["smooth"][-1])
+        columns = loss.columns(records, self.metric.value, before)
+        if self._source is None:
+            self._source = ColumnDataSource(columns)
+            plot = loss.curve(self._source, self.metric.value, log=self.scale.value == "log")
+            self._plot.objects = [pn.pane.Bokeh(plot, **WIDE)]
+        elif restart:
+            self._source.data = columns
+        else:
+            self._source.stream(columns, rollover=ROLLOVER)
+
+
+class TrajectoryCard:
+    """The trajectory, truth against discovered: in three dimensions when there are three variables, else over time."""
+
+    def __init__(self, redraw: Callable[[], None]) -> None:
+        self._key = ""
+        self._sizes = None
+        self._eye = {}
+        self._source = None
+        self.kind = segments({"3-D": "phase", "over time": "series"}, "phase", 170)
+        self.end = pmui.FloatSlider(
+            label="Time shown",
+            start=0.0,
+            end=1.0,
+            value=1.0,
+            step=0.01,
+            size="small",
+            margin=(0, 12, 0, 8),
+            sizing_mode="stretch_width",
+            visible=False,
+        )
+        self._phase = pn.pane.Plotly(
+            None, height=trajectory.HEIGHT, config={"displaylogo": False, "responsive": True}, visible=False, **WIDE
+        )
+        self._series = pn.Column(**WIDE)
+        self._head = text(heading("Trajectory", ""))
+        self._legend = text("")
+        self._waiting = text('<div class="caption">Making the data &hellip;</div>', min_height=trajectory.HEIGHT)
+        watch(redraw, self.kind)
+        watch(redraw, self.end, name="value_throttled")
+        self.view = card(
+            self._head,
+            self._waiting,
+            self._legend,
+            self._phase,
+            self._series,
+            self.end,
+            controls=[self.kind],
+            **look.share(3, 330),
+        )
+
+    def update(self, data: xr.Dataset | None, key: str, *, large: bool, dark: bool) -> None:
+        """Show a trajectory; the same `key` keeps camera, zoom and choices. `large` is for a page that has room."""
+        self._waiting.visible, self.end.visible = data is None, data is not None
+        if data is None:
+            self._phase.visible = self._series.visible = False
+            return
+        self._phase.height = trajectory.LARGE if large else trajectory.HEIGHT
+        if key != self._key:
+            solid = data.sizes["variable"] == 3
+            self.kind.visible, self.kind.value = solid, "phase" if solid else "series"
+            self._eye = trajectory.eye(data) if solid else {}
+        if key != self._key or data.sizes != self._sizes:
+            self._fit(data)
+        self._key, self._sizes = key, data.sizes
+        self._draw(data, dark)
+
+    def _fit(self, data: xr.Dataset) -> None:
+        start, end, shown = trajectory.span(data)
+        label = trajectory.axis_label(data, "time").replace("time", "Time shown", 1)
+        self.end.param.update(start=start, end=end, step=(end - start) / 100, value=shown, label=label)
+        self._source, self._series.objects = None, []
+
+    def _draw(self, data: xr.Dataset, dark: bool) -> None:
+        shown = trajectory.until(data, self.end.value)
+        solid = self.kind.value == "phase"
+        self._head.object = heading("Trajectory", trajectory.caption(data))
+        self._legend.object = trajectory.legend(data)
+        self._phase.visible, self._series.visible = solid, not solid
+        if solid:
+            self._phase.object = trajectory.phase(shown, self._key, self._eye, dark=dark)
+        elif self._source is None:
+            self._source = ColumnDataSource(trajectory.series_columns(shown))
+            plots = trajectory.series(self._source, data)
+            self._series.objects = [pn.pane.Bokeh(plot, **WIDE) for plot in plots]
+        else:
+            self._source.data = trajectory.series_columns(shown)
+
+
+class CoefficientCard:
+    """Every coefficient: over the steps, one figure per variable, and now, as a table of true and discovered."""
+
+    def __init__(self, rewind: Callable[[], None]) -> None:
+        self._rewind = rewind
+        self._values = None
+        self._shape = None
+        self._source = None
+        self._heads = None
+        self._paths = pn.Row(styles=look.PAIR, **WIDE)
+        self._table = text("")
+        self._verdict = text("")
+        self.over_steps = card(
+            text(
+                heading(
+                    "Coefficients over the steps",
+                    "Wide blue: true value. Orange: a true term. Grey: a term that should vanish.",
+                )
+            ),
+            self._paths,
+        )
+        self.now = card(text(heading("Coefficients now", "The dot belongs in the ring.")), self._verdict, self._table)
+
+    def update_report(self, report: Report | None) -> None:
+        """Show the table of a Report; a new shape lets the figures be made again."""
+        self._values = values = report.coefficients if report else None
+        self.over_steps.visible = self.now.visible = values is not None
+        if values is None:
+            return
+        shape = (tuple(values.candidate.values), tuple(values.variable.values))
+        if shape != self._shape:
+            self._shape, self._source = shape, None
+            self._rewind()
+        self._verdict.object = f"<p>{coefficients.verdict(values)}</p>"
+        self._table.object = f'<div class="scroll">{coefficients.table(values)}</div>'
+
+    def update(self, records: Sequence[Record], *, restart: bool) -> None:
+        """Append records; `restart`: forget what is drawn first. Nothing is drawn before the first Report."""
+        known = [record for record in records if record.coefficients is not None]
+        if self._values is None or not known:
+            return
+        columns = coefficients.columns([r.step for r in known], [r.coefficients for r in known])
+        heads = coefficients.heads(known[-1].step, known[-1].coefficients, self._values)
+        if self._source is None:
+            self._source, self._heads = ColumnDataSource(columns), ColumnDataSource(heads)
+            count = len(self._shape[1])
+            plots = [coefficients.paths(self._source, self._heads, self._values, index) for index in range(count)]
+            self._paths.objects = [pn.pane.Bokeh(plot, styles=look.share(1, 250), **WIDE) for plot in plots]
+            return
+        self._heads.data = heads
+        if restart:
+            self._source.data = columns
+        else:
+            self._source.stream(columns, rollover=ROLLOVER)

@@ -1,0 +1,297 @@
+"""Jobs: trainings that belong to the server, not to a browser session.
+
+A job runs one Training in a daemon thread. That thread never touches a Panel or Bokeh object; sessions ask the job for
+a `Snapshot`, for the records after their cursor and for the latest Report, as often as they like.
+"""
+
+import logging
+import re
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from workbench import experiments, runs
+from workbench.dashboard.history import Cursor, History
+from workbench.experiments.protocol import Config, Experiment, Report
+from workbench.training import Record, Training
+
+logger = logging.getLogger(__name__)
+
+HALTED = ("stopped", "finished", "failed")
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """What a page says about a job in one line. `seconds` is training time, `settling` names a halt that waits for a
+    step.
+    """
+
+    state: str
+    settling: str
+    message: str
+    details: str
+    step: int
+    total: int
+    seconds: float
+    ms_per_step: float
+    memory_mb: float
+    reports: int
+    can_go_on: bool
+
+
+class Job:
+    """One run of an experiment. `state` is "running", "paused", "stopped", "finished" or "failed".
+
+    A new job is paused; `start()` makes it run. No step begins after `pause` or `stop` has returned; a step in flight
+    is finished first (`settling` says so meanwhile). A job made from a run file (`run`) opens it in its thread and
+    waits there.
+    """
+
+    def __init__(self, experiment: Experiment, config: Config, *, path: Path, run: Any = None) -> None:
+        self.id = path.stem
+        self.experiment = experiment
+        self.config = config
+        self.path = path
+        self.version = 0
+        self.report = None
+        self._run = run
+        self._changed = threading.Condition()
+        self._history = History()
+        self._training = None
+        self._thread = None
+        self._budget = 0
+        self._busy = False
+        self._halt = ""
+        self._end = ""
+        self._message = ""
+        self._details = ""
+        self._reports = 0
+        self._total = 0
+        self._dirty = False
+        self._unsaved = False
+        self._report_cost = 0.0
+        self._report_time = -1e9
+
+    @property
+    def state(self) -> str:
+        """The state of the run, derived from what its thread does."""
+        if self._end:
+            return self._end
+        return "running" if self._busy or self._budget != 0 else "paused"
+
+    def start(self) -> None:
+        """Run until the end, until `pause` or `stop`; goes on after either of them."""
+        self._let(None)
+
+    resume = start
+
+    def step_once(self) -> None:
+        """Do exactly one step, then be paused; nothing happens while the job runs."""
+        if self.state != "running":
+            self._let(1)
+
+    def pause(self) -> None:
+        """No further step begins until `resume` or `step_once`."""
+        with self._changed:
+            self._budget = 0
+            self._touch()
+
+    def stop(self) -> None:
+        """End the run, keeping its best state; `resume` can still go on from the last one."""
+        with self._changed:
+            if self._end in HALTED:
+                return
+            self._budget, self._halt = 0, "stopped"
+            if not self._busy:
+                self._end = "stopped"
+            self._touch()
+
+    def snapshot(self) -> Snapshot:
+        """The present state in numbers; cheap."""
+        with self._changed:
+            last = self._history.last
+            settling = "" if not self._busy or self._budget != 0 else ("stopping" if self._halt else "pausing")
+            return Snapshot(
+                state=self.state,
+                settling=settling,
+                message=self._message,
+                details=self._details,
+                step=last.step if last else 0,
+                total=last.total if last else self._total,
+                seconds=last.seconds if last else 0.0,
+                ms_per_step=1e3 * self._history.pace(),
+                memory_mb=last.memory_mb if last else 0.0,
+                reports=self._reports,
+                can_go_on=self.state in ("paused", "stopped"),
+            )
+
+    def read(self, cursor: Cursor) -> tuple[list[Record], Cursor, bool]:
+        """The records after `cursor`, the new cursor, and whether to start over with just these."""
+        with self._changed:
+            return self._history.read(cursor)
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until the thread has nothing left to do (paused or at an end, Report made); for tests and scripts."""
+        with self._changed:
+            return self._changed.wait_for(self._idle, timeout)
+
+    def _idle(self) -> bool:
+        alive = self._thread is not None and self._thread.is_alive()
+        return not self._dirty and self.state != "running" and (self.state == "paused" or not alive)
+
+    def open(self) -> None:
+        """Load the run file this job was made from; the job waits, stopped or finished as the file says."""
+        with self._changed:
+            self._end = self._run.status if self._run.status in HALTED else "stopped"
+            self._message = self._run.message
+            self._dirty = True
+            self._begin_thread()
+
+    def _let(self, budget: int | None) -> None:
+        with self._changed:
+            if self._end not in ("finished", "failed"):
+                self._budget, self._halt, self._end = budget, "", ""
+                self._begin_thread()
+
+    def _begin_thread(self) -> None:
+        self._touch()
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._work, name=f"job-{self.id}", daemon=True)
+            self._thread.start()
+
+    def _touch(self) -> None:
+        self.version += 1
+        self._changed.notify_all()
+
+    def _work(self) -> None:
+        """The thread: steps while the budget lasts, a Report now and then, and at every halt a Report and a save."""
+        try:
+            if self._training is None:
+                self._prepare()
+            records = iter(self._training)
+            while self._await_turn():
+                self._take(next(records, None))
+                if not self._end and time.monotonic() > self._report_time + max(0.5, 10 * self._report_cost):
+                    self._publish(self._training.report)
+        except Exception as error:
+            logger.exception("run %s failed", self.id)
+            self._fail(error)
+
+    def _prepare(self) -> None:
+        training = Training(self.experiment, self.config, path=self.path, resume_from=self._run)
+        with self._changed:
+            self._training, self._total = training, training.model.total_steps
+            for record in training.records:
+                self._history.append(record)
+            self._history.keep_last()
+            self._touch()
+
+    def _await_turn(self) -> bool:
+        """Wait for permission to do a step; False when the thread may end. Concludes a halt first."""
+        while True:
+            with self._changed:
+                if self._budget != 0:
+                    self._busy = True
+                    return True
+                if not self._dirty:
+                    if self._end:
+                        self._thread = None
+                        self._changed.notify_all()
+                        return False
+                    self._changed.wait()
+                    continue
+            self._conclude()
+
+    def _take(self, record: Record | None) -> None:
+        with self._changed:
+            self._busy = False
+            if record is not None:
+                self._history.append(record)
+                self._budget = self._budget and self._budget - 1
+            if record is None or self._training.model.done:
+                self._end, self._budget = "finished", 0
+            self._end = self._end or self._halt
+            self._dirty = self._unsaved = True
+            self._touch()
+
+    def _conclude(self) -> None:
+        self._publish(self._training.best_report if self._end else self._training.report)
+        if self._unsaved:
+            self._training.save(self.state)
+        with self._changed:
+            self._unsaved = False
+            self._history.keep_last()
+            self._dirty = False
+            self._touch()
+
+    def _publish(self, make: Callable[[], Report]) -> None:
+        begin = time.monotonic()
+        report = make()
+        with self._changed:
+            self.report = report
+            self._reports += 1
+            self._report_time = time.monotonic()
+            self._report_cost = self._report_time - begin
+            self._touch()
+
+    def _fail(self, error: Exception) -> None:
+        with self._changed:
+            self._end, self._budget, self._busy, self._dirty, self._thread = "failed", 0, False, False, None
+            self._message = str(error) or type(error).__name__
+            self._details = traceback.format_exc()
+            self._history.keep_last()
+            self._touch()
+
+
+class Registry:
+    """The jobs of this server by id. Beyond `keep` jobs at an end, the oldest are let go: their files stay."""
+
+    def __init__(self, keep: int = 20) -> None:
+        self._jobs = {}
+        self._keep = keep
+        self._lock = threading.RLock()
+
+    def create(self, experiment: Experiment, config: Config) -> Job:
+        """A new job, not started."""
+        job = Job(experiment, config, path=runs.new_run_path(experiment.name, runs.runs_folder()))
+        with self._lock:
+            self._jobs[job.id] = job
+            self._let_go()
+        return job
+
+    def get(self, name: str) -> Job | None:
+        """The job of this id, None if this server does not hold it."""
+        with self._lock:
+            return self._jobs.get(name)
+
+    def find(self, name: str) -> Job | None:
+        """The job of this id; one that the server does not hold is opened from its run file, None if there is none.
+
+        Raises what `runs.read_run` raises for a file that cannot be read.
+        """
+        with self._lock:
+            job = self._jobs.get(name)
+            path = runs.runs_folder() / f"{name}.nc"
+            if job is not None or not re.fullmatch(r"[\w-]+", name) or not path.exists():
+                return job
+            run = runs.read_run(path)
+            experiment = experiments.get(run.experiment)
+            job = self._jobs[name] = Job(experiment, experiment.Config(**run.config), path=path, run=run)
+            job.open()
+            return job
+
+    def __iter__(self) -> Iterator[Job]:
+        with self._lock:
+            return iter(list(self._jobs.values()))
+
+    def _let_go(self) -> None:
+        ended = [job.id for job in self._jobs.values() if job.state in HALTED]
+        for name in ended[: max(0, len(ended) - self._keep)]:
+            del self._jobs[name]
+
+
+registry = Registry()

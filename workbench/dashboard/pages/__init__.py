@@ -1,0 +1,1 @@
+"""One module per page: widgets and panes, nothing computed."""

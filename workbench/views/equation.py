@@ -1,0 +1,51 @@
+"""Equations as HTML with LaTeX inside, term by term, so that a long one wraps instead of running out of its card."""
+
+from collections.abc import Mapping, Sequence
+from html import escape
+
+from workbench.experiments.protocol import Equation
+
+
+def html(equations: Sequence[Equation], digits: int = 3, true: Sequence[Equation] = ()) -> str:
+    """The equations as HTML; LaTeX stands between `\\(` and `\\)`.
+
+    A term that none of the `true` equations has is marked with the class "extra" (only when `true` is given). Each
+    equation is a `role="math"` element whose label is the plain text, for screen readers and tests.
+    """
+    known = {equation.left_text: {name for _, _, name in equation.terms} for equation in true}
+    return "".join(_row(equation, digits, known.get(equation.left_text)) for equation in equations)
+
+
+def _row(equation: Equation, digits: int, known: set[str] | None) -> str:
+    parts = [f"<span>\\({equation.left_latex} =\\)</span>"]
+    for position, (coefficient, latex, text) in enumerate(equation.terms):
+        extra = ' class="extra" title="not in the true equation"' if known is not None and text not in known else ""
+        parts.append(f"<span{extra}>\\({_term(coefficient, latex, digits, first=position == 0)}\\)</span>")
+    if not equation.terms:
+        parts.append("<span>\\(0\\)</span>")
+    label = escape(equation.text(digits), quote=True)
+    return f'<div class="equation" role="math" aria-label="{label}">{" ".join(parts)}</div>'
+
+
+def _term(coefficient: float, latex: str, digits: int, *, first: bool) -> str:
+    sign = "-" if coefficient < 0 else ("" if first else "+")
+    sign = sign if first else f"{{}}{sign}"
+    factor = "" if latex == "1" else f"\\,{latex}"
+    return f"{sign}{abs(coefficient):.{digits}f}{factor}"
+
+
+def metrics(values: Mapping[str, float], names: Mapping[str, str]) -> str:
+    """Metrics as HTML, a number over its name; `names` says more than the key where it can."""
+    tiles = [
+        f"<div><b>{_number(value)}</b><span>{escape(names.get(key, key))}</span></div>" for key, value in values.items()
+    ]
+    return f'<div class="metrics">{"".join(tiles)}</div>' if tiles else ""
+
+
+def _number(value: float) -> str:
+    if value != value:
+        return "&ndash;"
+    if value == 0 or 1e-3 <= abs(value) < 1e4:
+        return f"{value:.4g}"
+    digits, power = f"{value:.1e}".split("e")
+    return f"{digits} &times; 10<sup>{int(power)}</sup>"
