@@ -1,6 +1,7 @@
 """The same experiments from a shell: train, resume, runs, show. Only here the project prints."""
 
 import argparse
+import os
 import re
 import signal
 import sys
@@ -25,6 +26,8 @@ METRICS = {  # how the metrics of a report are introduced, and their units
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command. Exit status: 0, 1 for a run or a file that failed, 2 for bad arguments, 130 after Ctrl-C."""
+    # Waiting threads must not keep a core busy: on a shared machine that costs a factor of ten. Read when torch loads.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
         options = _parser(given).parse_args(given)

@@ -133,7 +133,7 @@ def test_help_tells_every_setting(capsys):
         assert "--" + name.replace("_", "-") in told
         assert " ".join(field.description.split()) in told
     assert "[at least 0 and at most 20; default 0.0]" in told
-    assert "default 25, adam: 1]" in told
+    assert "default 0, adam: 1]" in told
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="interrupts as POSIX does")

@@ -96,6 +96,12 @@ def test_a_field_takes_the_default_of_its_mode_unless_it_is_given():
         lorenz.Config().seed = 3
 
 
+def test_windows_overlap_by_half_unless_told_otherwise():
+    assert lorenz.Config(window=61).spacing == 30
+    assert lorenz.Config(window=61, stride=7).spacing == 7
+    assert lorenz.Config(mode="adam").spacing == 1
+
+
 def test_a_config_without_modes_needs_none():
     class Plain(Config):
         size: int = setting(3, "How large.", ge=1)

@@ -85,17 +85,27 @@ class Config(protocol.Config):
     points: int = setting(10_000, "Length of the record.", group="data", unit="grid points", ge=10, le=200_000)
     step: float = setting(0.01, "Time between two grid points.", group="data", unit="time units", gt=0, le=0.1)
     stride: int = setting(
-        25, "From the start of one window to that of the next.", group="data", unit="grid points", ge=1, le=200_000
+        0,
+        "From the start of one window to that of the next; 0: half a window.",
+        group="data",
+        unit="grid points",
+        ge=0,
+        le=200_000,
     )
 
     mode_defaults = {"adam": {"derivatives": 3, "stride": 1, "threshold": 0.1}}
 
     @model_validator(mode="after")
     def _fits(self) -> "Config":
-        count = windows.count(self.points, self.window, self.stride)
+        count = windows.count(self.points, self.window, self.spacing)
         if self.mode == "adam" and self.batch > count:
             raise ValueError(f"the batch ({self.batch} windows) is larger than the record ({count} windows)")
         return self
+
+    @property
+    def spacing(self) -> int:
+        """The stride in grid points."""
+        return self.stride or self.window // 2
 
 
 def data(config: Config) -> xr.Dataset:
@@ -110,10 +120,11 @@ def model(config: Config, data: xr.Dataset) -> Model:
     integrator = Integrator(uniform_step(data), config.derivatives, config.backend, config.method)
     if config.mode == "projection":
         return Projection(
-            record, library, integrator, window=config.window, stride=config.stride, threshold=config.threshold
+            record, library, integrator, window=config.window, stride=config.spacing, threshold=config.threshold
         )
-    shared = ("window", "stride", "batch", "epochs", "cycles", "learning_rate", "threshold", "hidden", "seed")
-    return Adam(record, library, integrator, Schedule(**{field: getattr(config, field) for field in shared}))
+    shared = ("window", "batch", "epochs", "cycles", "learning_rate", "threshold", "hidden", "seed")
+    schedule = Schedule(stride=config.spacing, **{field: getattr(config, field) for field in shared})
+    return Adam(record, library, integrator, schedule)
 
 
 def report(model: Model, data: xr.Dataset) -> Report:

@@ -82,7 +82,7 @@ class Projection:
         return self._triangle is not None and not self._next.any()
 
     def step(self) -> dict[str, float]:
-        """The fit of all terms first, then rounds of dropping. Raises FloatingPointError for answers that are not finite."""
+        """The fit of all terms first, then rounds of dropping. Raises FloatingPointError for NaN from the solver."""
         triangle = self._reduce() if self._triangle is None else self._triangle
         kept = self._kept & ~self._next
         self._triangle, self._kept = triangle, kept

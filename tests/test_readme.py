@@ -1,0 +1,29 @@
+"""The code in the README runs, and gives what the text around it says."""
+
+import math
+import re
+from pathlib import Path
+
+import pytest
+
+README = Path(__file__).parents[1] / "README.md"
+
+
+def test_the_example_of_the_solver(capsys: pytest.CaptureFixture) -> None:
+    blocks = re.findall(r"```python\n(.*?)```", README.read_text(), re.S)
+    assert len(blocks) == 1
+    exec(compile(blocks[0], "README.md", "exec"), {})
+    last, slope = map(float, capsys.readouterr().out.split())
+    t, a = 9.99, 0.05
+
+    def u(a: float) -> float:
+        w = math.sqrt(1 - a * a)
+        return math.exp(-a * t) * (math.cos(w * t) + a / w * math.sin(w * t))
+
+    assert last == pytest.approx(u(a), abs=1e-4)
+    assert slope == pytest.approx((u(a + 1e-4) - u(a - 1e-4)) / 4e-4, rel=1e-3)
+
+
+def test_the_picture_and_the_links_are_there() -> None:
+    for target in re.findall(r"\]\(([^)#:]+)\)", README.read_text()):
+        assert (README.parent / target).exists(), target
