@@ -149,6 +149,14 @@ def test_projection_does_not_need_one_length_of_window(window):
     assert ((model.coefficients() != 0) == (TRUTH != 0)).all()
 
 
+def test_smoothing_makes_the_coefficients_better(monkeypatch):
+    records = [lorenz_states(0.5, seed) for seed in range(3)]
+    smoothed = [rmse(finish(projection(record, window=100))) for record in records]
+    monkeypatch.setattr(discovery, "smooth", lambda record, integrator: (record, None))
+    plain = [rmse(finish(projection(record, window=100))) for record in records]
+    assert np.mean(smoothed) < 0.6 * np.mean(plain)
+
+
 def test_projection_does_not_care_for_units():
     units = torch.tensor([1e3, 1e-4, 1.0], dtype=torch.float64)
     states = lorenz_states(0.1, points=3000)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from benchmarks.accuracy import oscillator_minimiser
 from tests.solver.cases import every_linear_backend, every_method
 from workbench.solver import LinearODE, solve
 
@@ -40,7 +41,9 @@ def states(system: System, K: int, h: float, T: int, backend: str, method: str) 
     return u[..., 0].numpy(), system.exact(h * np.arange(T))
 
 
-# u'' + 0.1 u' + u = 0, u(0) = 1, u'(0) = 0: the innovation column, within a factor 3
+# u'' + 0.1 u' + u = 0, u(0) = 1, u'(0) = 0: the innovation column, within a factor 3. The minimiser itself, computed
+# with 50 digits, is 1.95e-11 and 1.17e-9 away from the closed form at h = 1e-4, T = 1,000 and 10,000; a smaller error
+# there is luck, rounding against discretisation. What a solver can be held to is the distance to the minimiser.
 
 
 def damped_cosine(t: np.ndarray) -> np.ndarray:
@@ -53,10 +56,17 @@ OSCILLATOR = System([[[1, 0.1, 1]]], [0], [[1, 0]], damped_cosine)
 
 
 @every_linear_backend
-@pytest.mark.parametrize("h, T, error", [(1e-3, 1000, 1.2e-7), (1e-4, 1000, 3.9e-12), (1e-4, 10_000, 7.6e-11)])
+@pytest.mark.parametrize("h, T, error", [("1e-3", 1000, 3.9e-12), ("1e-4", 1000, 3.9e-12), ("1e-5", 1000, 3.9e-12)])
 def test_no_digits_lost_at_small_steps(h, T, error, backend):
+    u, _ = states(OSCILLATOR, 3, float(h), T, backend, "qr")
+    assert np.max(np.abs(u[:, 0] - oscillator_minimiser(h, T).numpy())) <= 3 * error
+
+
+@every_linear_backend
+@pytest.mark.parametrize("h, T, error", [(1e-3, 1000, 1.17e-7), (1e-4, 1000, 1.95e-11), (1e-4, 10_000, 1.174e-9)])
+def test_only_the_discretisation_is_left(h, T, error, backend):
     u, exact = states(OSCILLATOR, 3, h, T, backend, "qr")
-    assert np.max(np.abs(u - exact)) <= 3 * error
+    assert np.max(np.abs(u - exact)) == pytest.approx(error, rel=0.02)
 
 
 @every_linear_backend
@@ -131,7 +141,7 @@ SYSTEMS = {
 TABLE = {  # K = 2, 3, 4, 5
     "RC": (2.4e-6, 7.3e-7, 8.9e-12, 2.5e-12),
     "population": (1.7e-4, 2.0e-6, 3.4e-10, 3.0e-10),
-    "language death": (5.2e-6, 1.6e-6, 5.4e-11, 4.6e-12),
+    "language death": (5.2e-6, 1.6e-6, 5.4e-11, 6.0e-12),  # K = 5: 4.6e-12 there, 6.0e-12 for the exact minimiser
     "harmonic": (3.1e-2, 4.4e-4, 8.4e-8, 9.3e-9),
     "damped harmonic": (1.8e-2, 3.2e-4, 1.3e-7, 1.5e-8),
     "third order": (5.8e-4, 1.4e-5, 1.2e-9, 1.4e-10),

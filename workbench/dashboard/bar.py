@@ -25,10 +25,9 @@ class Bar:
         buttons = pn.Row(self.start, self.pause, self.step, self.stop, self.reset, margin=0, styles=look.LINE)
         self._chip = text("", sizing_mode=None)
         self._numbers = text("", styles=look.share(1, 250))
-        self._progress = text("")
         line = pn.Row(self._chip, self._numbers, styles={"gap": "20px", **look.share(1, 350)}, **WIDE)
         both = pn.Row(buttons, line, styles={**look.LINE, "gap": "8px 24px", "align-items": "center"}, **WIDE)
-        self.view = pn.Column(both, self._progress, styles={**look.CARD, "padding": "12px 18px"}, **WIDE)
+        self.view = pn.Column(both, styles={**look.CARD, "padding": "12px 18px"}, **WIDE)
 
     def update(self) -> None:
         """Show which buttons make sense, and the numbers of the run."""
@@ -44,7 +43,6 @@ class Bar:
         snapshot = self.state.job.snapshot() if self.state.job else None
         self._chip.object = words.chip(snapshot)
         self._numbers.object = words.numbers(snapshot, wrong=bool(self.state.errors), changed=self.state.changed)
-        self._progress.object = words.progress(snapshot)
 
 
 def _button(label: str, icon: str, act: Callable[[], None], variant: str = "outlined") -> pmui.Button:

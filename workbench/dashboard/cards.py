@@ -230,11 +230,11 @@ class CoefficientCard:
         self._rewind = rewind
         self._values = None
         self._shape = None
+        self._quiet = None
         self._source = None
         self._heads = None
         self._paths = pn.Row(styles=look.PAIR, **WIDE)
         self._table = text("")
-        self._verdict = text("")
         self.over_steps = card(
             text(
                 heading(
@@ -244,7 +244,7 @@ class CoefficientCard:
             ),
             self._paths,
         )
-        self.now = card(text(heading("Coefficients now", "The dot belongs in the ring.")), self._verdict, self._table)
+        self.now = card(text(heading("Coefficients now", "The dot belongs in the ring.")), self._table)
 
     def update_report(self, report: Report | None) -> None:
         """Show the table of a Report; a new shape lets the figures be made again."""
@@ -255,9 +255,10 @@ class CoefficientCard:
         shape = (tuple(values.candidate.values), tuple(values.variable.values))
         if shape != self._shape:
             self._shape, self._source = shape, None
+            self._quiet = coefficients.vanishing(values)
             self._rewind()
-        self._verdict.object = f"<p>{coefficients.verdict(values)}</p>"
-        self._table.object = f'<div class="scroll">{coefficients.table(values)}</div>'
+        table = f'<div class="scroll">{coefficients.table(values)}</div>'
+        self._table.object = f"<p>{coefficients.verdict(values)}</p>{table}"
 
     def update(self, records: Sequence[Record], *, restart: bool) -> None:
         """Append records; `restart`: forget what is drawn first. Nothing is drawn before the first Report."""
@@ -265,7 +266,7 @@ class CoefficientCard:
         if self._values is None or not known:
             return
         columns = coefficients.columns([r.step for r in known], [r.coefficients for r in known])
-        heads = coefficients.heads(known[-1].step, known[-1].coefficients, self._values)
+        heads = coefficients.heads(known[-1].step, known[-1].coefficients, self._quiet)
         if self._source is None:
             self._source, self._heads = ColumnDataSource(columns), ColumnDataSource(heads)
             count = len(self._shape[1])

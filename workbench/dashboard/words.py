@@ -31,7 +31,7 @@ def chip(snapshot: Snapshot | None) -> str:
 
 
 def numbers(snapshot: Snapshot | None, *, wrong: bool, changed: bool) -> str:
-    """Step, time and memory of the run, and what to do next."""
+    """Step, time and memory of the run, what to do next, and how far it is."""
     hint = "Correct the marked setting, then press Start." if wrong else ""
     if snapshot is None:
         return f'<div class="numbers"><span class="unit">{hint or "Press Start."}</span></div>'
@@ -46,16 +46,16 @@ def numbers(snapshot: Snapshot | None, *, wrong: bool, changed: bool) -> str:
         f"<span><b>{snapshot.memory_mb:,.0f}</b> <span class='unit'>MB</span></span>",
         f"<span class='unit hint'>{hint}</span>" if hint else "",
     ]
-    return f'<div class="numbers">{"".join(parts)}</div>'
+    return f'<div class="numbers">{"".join(parts)}</div>{_progress(snapshot)}'
 
 
 def _short(value: float) -> str:
     return f"{value:.0f}" if value >= 99.5 else f"{value:.3g}"
 
 
-def progress(snapshot: Snapshot | None) -> str:
-    """How far the run is, as a bar; a run that finished early is at its end. Nothing without a run."""
-    if snapshot is None or snapshot.total == 0:
+def _progress(snapshot: Snapshot) -> str:
+    """How far the run is, as a bar; a run that finished early is at its end."""
+    if snapshot.total == 0:
         return ""
     share = 1.0 if snapshot.state == "finished" else min(1.0, snapshot.step / snapshot.total)
     values = f'aria-valuemin="0" aria-valuemax="100" aria-valuenow="{100 * share:.0f}"'

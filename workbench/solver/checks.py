@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from workbench.solver.problem import LAYOUT, LinearODE
+from workbench.solver.problem import LAYOUT, LinearODE, broadcast_shapes
 from workbench.solver.solution import RankDeficient, Status
 
 _READ_UNLESS = {  # the weight that drops a datum, and how many dimensions the weight lacks
@@ -54,7 +54,7 @@ def require_good_values(problem: LinearODE) -> None:
 def _sentence(problem: LinearODE, name: str, code: Status, where: tuple[int, ...]) -> str:
     dims = LAYOUT[name]
     x = problem.tensors[name]
-    x = x.expand(torch.broadcast_shapes(x.shape, (1,) * len(where)))
+    x = x.expand(broadcast_shapes(x.shape, (1,) * len(where)))
     split = len(where) - len(dims)
     batch, tail = where[:split], where[split:]
     point = f"grid point {tail[0]}" + (f" (step to {tail[0] + 1})" if dims[0] == "T-1" else "")
@@ -69,7 +69,10 @@ def _sentence(problem: LinearODE, name: str, code: Status, where: tuple[int, ...
     return f"{name}: expected {expected} at {place}, found {value}"
 
 
-def require_full_rank(problem: LinearODE, deficient: Tensor) -> None:
+_NORMAL = "; if it has them, its normal equations are too ill-conditioned for 'cholesky': use method='qr'"
+
+
+def require_full_rank(problem: LinearODE, deficient: Tensor, method: str) -> None:
     """Raises RankDeficient naming the batch index, the variable and the derivative that nothing determines."""
     if not bool((deficient > 0).any()):
         return
@@ -80,5 +83,5 @@ def require_full_rank(problem: LinearODE, deficient: Tensor) -> None:
     raise RankDeficient(
         f"coefficients, initial: expected rows that determine every unknown, but {system} is rank-deficient: nothing "
         f"determines derivative {derivative} of variable {variable} (seen at grid point {point}); give it an equation, "
-        f"an initial value, or a weight above 0"
+        f"an initial value, or a weight above 0{_NORMAL if method == 'cholesky' else ''}"
     )

@@ -45,6 +45,20 @@ BROADCAST = {
 }
 
 
+def broadcast_shapes(*shapes: tuple[int, ...]) -> torch.Size:
+    """The usual rules. (`torch.broadcast_shapes` loads symbolic algebra at its first call, a third of a second.)
+
+    Raises ValueError where two sizes differ and neither is 1.
+    """
+    sizes = [1] * max(map(len, shapes), default=0)
+    for shape in shapes:
+        for position, size in enumerate(shape, start=len(sizes) - len(shape)):
+            if size != 1 and sizes[position] not in (1, size):
+                raise ValueError(f"shapes {', '.join(str(tuple(s)) for s in shapes)} do not broadcast")
+            sizes[position] = size if size != 1 else sizes[position]
+    return torch.Size(sizes)
+
+
 @dataclass(frozen=True, eq=False)
 class LinearODE:
     """sum_{d,k} c[t,e,d,k] u[t,d,k] = r[t,e], with u[t,d,k] the k-th derivative of variable d at grid point t.
@@ -189,7 +203,9 @@ class LinearODE:
     def _infer_length(self, dim: str, given: int | None, argument: str) -> int:
         """T or T0: what is given, else the first tensor that is not broadcast over it."""
         if given is not None:
-            return int(given)
+            if isinstance(given, bool) or not isinstance(given, int):
+                raise TypeError(f"{argument}: expected an int, found {type(given).__name__} {given!r}")
+            return given
         for name, dims in LAYOUT.items():
             value = self._raw(name)
             if not isinstance(value, Tensor) or value.ndim == 0:
@@ -240,8 +256,8 @@ class LinearODE:
             if isinstance(value, Tensor) and value.ndim:
                 own = value.shape[: value.ndim - len(LAYOUT[name])]
                 try:
-                    batch = torch.broadcast_shapes(batch, own)
-                except RuntimeError:
+                    batch = broadcast_shapes(batch, own)
+                except ValueError:
                     found = f"{name}: batch shape {tuple(own)} does not broadcast with {tuple(batch)}"
                     raise ValueError(f"{found} of the arguments before it") from None
         return batch

@@ -17,7 +17,7 @@ from math import factorial
 import torch
 from torch import Tensor
 
-from workbench.solver.problem import LinearODE
+from workbench.solver.problem import LinearODE, broadcast_shapes
 
 
 def taylor_matrix(K: int, like: Tensor, sign: int = 1) -> Tensor:
@@ -105,7 +105,7 @@ def smooth_rows(problem: LinearODE, x: Tensor) -> Tensor:
 
 def _join(blocks: list[Tensor], dims: list[int]) -> Tensor:
     """Blocks of rows with so many row dimensions, each with its own batch shape, side by side in one last dimension."""
-    batch = torch.broadcast_shapes(*(block.shape[: block.ndim - n] for block, n in zip(blocks, dims, strict=True)))
+    batch = broadcast_shapes(*(block.shape[: block.ndim - n] for block, n in zip(blocks, dims, strict=True)))
     full = [block.expand(*batch, *block.shape[block.ndim - n :]) for block, n in zip(blocks, dims, strict=True)]
     return torch.cat([block.flatten(-n) for block, n in zip(full, dims, strict=True)], dim=-1)
 

@@ -41,9 +41,9 @@ def solve(problem: LinearODE, *, backend: str = "auto", method: str = "qr", chec
     if check:
         checks.require_good_values(problem)
     wide = problem.to(torch.float64)
-    u, deficient, _ = _solve_operator(list(wide.tensors.values()), *_options(problem), name, method)
+    u, deficient, _ = torch.ops.workbench.solve(list(wide.tensors.values()), *_options(problem), name, method)
     if check:
-        checks.require_full_rank(problem, deficient)
+        checks.require_full_rank(problem, deficient, method)
         status = torch.zeros(problem.batch, dtype=torch.int8, device=problem.device)
     else:
         status = checks.status(problem, deficient).expand(problem.batch)
@@ -61,8 +61,16 @@ def _problem(tensors: list[Tensor], n_steps: int, n_initial: int, central: bool)
     return LinearODE(c, r, v, h, weights=Weights(we, wi, ws), central=central, n_steps=n_steps, n_initial=n_initial)
 
 
-@torch.library.custom_op("workbench::solve", mutates_args=())
-def _solve_operator(
+# The operators: a schema, what they do, what shape that has. (`torch.library.custom_op` says it in one decorator, and
+# loads the compiler at the first call: more than a second.)
+
+_OPTIONS = "Tensor[] tensors, int n_steps, int n_initial, bool central, str backend, str method"
+torch.library.define("workbench::solve", f"({_OPTIONS}) -> (Tensor u, Tensor deficient, Tensor[] factor)")
+torch.library.define("workbench::normal_solve", f"(Tensor g, Tensor[] factor, {_OPTIONS}) -> Tensor")
+
+
+@torch.library.impl("workbench::solve", "CompositeExplicitAutograd")
+def _solve(
     tensors: list[Tensor], n_steps: int, n_initial: int, central: bool, backend: str, method: str
 ) -> tuple[Tensor, Tensor, list[Tensor]]:
     """u, the rank indicator and the factor of a problem; see `workbench.solver.backends`."""
@@ -70,8 +78,7 @@ def _solve_operator(
     return u, deficient, [x.contiguous() for x in factor]
 
 
-@_solve_operator.register_fake
-def _(
+def _fake_solve(
     tensors: list[Tensor], n_steps: int, n_initial: int, central: bool, backend: str, method: str
 ) -> tuple[Tensor, Tensor, list[Tensor]]:
     problem = _problem(tensors, n_steps, n_initial, central)
@@ -81,8 +88,8 @@ def _(
     return u, deficient, [like.new_empty(shape) for shape in load(backend).factor_shapes(problem)]
 
 
-@torch.library.custom_op("workbench::normal_solve", mutates_args=())
-def _normal_solve_operator(
+@torch.library.impl("workbench::normal_solve", "CompositeExplicitAutograd")
+def _normal_solve(
     g: Tensor,
     factor: list[Tensor],
     tensors: list[Tensor],
@@ -96,17 +103,7 @@ def _normal_solve_operator(
     return load(backend).normal_solve(_problem(tensors, n_steps, n_initial, central), method, factor, g)
 
 
-@_normal_solve_operator.register_fake
-def _(
-    g: Tensor,
-    factor: list[Tensor],
-    tensors: list[Tensor],
-    n_steps: int,
-    n_initial: int,
-    central: bool,
-    backend: str,
-    method: str,
-) -> Tensor:
+def _fake_normal_solve(g: Tensor, factor: list[Tensor], tensors: list[Tensor], *options: Any) -> Tensor:
     return torch.empty_like(g, memory_format=torch.contiguous_format)
 
 
@@ -142,7 +139,7 @@ def _keep_solve(ctx: Any, inputs: tuple[Any, ...], output: tuple[Any, ...]) -> N
 def _differentiate_solve(ctx: Any, g: Tensor, *unused: Any) -> tuple[Any, ...]:
     u, *saved = ctx.saved_tensors
     tensors, factor = saved[:_N], [x.detach() for x in saved[_N:]]
-    lam = _normal_solve_operator(g, factor, tensors, *ctx.options, *ctx.who)
+    lam = torch.ops.workbench.normal_solve(g, factor, tensors, *ctx.options, *ctx.who)
     if any(x.requires_grad for name, x in zip(LAYOUT, tensors, strict=True) if name not in ("forcing", "initial")):
         grads = _gradients(lambda p: -(rows(p, lam) * residual(p, u)).sum(), tensors, ctx.options)
     else:  # only b wants a gradient: phi = <A lam, b> + what does not depend on b
@@ -159,10 +156,14 @@ def _keep_normal_solve(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> Non
 def _differentiate_normal_solve(ctx: Any, k: Tensor) -> tuple[Any, ...]:
     lam, *saved = ctx.saved_tensors
     tensors, factor = saved[:_N], [x.detach() for x in saved[_N:]]
-    mu = _normal_solve_operator(k, factor, tensors, *ctx.options, *ctx.who)
+    mu = torch.ops.workbench.normal_solve(k, factor, tensors, *ctx.options, *ctx.who)
     grads = _gradients(lambda p: -(rows(p, mu) * rows(p, lam)).sum(), tensors, ctx.options)
     return mu, [None] * len(factor), grads, None, None, None, None, None
 
 
-_solve_operator.register_autograd(_differentiate_solve, setup_context=_keep_solve)
-_normal_solve_operator.register_autograd(_differentiate_normal_solve, setup_context=_keep_normal_solve)
+torch.library.register_fake("workbench::solve", _fake_solve)
+torch.library.register_fake("workbench::normal_solve", _fake_normal_solve)
+torch.library.register_autograd("workbench::solve", _differentiate_solve, setup_context=_keep_solve)
+torch.library.register_autograd(
+    "workbench::normal_solve", _differentiate_normal_solve, setup_context=_keep_normal_solve
+)

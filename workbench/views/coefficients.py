@@ -30,19 +30,23 @@ def columns(steps: Sequence[float], values: Sequence[np.ndarray] | np.ndarray) -
     return {"step": np.asarray(steps, dtype=float), **found}
 
 
-def heads(step: float, values: np.ndarray, coefficients: xr.Dataset) -> dict[str, Any]:
-    """The last point of every path: `step`, and per variable its values and colours, a row per candidate."""
+def vanishing(coefficients: xr.Dataset) -> np.ndarray:
+    """Which coefficients (candidate, variable) are zero in truth; none where the truth is not known."""
+    truth = true_values(coefficients)
+    return np.zeros(coefficients.estimate.shape, dtype=bool) if truth is None else truth == 0
+
+
+def heads(step: float, values: np.ndarray, quiet: np.ndarray) -> dict[str, Any]:
+    """The last point of every path: `step`, and per variable its values and colours, a row per candidate.
+
+    values, quiet: (candidate, variable), the coefficients and what `vanishing` says of them.
+    """
     there = np.asarray(values, dtype=float)
     found = {"step": np.full(len(there), float(step))}
     for j in range(there.shape[1]):
         found[f"v_{j}"] = there[:, j]
-        found[f"color_{j}"] = [palette.QUIET if quiet else palette.FOUND for quiet in _vanishing(coefficients, j)]
+        found[f"color_{j}"] = np.where(quiet[:, j], palette.QUIET, palette.FOUND).tolist()
     return found
-
-
-def _vanishing(coefficients: xr.Dataset, variable: int) -> np.ndarray:
-    truth = true_values(coefficients)
-    return np.zeros(coefficients.sizes["candidate"], dtype=bool) if truth is None else truth[:, variable] == 0
 
 
 def paths(source: ColumnDataSource, ends: ColumnDataSource, coefficients: xr.Dataset, variable: int) -> figure:
@@ -67,7 +71,7 @@ def paths(source: ColumnDataSource, ends: ColumnDataSource, coefficients: xr.Dat
     plot.toolbar.autohide = True
     if truth is not None:
         _draw_truth(plot, truth[:, variable], names)
-    for index, quiet in enumerate(_vanishing(coefficients, variable)):
+    for index, quiet in enumerate(vanishing(coefficients)[:, variable]):
         color, width = (palette.QUIET, 1) if quiet else (palette.FOUND, 2)
         plot.line("step", column(index, variable), source=source, color=color, line_width=width)
     plot.scatter("step", f"v_{variable}", source=ends, color=f"color_{variable}", size=5)

@@ -5,6 +5,7 @@ from typing import Any
 import panel_material_ui as pmui  # isort: skip  (before any widget is built: labels are unreadable in the dark otherwise)
 import panel as pn
 from panel.io.state import set_curdoc
+from panel.util import edit_readonly
 
 from workbench.dashboard import look, words
 from workbench.dashboard.bar import Bar
@@ -15,7 +16,7 @@ from workbench.dashboard.session import TrainState
 from workbench.dashboard.warm import warm
 from workbench.views import record
 
-PERIOD = 100
+PERIOD = 125  # ms between two looks at the job: plots follow at up to 8 Hz
 TITLE = "S-MNN workbench"
 
 
@@ -30,6 +31,7 @@ class TrainPage:
         self.state = state
         self._drawn = {}
         self._shown = False
+        self._kinds = [self._draw_equations, self._draw_records, self._draw_trajectory]
         self.form = Form(state)
         self.bar = Bar(state)
         self.equations = EquationCard(self.redraw)
@@ -61,7 +63,7 @@ class TrainPage:
         self.refresh()
 
     def _page(self) -> pmui.Page:
-        return pmui.Page(
+        shell = pmui.Page(
             title=TITLE,
             sidebar=[self.form.view],
             main=[self.main],
@@ -71,6 +73,9 @@ class TrainPage:
             theme_config=look.THEME,
             sx=look.PAGE,
         )
+        with edit_readonly(shell):
+            shell.busy = False  # no longer follows pn.state.busy, whose every turn walks through the whole document
+        return shell
 
     async def _dismissed(self, _: Any) -> None:
         self.state.dismiss()
@@ -93,16 +98,18 @@ class TrainPage:
         self._drawn.clear()
 
     def refresh(self) -> None:
-        """Draw what has changed: words at once, then one kind of result a time, so that the first is there quickly."""
+        """Draw what has changed: words at once, and in turn one kind of result a time, so the first is soon there."""
         job, version = self.state.job, self._version()  # of before: what changes meanwhile is drawn the next time
         if self._fresh("state", self.state.revision):
             self._draw_state()
         if self._fresh("bar", (self.state.revision, job and (job.id, job.version))):
             self.bar.update()
             self._draw_notices()
-        kinds = (self._draw_equations, self._draw_records, self._draw_trajectory) if self._shown else ()
-        if not any(draw() for draw in kinds):
+        drawn = next((draw for draw in self._kinds if draw()), None) if self._shown else None
+        if drawn is None:
             self._drawn["all"] = version
+        else:
+            self._kinds.append(self._kinds.pop(self._kinds.index(drawn)))
 
     def _fresh(self, what: str, version: Any) -> bool:
         """Whether `version` of `what` has not been drawn yet; it counts as drawn from now on."""
