@@ -7,6 +7,8 @@ BIN := $(VENV)/bin
 IS_FIT := -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))'
 # The first fit Python on PATH; `make PYTHON=... app` names another.
 PYTHON ?= $(firstword $(foreach name,python3 python3.12 python3.11 python3.13,$(shell $(name) $(IS_FIT) 2>/dev/null && echo $(name))))
+# Threads that wait must not keep a core busy: where others compute too, that costs a factor of ten.
+export OMP_WAIT_POLICY ?= PASSIVE
 INSTALL := $(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt
 
 .PHONY: help app test lint notebooks clean
@@ -16,7 +18,7 @@ help: ## show these targets
 	@grep -E '^[a-z]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
 
 app: $(VENV)/.app ## install what the page needs (once) and serve it at http://localhost:5006/app
-	exec $(BIN)/python -m panel serve app.py --address 127.0.0.1 --port $(PORT) --num-threads 4 \
+	exec $(BIN)/python -m panel serve app.py --address 127.0.0.1 --port $(PORT) --num-threads 4 --warm \
 	  --allow-websocket-origin localhost:$(PORT) --allow-websocket-origin 127.0.0.1:$(PORT) \
 	  $(if $(filter none,$(BROWSER)),,--show)
 
