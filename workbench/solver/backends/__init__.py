@@ -44,6 +44,7 @@ import torch
 from workbench.solver.problem import LinearODE
 
 TABLE = {  # fastest first: "auto" takes the first that can serve
+    "native": "workbench.solver.backends.native",
     "banded": "workbench.solver.backends.banded",
     "dense": "workbench.solver.backends.dense",
 }

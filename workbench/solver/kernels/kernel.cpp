@@ -1,0 +1,93 @@
+// The kernel for one instruction set. Compiled once per set, with its flags, SMNN_ISA (a name) and SMNN_LANES.
+
+#include "drive.hpp"
+
+#define SMNN_STRING_(name) #name
+#define SMNN_STRING(name) SMNN_STRING_(name)
+
+namespace smnn {
+inline namespace SMNN_ISA {
+namespace {
+
+// Calls f<S>() with the shape of the problem: one of those known at compile time, else any.
+template <class F>
+auto with_shape(const Problem& p, F f) {
+    if (p.E == p.D) switch (p.D * 100 + p.K) {
+        case 102: return f.template operator()<Shape<1, 2, 1>>();
+        case 103: return f.template operator()<Shape<1, 3, 1>>();
+        case 104: return f.template operator()<Shape<1, 4, 1>>();
+        case 105: return f.template operator()<Shape<1, 5, 1>>();
+        case 106: return f.template operator()<Shape<1, 6, 1>>();
+        case 202: return f.template operator()<Shape<2, 2, 2>>();
+        case 203: return f.template operator()<Shape<2, 3, 2>>();
+        case 204: return f.template operator()<Shape<2, 4, 2>>();
+        case 303: return f.template operator()<Shape<3, 3, 3>>();
+        case 304: return f.template operator()<Shape<3, 4, 3>>();
+    }
+    return f.template operator()<AnyShape>();
+}
+
+template <bool COMMON, class F>
+auto with_group(const Problem& p, F f) {
+    return with_shape(p, [&]<class S>() {
+        return p.cholesky ? f.template operator()<Group<Cholesky, S, COMMON>>() : f.template operator()<Group<Qr, S, COMMON>>();
+    });
+}
+
+template <class F>
+auto with_group(const Problem& p, F f) {
+    return p.columns > 1 ? with_group<true>(p, f) : with_group<false>(p, f);
+}
+
+int64_t kept_size(const Problem& p, bool whole) {
+    return with_group(p, [&]<class G>() { return G::kept_size(p, whole); });
+}
+
+int64_t groups(const Problem& p) {
+    return with_group(p, [&]<class G>() { return G::groups(p); });
+}
+
+// The left-hand sides of a problem with several columns, one system each.
+Problem left_sides(const Problem& p) {
+    Problem left = p;
+    left.columns = 1, left.systems = p.systems / p.columns;
+    for (int64_t i = p.batch_dims - 1, columns = p.columns; columns > 1; --i) {
+        columns /= p.batch[i];
+        left.batch[i] = 1;
+    }
+    return left;
+}
+
+void factor(const Problem& p, Kept kept, int64_t* deficient, int threads) {
+    const Constants table = constants(int(p.K));
+    const Problem left = left_sides(p);
+    with_group<false>(left, [&]<class G>() {
+        parallel_for(G::groups(left), threads, [&](long number) { G(left, {}, table, number).factor(kept.data, deficient); });
+    });
+}
+
+void solve(const Problem& p, Kept kept, Solve out, int threads) {
+    const Constants table = constants(int(p.K));
+    with_group(p, [&]<class G>() {
+        parallel_for(G::groups(p), threads, [&](long number) {
+            G group(p, kept, table, number);
+            if constexpr (G::SHARED) group.solve_common(out);
+            else group.solve(out);
+        });
+    });
+}
+
+void adjoint(const Problem& p, Kept kept, Adjoint in, int threads) {
+    const Constants table = constants(int(p.K));
+    with_group(p, [&]<class G>() {
+        parallel_for(G::groups(p), threads, [&](long number) { G(p, kept, table, number).adjoint(in); });
+    });
+}
+
+}  // namespace
+
+extern const Kernel kernel;
+const Kernel kernel = {SMNN_STRING(SMNN_ISA), LANES, kept_size, groups, factor, solve, adjoint};
+
+}  // namespace SMNN_ISA
+}  // namespace smnn

@@ -1,0 +1,531 @@
+// The sweep: least squares over a chain of grid points, one pass forwards and one back, for the systems in the lanes of V.
+//
+// Symbols as in problem.py and rows.py: D variables, K stored derivatives, R = D K unknowns u_t per grid point (index
+// d K + k), E equations. In scaled unknowns y_t = H_t u_t, H_t = diag(h_t^0 .. h_t^(K-1)) for every variable, the Taylor
+// rows of the interval (t, t+1) act on the innovation alone,
+//
+//     w_t = y_t - Phi y'_{t+1},   y'_{t+1} = H_t u_{t+1} = S_{t+1} y_{t+1},   S_{t+1} = diag((h_t / h_{t+1})^k),
+//
+// with Phi_ij = (-1)^(j-i)/(j-i)!, F = Phi^-1: as rows, G w_t with G triangular, G^T G = F^T F + I. The last grid
+// point has no interval and takes the step before it. Two methods, each a class of the same few functions:
+//
+//   Qr        carries rows C y_t = x (C upper triangular), stacks [C | C Phi | x ; G | 0 | 0] over (w_t, y'_{t+1} | 1)
+//             and eliminates w_t by Householder reflections. Kept: rows U w_t + V y'_{t+1} = z. What is left over
+//             y'_{t+1} is triangularised with the equation rows of t+1: the carry of t+1.
+//   Cholesky  carries the Schur complement of the normal equations, and factors its blocks L L^T.
+//
+// Both then solve backwards, u from the last grid point to the first, and (A^T A) lam = g with the same factor: forwards
+// with its transpose (`adjoint`), then backwards like u. Derivation of every formula: docs, "The solver".
+//
+// In here: no allocation, no exceptions, no containers, so that g++, clang and NVRTC compile it (MSVC: untested). All
+// arrays are row-major; pointers of one call never overlap unless a comment says so.
+// Sources: Golub & Van Loan, Matrix Computations, 5.1 and 4.2; Cox & Higham, BIT 38 (1998) for the order of the rows: large
+// ones first, here equations and carry before Taylor rows, is worth two to three digits at small steps.
+#pragma once
+
+#include "vec.hpp"
+
+namespace smnn {
+#if !defined(__CUDACC_RTC__)
+inline namespace SMNN_ISA {
+#endif
+
+constexpr int MOST_DERIVATIVES = 12;  // for tables; problems beyond are refused before they come here
+constexpr double TINY = 1e-290;       // a squared norm below it is that of a zero column
+
+// D, K, E at compile time, so that loops unroll and matrices live in registers.
+template <int D_, int K_, int E_>
+struct Shape {
+    static constexpr int D = D_, K = K_, E = E_, R = D_ * K_, SIZE = R, ROWS = R + E_, DERIVATIVES = K_;
+    SMNN_INLINE Shape(int, int, int) {}
+};
+
+// D, K, E at run time: any size; matrices live in the scratch that the caller gives.
+struct AnyShape {
+    static constexpr int SIZE = 0, ROWS = 0, DERIVATIVES = 0;
+    int D, K, E, R;
+    SMNN_INLINE AnyShape(int d, int k, int e) : D(d), K(k), E(e), R(d * k) {}
+};
+
+// A local matrix of n numbers: an array where n is known (N > 0), else the next piece of `scratch`.
+template <class V, int N>
+struct Local {
+    V at[N];
+    SMNN_INLINE Local(V*&, int) {}
+    SMNN_INLINE V& operator[](int i) { return at[i]; }
+};
+template <class V>
+struct Local<V, 0> {
+    V* at;
+    SMNN_INLINE Local(V*& scratch, int n) : at(scratch) { scratch += n; }
+    SMNN_INLINE V& operator[](int i) { return at[i]; }
+};
+
+// What depends on K alone; filled once per call, on the host.
+struct Constants {
+    double phi[MOST_DERIVATIVES * MOST_DERIVATIVES];    // Phi
+    double link[MOST_DERIVATIVES * MOST_DERIVATIVES];   // G
+    double gram[MOST_DERIVATIVES * MOST_DERIVATIVES];   // G^T G = F^T F + I
+    double cross[MOST_DERIVATIVES * MOST_DERIVATIVES];  // F^T + J F J, J = diag((-1)^k): minus the block (y_t, y'_{t+1})
+};
+
+inline Constants constants(int K) {
+    Constants made = {};
+    double factorial[MOST_DERIVATIVES] = {1.0};
+    for (int i = 1; i < K; ++i) factorial[i] = i * factorial[i - 1];
+    auto taylor = [&](int i, int j) { return j < i ? 0.0 : 1.0 / factorial[j - i]; };
+    auto sign = [](int n) { return n % 2 ? -1.0 : 1.0; };
+    for (int i = 0; i < K; ++i)
+        for (int j = 0; j < K; ++j) {
+            double sum = i == j;
+            for (int m = 0; m < K; ++m) sum += taylor(m, i) * taylor(m, j);
+            made.gram[i * K + j] = sum;
+            made.phi[i * K + j] = sign(i + j) * taylor(i, j);
+            made.cross[i * K + j] = taylor(j, i) + sign(i + j) * taylor(i, j);
+        }
+    for (int i = K - 1; i >= 0; --i)
+        for (int j = i; j >= 0; --j) {
+            double sum = made.gram[i * K + j];
+            for (int m = i + 1; m < K; ++m) sum -= made.link[m * K + i] * made.link[m * K + j];
+            made.link[i * K + j] = i == j ? sqrt(sum) : sum / made.link[i * K + i];
+        }
+    return made;
+}
+
+// A Householder reflection that maps the column (a, x_1 .. x_n) onto (diagonal, 0 .. 0). `squares` = sum of x_i^2.
+// Apply it to another column (p, q_1 .. q_n):  m = (v p + sum x_i q_i) scale;  p -= v m;  q_i -= x_i m.
+// A zero column gives v = 0 and inverse = 0: nothing happens, and the solution there is 0.
+template <class V>
+struct Reflection {
+    V v, scale, inverse, norm;
+    SMNN_INLINE Reflection(V a, V squares) {
+        norm = root(a * a + squares);
+        v = a + with_sign(norm, a);
+        const V size = magnitude(v);
+        scale = 1.0 / larger(norm * size, V{} + TINY);
+        inverse = -with_sign(size * scale, a);
+    }
+    SMNN_INLINE V diagonal(V a) const { return -with_sign(norm, a); }
+};
+
+// f(0), .., f(n - 1). Where n is known (N) and small the calls stand one after the other, so that indices are constants and
+// local matrices live in registers.
+template <int N, class F>
+SMNN_INLINE void each(int n, F f) {
+    if constexpr (N > 0 && N <= 6) {
+        if constexpr (N > 0) f(0);
+        if constexpr (N > 1) f(1);
+        if constexpr (N > 2) f(2);
+        if constexpr (N > 3) f(3);
+        if constexpr (N > 4) f(4);
+        if constexpr (N > 5) f(5);
+    } else {
+        for (int i = 0; i < n; ++i) f(i);
+    }
+}
+
+// Apply a reflection to N columns side by side: `pivot` their entries in the pivot row, `others` in the other `rows` rows,
+// which lie `stride` apart; x, `across` apart, is the reflected column there. FRESH: the last of the rows is zero and need
+// not be set.
+template <int N, bool FRESH, class V>
+SMNN_INLINE void reflect(const Reflection<V>& h, const V* x, int across, int rows, V* pivot, V* others, int stride) {
+    V m[N];
+    const int full = FRESH ? rows - 1 : rows;
+    for (int n = 0; n < N; ++n) m[n] = h.v * pivot[n];
+    for (int i = 0; i < full; ++i)
+        for (int n = 0; n < N; ++n) m[n] += x[i * across] * others[i * stride + n];
+    for (int n = 0; n < N; ++n) m[n] *= h.scale, pivot[n] -= h.v * m[n];
+    for (int i = 0; i < full; ++i)
+        for (int n = 0; n < N; ++n) others[i * stride + n] -= x[i * across] * m[n];
+    if (FRESH)
+        for (int n = 0; n < N; ++n) others[full * stride + n] = -x[full * across] * m[n];
+}
+
+// The same for any number of columns, four at a time.
+template <bool FRESH, class V>
+SMNN_INLINE void reflect_all(const Reflection<V>& h, const V* x, int across, int rows, V* pivot, V* others, int stride,
+                             int columns) {
+    int c = 0;
+    for (; c + 4 <= columns; c += 4) reflect<4, FRESH>(h, x, across, rows, pivot + c, others + c, stride);
+    if (columns - c == 3) reflect<3, FRESH>(h, x, across, rows, pivot + c, others + c, stride);
+    if (columns - c == 2) reflect<2, FRESH>(h, x, across, rows, pivot + c, others + c, stride);
+    if (columns - c == 1) reflect<1, FRESH>(h, x, across, rows, pivot + c, others + c, stride);
+}
+
+// y[d,:] = Phi y'[d,:] for every variable, and the transpose. In and out may not be the same.
+template <class V, class S>
+SMNN_INLINE void predict(const S& s, const Constants& k, const V* y, V* out) {
+    for (int d = 0; d < s.D; ++d)
+        for (int i = 0; i < s.K; ++i) {
+            V sum = y[d * s.K + i];
+            for (int j = i + 1; j < s.K; ++j) sum += y[d * s.K + j] * k.phi[i * s.K + j];
+            out[d * s.K + i] = sum;
+        }
+}
+template <class V, class S>
+SMNN_INLINE void predict_transposed(const S& s, const Constants& k, const V* p, V* out) {
+    for (int d = 0; d < s.D; ++d)
+        for (int j = 0; j < s.K; ++j) {
+            V sum = p[d * s.K + j];
+            for (int i = 0; i < j; ++i) sum += p[d * s.K + i] * k.phi[i * s.K + j];
+            out[d * s.K + j] = sum;
+        }
+}
+
+// x[d,k] *= factor^k for every variable.
+template <class V, class S>
+SMNN_INLINE void rescale(const S& s, V factor, V* x) {
+    V power = factor;
+    for (int k = 1; k < s.K; ++k) {
+        for (int d = 0; d < s.D; ++d) x[d * s.K + k] *= power;
+        power *= factor;
+    }
+}
+
+// The orthogonal method. NX columns ride along: the right-hand side, and what else the caller eliminates with it.
+//
+// Unknowns are eliminated derivative by derivative, the highest first, `at(j)` the j-th of them: 1/h^k makes the columns of
+// the high derivatives the largest, by far at small steps, and a large entry that is not the pivot of its column spoils
+// every row that a reflection mixes it into. Measured against the exact minimiser of u'' + 0.1 u' + u = 0, K = 3, h = 1e-4,
+// T = 10,000: 1.5e-13 in this order, 6.1e-10 with the lowest derivative first. "Triangular" is meant in this order.
+template <class V, class S>
+struct Qr {
+    static constexpr int SIZE = S::SIZE;
+    S s;
+    const Constants& k;
+    SMNN_INLINE Qr(S shape, const Constants& table) : s(shape), k(table) {}
+
+    // The unknown eliminated as j-th, and the place of derivative i of variable d in this order.
+    SMNN_INLINE int at(int j) const { return j % s.D * s.K + s.K - 1 - j / s.D; }
+    SMNN_INLINE int place(int d, int i) const { return (s.K - 1 - i) * s.D + d; }
+
+    // Numbers per grid point that solve and adjoint need: rows of U with 1/U_jj for U_jj, then V.
+    SMNN_INLINE int record() const { return s.R * (s.R + 1) / 2 + s.R * s.R; }
+    // Where the row of U begins in it, less j: its entry in the c-th column is `row(j) + c`.
+    SMNN_INLINE int row(int j) const { return j * s.R - j * (j - 1) / 2 - j; }
+    // Numbers per grid point of a carry without what rides along: C, row-major, R x R.
+    SMNN_INLINE int carry() const { return s.R * s.R; }
+    // Numbers of scratch that any of these functions needs, with NX columns riding along.
+    SMNN_INLINE int scratch(int NX) const { return 4 * s.R * s.R + 2 * s.R * NX + (s.R + s.E) * (s.R + NX); }
+
+    // Carry (C | X) with one more row over y_t, zero but for derivative i of variable d and what is eliminated after it: C
+    // stays triangular. `entries` (in the order of elimination) and `extra` (NX) are consumed; extra is then the residual.
+    template <int NX>
+    SMNN_INLINE void merge(V* C, V* X, V* entries, V* extra, int d, int i) const {
+        const int R = s.R;
+        for (int j = place(d, i); j < R; ++j) {
+            V* pivot = C + j * R;
+            const V a = pivot[j], x = entries[j];
+            const Reflection<V> h(a, x * x);
+            pivot[j] = h.diagonal(a);
+            reflect_all<false>(h, &x, 0, 1, pivot + j + 1, entries + j + 1, 0, R - 1 - j);
+            reflect_all<false>(h, &x, 0, 1, X + j * NX, extra, 0, NX);
+        }
+    }
+
+    // Eliminate w_t. In: the carry of t, C (R x R, columns in the order of elimination) and X (R x NX), and the Taylor
+    // weights (D; then a tolerance). Out: the record, z (R x NX), and in C and X the R rows left over y'_{t+1}, dense.
+    // `zero` becomes 1 + the first unknown whose column nothing determines, if it was 0.
+    template <int NX>
+    SMNN_INLINE void eliminate(V* C, V* X, const V* weight, V, V* record, V* z, V& zero, V* scratch) const {
+        const int R = s.R, K = s.K, D = s.D;
+        Local<V, SIZE * SIZE> pivot(scratch, R * R), ahead(scratch, R * R), link(scratch, R * R);
+        Local<V, SIZE * SIZE> left(scratch, R * R);  // of row i < j: what is left over y'; row j enters as zero
+        Local<V, SIZE * (NX + (NX == 0))> beside(scratch, R * NX), riding(scratch, R * NX);
+        each<SIZE>(R, [&](int j) SMNN_ALWAYS {
+            for (int c = j; c < R; ++c) pivot[j * R + c] = C[j * R + c];
+            for (int c = 0; c < NX; ++c) riding[j * NX + c] = X[j * NX + c];
+            for (int d = 0; d < D; ++d)
+                for (int i = 0; i < K; ++i) {
+                    V sum = V{};
+                    for (int m = 0; m <= i; ++m)
+                        if (place(d, m) >= j) sum += C[j * R + place(d, m)] * k.phi[m * K + i];
+                    ahead[j * R + d * K + i] = sum;
+                }
+        });
+        each<SIZE>(R, [&](int j) SMNN_ALWAYS {
+            const int own = j % D, top = K - 1 - j / D;
+            for (int c = j; c < R; ++c)
+                link[j * R + c] = c % D == own ? weight[own] * k.link[top * K + K - 1 - c / D] : V{};
+            V squares = V{};
+            for (int i = 0; i <= j; ++i) squares += link[i * R + j] * link[i * R + j];
+            const Reflection<V> h(pivot[j * R + j], squares);
+            zero = select((h.norm == 0.0) & (zero == 0.0), V{} + (1.0 + at(j)), zero);
+            reflect_all<false>(h, &link[j], R, j + 1, &pivot[j * R] + j + 1, &link[j] + 1, R, R - 1 - j);
+            reflect_all<true>(h, &link[j], R, j + 1, &ahead[j * R], &left[0], R, R);
+            if (NX) reflect_all<true>(h, &link[j], R, j + 1, &riding[j * NX], &beside[0], NX, NX);
+            V* kept = record + row(j);
+            kept[j] = h.inverse;
+            for (int c = j + 1; c < R; ++c) kept[c] = pivot[j * R + c];
+        });
+        V* beyond = record + R * (R + 1) / 2;
+        for (int i = 0; i < R * R; ++i) beyond[i] = ahead[i];
+        for (int i = 0; i < R * R; ++i) C[i] = left[i];
+        for (int i = 0; i < R * NX; ++i) z[i] = riding[i], X[i] = beside[i];
+    }
+
+    // The carry of t+1. In: the rows left over y'_{t+1} (C, X), ratio = h_t / h_{t+1}, 1/h_{t+1}, and the equation rows of
+    // t+1, coefficients (E x R) and constants (E; they meet the last riding column). Out: C triangular over y_{t+1}, X,
+    // and in `rest` (E x NX; or null) the rows without unknowns. Equation rows come first: they are the large ones.
+    template <int NX>
+    SMNN_INLINE void absorb(V* C, V* X, V ratio, V inverse, const V* coefficients, const V* constants, V* rest,
+                            V* scratch) const {
+        const int R = s.R, E = s.E, N = s.R + s.E;
+        Local<V, S::ROWS * SIZE> m(scratch, N * R);
+        Local<V, S::ROWS * (NX + (NX == 0))> x(scratch, N * NX);
+        V power = V{} + 1.0, scale = V{} + 1.0;
+        each<S::DERIVATIVES>(s.K, [&](int i) SMNN_ALWAYS {
+            for (int d = 0; d < s.D; ++d) {
+                const int from = d * s.K + i, to = place(d, i);
+                for (int e = 0; e < E; ++e) m[e * R + to] = i ? coefficients[e * R + from] * power : coefficients[e * R + from];
+                for (int r = 0; r < R; ++r) m[(E + r) * R + to] = i ? C[r * R + from] * scale : C[r * R + from];
+            }
+            power *= inverse, scale *= ratio;
+        });
+        for (int e = 0; e < E; ++e)
+            for (int c = 0; c < NX; ++c) x[e * NX + c] = c == NX - 1 ? constants[e] : V{};
+        for (int i = 0; i < R * NX; ++i) x[E * NX + i] = X[i];
+        each<SIZE>(R, [&](int j) SMNN_ALWAYS {
+            const int below = N - 1 - j;
+            V *column = &m[j * R + j] + R, squares = V{};
+            for (int i = 0; i < below; ++i) squares += column[i * R] * column[i * R];
+            const Reflection<V> h(m[j * R + j], squares);
+            reflect_all<false>(h, column, R, below, &m[j * R + j] + 1, column + 1, R, R - 1 - j);
+            if (NX) reflect_all<false>(h, column, R, below, &x[j * NX], &x[j * NX] + NX, NX, NX);
+            C[j * R + j] = h.diagonal(m[j * R + j]);
+            for (int c = j + 1; c < R; ++c) C[j * R + c] = m[j * R + c];
+            for (int c = 0; c < NX; ++c) X[j * NX + c] = x[j * NX + c];
+        });
+        if (rest)
+            for (int i = 0; i < E * NX; ++i) rest[i] = x[R * NX + i];
+    }
+
+    // The last grid point: the carry is U itself. `zero` as in `eliminate`, with a threshold: a pivot that is rounding,
+    // `tolerance` (32 sqrt(T) eps) times its column or the Taylor rows, whose size is 1; the lowest such unknown.
+    SMNN_INLINE void finish(const V* C, const V* X, V tolerance, V* record, V* z, V& zero, V*) const {
+        for (int j = 0; j < s.R; ++j) {
+            V squares = V{};
+            for (int i = 0; i <= j; ++i) squares += C[i * s.R + j] * C[i * s.R + j];
+            const V pivot = C[j * s.R + j], size = larger(root(squares), V{} + 1.0), mark = V{} + (1.0 + at(j));
+            const auto sound = magnitude(pivot) > tolerance * size;
+            zero = select(sound, zero, select((zero == 0.0) | (zero > mark), mark, zero));
+            *record++ = select(sound, 1.0 / select(sound, pivot, V{} + 1.0), V{});
+            for (int c = j + 1; c < s.R; ++c) *record++ = C[j * s.R + c];
+            z[j] = X[j];
+        }
+        for (int i = 0; i < s.R * s.R; ++i) record[i] = V{};
+    }
+
+    // w_t = U^-1 (z - V y'), and y_t = w_t + Phi y'. z may be a.
+    template <class Record>
+    SMNN_INLINE void back(const Record& record, const V*, const V* z, const V* ahead, V* w, V* y) const {
+        const int R = s.R, beyond = R * (R + 1) / 2;
+        each<SIZE>(R, [&](int i) SMNN_ALWAYS {
+            const int j = R - 1 - i;
+            V sum = z[j];
+            for (int c = 0; c < R; ++c) sum -= record[beyond + j * R + c] * ahead[c];
+            for (int c = j + 1; c < R; ++c) sum -= record[row(j) + c] * w[at(c)];
+            w[at(j)] = sum * record[row(j) + j];
+        });
+        predict<V>(s, k, ahead, y);
+        for (int j = 0; j < R; ++j) y[j] += w[j];
+    }
+
+    // a_t = U^-T p, and what p_{t+1} gets over y'_{t+1}: Phi^T p - V^T a.
+    template <class Record>
+    SMNN_INLINE void adjoint(const Record& record, const V*, const V* p, V* a, V* onward) const {
+        const int R = s.R, beyond = R * (R + 1) / 2;
+        predict_transposed<V>(s, k, p, onward);
+        each<SIZE>(R, [&](int j) SMNN_ALWAYS {
+            V sum = p[at(j)];
+            for (int i = 0; i < j; ++i) sum -= record[row(i) + j] * a[i];
+            a[j] = sum * record[row(j) + j];
+        });
+        for (int j = 0; j < R; ++j)
+            for (int c = 0; c < R; ++c) onward[c] -= record[beyond + j * R + c] * a[j];
+    }
+};
+
+// The normal equations, block-tridiagonal over y_t: the published method, at squared conditioning. Block (y_t, y_t) is
+// M^T M + w_t^2 G^T G + w_{t-1}^2 S J G^T G J S, block (y_t, y'_{t+1}) is -w_t^2 X (`Constants::cross`), block-diagonal.
+// Carried: the upper triangle of the Schur complement of y_t, and its right-hand side (NX = 1) or nothing (NX = 0).
+template <class V, class S>
+struct Cholesky {
+    static constexpr int SIZE = S::SIZE;
+    S s;
+    const Constants& k;
+    SMNN_INLINE Cholesky(S shape, const Constants& table) : s(shape), k(table) {}
+
+    // Rows of L^T with 1/L_jj for L_jj; the off-diagonal block is recomputed from constants.
+    SMNN_INLINE int record() const { return s.R * (s.R + 1) / 2; }
+    // C (R x R, upper triangle), then the diagonal as it was before anything was subtracted: what rounding is judged by.
+    SMNN_INLINE int carry() const { return s.R * s.R + s.R; }
+    SMNN_INLINE int scratch(int NX) const { return 2 * s.R * s.R + 2 * s.R + NX; }
+
+    SMNN_INLINE int place(int d, int i) const { return d * s.K + i; }
+
+    // One more row over y_t, that has nothing but derivative i of variable d.
+    template <int NX>
+    SMNN_INLINE void merge(V* C, V* X, V* entries, V* extra, int d, int i) const {
+        const int j = place(d, i);
+        C[s.R * s.R + j] += entries[j] * entries[j];
+        C[j * s.R + j] += entries[j] * entries[j];
+        if (NX) X[j] += entries[j] * extra[0];
+    }
+
+    template <int NX>
+    SMNN_INLINE void eliminate(V* C, V* X, const V* weight, V tolerance, V* record, V* z, V& zero, V* scratch) const {
+        const int R = s.R, K = s.K;
+        for (int d = 0; d < s.D; ++d)
+            for (int i = 0; i < K; ++i) {
+                C[R * R + d * K + i] += weight[d] * weight[d] * k.gram[i * K + i];
+                for (int j = i; j < K; ++j)
+                    C[(d * K + i) * R + d * K + j] += weight[d] * weight[d] * k.gram[i * K + j];
+            }
+        Local<V, SIZE * SIZE> U(scratch, R * R), B(scratch, R * R);
+        Local<V, SIZE> inverse(scratch, R), p(scratch, R);
+        factor(C, U, inverse, record, zero, tolerance);
+        // B = L^-1 (block (y_t, y'_{t+1})): zero in rows before those of its variable
+        each<SIZE>(R, [&](int c) SMNN_ALWAYS {
+            const int d = c / K;
+            for (int i = d * K; i < R; ++i) {
+                V sum = i < (d + 1) * K ? -weight[d] * weight[d] * k.cross[(i - d * K) * K + c - d * K] : V{};
+                for (int m = d * K; m < i; ++m) sum -= U[m * R + i] * B[m * R + c];
+                B[i * R + c] = sum * inverse[i];
+            }
+        });
+        if (NX) {
+            for (int i = 0; i < R; ++i) {
+                V sum = X[i];
+                for (int m = 0; m < i; ++m) sum -= U[m * R + i] * p[m];
+                z[i] = p[i] = sum * inverse[i];
+            }
+        }
+        each<SIZE>(R, [&](int i) SMNN_ALWAYS {
+            const int d = i / K;
+            C[R * R + i] = k.gram[(i - d * K) * (K + 1)] * weight[d] * weight[d];
+            for (int j = i; j < R; ++j) {
+                const int e = j / K;
+                V sum = V{};
+                if (d == e)
+                    sum += (((i + j) % 2) ? -1.0 : 1.0) * k.gram[(i - d * K) * K + j - d * K] * weight[d] * weight[d];
+                for (int m = e * K; m < R; ++m) sum -= B[m * R + i] * B[m * R + j];
+                C[i * R + j] = sum;
+            }
+            if (NX) {
+                V sum = V{};
+                for (int m = d * K; m < R; ++m) sum -= B[m * R + i] * p[m];
+                X[i] = sum;
+            }
+        });
+    }
+
+    template <int NX>
+    SMNN_INLINE void absorb(V* C, V* X, V ratio, V inverse, const V* coefficients, const V* constants, V*,
+                            V* scratch) const {
+        const int R = s.R;
+        Local<V, SIZE> row(scratch, R);
+        for (int i = 0; i < R; ++i) row[i] = V{} + 1.0;
+        rescale(s, ratio, &row[0]);
+        for (int i = 0; i < R; ++i) {
+            C[R * R + i] *= row[i] * row[i];
+            for (int j = i; j < R; ++j) C[i * R + j] *= row[i] * row[j];
+            if (NX) X[i] *= row[i];
+        }
+        for (int e = 0; e < s.E; ++e) {
+            for (int c = 0; c < R; ++c) row[c] = coefficients[e * R + c];
+            rescale(s, inverse, &row[0]);
+            for (int i = 0; i < R; ++i) {
+                C[R * R + i] += row[i] * row[i];
+                for (int j = i; j < R; ++j) C[i * R + j] += row[i] * row[j];
+                if (NX) X[i] += row[i] * constants[e];
+            }
+        }
+    }
+
+    SMNN_INLINE void finish(V* C, V* X, V tolerance, V* record, V* z, V& zero, V* scratch) const {
+        const int R = s.R;
+        Local<V, SIZE * SIZE> U(scratch, R * R);
+        Local<V, SIZE> inverse(scratch, R);
+        factor(C, U, inverse, record, zero, tolerance);
+        for (int i = 0; i < R; ++i) {
+            V sum = X[i];
+            for (int m = 0; m < i; ++m) sum -= U[m * R + i] * z[m];
+            z[i] = sum * inverse[i];
+        }
+    }
+
+    // y_t = L^-T (z - L^-1 block y'), and w_t = y_t - Phi y'.
+    template <class Record>
+    SMNN_INLINE void back(const Record& record, const V* weight, const V* z, const V* ahead, V* w, V* y) const {
+        const int R = s.R, K = s.K;
+        for (int i = 0; i < R; ++i) {
+            const int d = i / K;
+            V sum = V{};
+            for (int c = 0; c < K; ++c) sum -= k.cross[(i - d * K) * K + c] * ahead[d * K + c];
+            sum *= weight[d] * weight[d];
+            for (int m = 0; m < i; ++m) sum -= record[m * R - m * (m - 1) / 2 + i - m] * w[m];
+            w[i] = sum * record[i * R - i * (i - 1) / 2];
+        }
+        for (int j = R - 1; j >= 0; --j) {
+            const int row = j * R - j * (j - 1) / 2 - j;
+            V sum = z[j] - w[j];
+            for (int c = j + 1; c < R; ++c) sum -= record[row + c] * y[c];
+            y[j] = sum * record[row + j];
+        }
+        predict<V>(s, k, ahead, w);
+        for (int j = 0; j < R; ++j) w[j] = y[j] - w[j];
+    }
+
+    // a_t = L^-1 p, and what p_{t+1} gets: -(block)^T L^-T a.
+    template <class Record>
+    SMNN_INLINE void adjoint(const Record& record, const V* weight, const V* p, V* a, V* onward) const {
+        const int R = s.R, K = s.K;
+        for (int i = 0; i < R; ++i) {
+            V sum = p[i];
+            for (int m = 0; m < i; ++m) sum -= record[m * R - m * (m - 1) / 2 + i - m] * a[m];
+            a[i] = sum * record[i * R - i * (i - 1) / 2];
+        }
+        // onward = X^T w^2 (L^-T a): L^-T a in place, from the last row on; then X^T upwards, as its rows are consumed last
+        for (int j = R - 1; j >= 0; --j) {
+            const int row = j * R - j * (j - 1) / 2 - j;
+            V sum = a[j];
+            for (int c = j + 1; c < R; ++c) sum -= record[row + c] * onward[c];
+            onward[j] = sum * record[row + j];
+        }
+        for (int d = 0; d < s.D; ++d) {
+            V column[MOST_DERIVATIVES];
+            for (int c = 0; c < K; ++c) {
+                V sum = V{};
+                for (int i = 0; i < K; ++i) sum += k.cross[i * K + c] * onward[d * K + i];
+                column[c] = sum * weight[d] * weight[d];
+            }
+            for (int c = 0; c < K; ++c) onward[d * K + c] = column[c];
+        }
+    }
+
+private:
+    // C = U^T U. A pivot counts as zero where its square is rounding: at most `tolerance` times the diagonal before.
+    template <class M, class I>
+    SMNN_INLINE void factor(const V* C, M& U, I& inverse, V* record, V& zero, V tolerance) const {
+        const int R = s.R;
+        each<SIZE>(R, [&](int j) SMNN_ALWAYS {
+            V square = C[j * R + j];
+            for (int i = 0; i < j; ++i) square -= U[i * R + j] * U[i * R + j];
+            const auto sound = square > tolerance * C[R * R + j];
+            zero = select(sound, zero, select(zero == 0.0, V{} + (1.0 + j), zero));
+            inverse[j] = select(sound, 1.0 / root(select(sound, square, V{} + 1.0)), V{});
+            *record++ = inverse[j];
+            for (int c = j + 1; c < R; ++c) {
+                V sum = C[j * R + c];
+                for (int i = 0; i < j; ++i) sum -= U[i * R + j] * U[i * R + c];
+                *record++ = U[j * R + c] = sum * inverse[j];
+            }
+        });
+    }
+};
+
+#if !defined(__CUDACC_RTC__)
+}  // namespace SMNN_ISA
+#endif
+}  // namespace smnn

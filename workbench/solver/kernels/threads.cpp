@@ -1,0 +1,111 @@
+#include "threads.hpp"
+
+#include <atomic>
+#include <condition_variable>
+#include <mutex>
+#include <thread>
+#include <vector>
+
+#if !defined(_WIN32)
+#include <unistd.h>
+#endif
+
+namespace smnn {
+namespace {
+
+// How often a thread looks for work before it sleeps: some 20 microseconds, less than waking it up costs.
+constexpr int PATIENCE = 400;
+
+void pause_briefly() {
+#if defined(__x86_64__) || defined(__i386__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    asm volatile("yield");
+#endif
+}
+
+// Helpers wait for `round` to change, take numbers from `next` until they are used up, and count themselves out.
+class Pool {
+public:
+    // False if another caller has the pool.
+    bool run(long count, int helpers, const std::function<void(long)>& work) {
+        std::unique_lock<std::mutex> mine(in_use_, std::try_to_lock);
+        if (!mine) return false;
+        while (static_cast<int>(members_.size()) < helpers) {
+            const int number = static_cast<int>(members_.size());
+            members_.emplace_back([this, number] { serve(number); });
+        }
+        {
+            std::lock_guard<std::mutex> guard(lock_);
+            work_ = &work;
+            count_ = count;
+            next_.store(0);
+            wanted_ = helpers;
+            busy_.store(helpers);
+            round_.fetch_add(1);
+        }
+        wake_.notify_all();
+        take();
+        for (int i = 0; busy_.load(std::memory_order_acquire) > 0; ++i) i < 100 * PATIENCE ? pause_briefly() : std::this_thread::yield();
+        return true;
+    }
+
+private:
+    void take() {
+        for (long i = next_.fetch_add(1); i < count_; i = next_.fetch_add(1)) (*work_)(i);
+    }
+
+    void serve(int number) {
+        for (long seen = 0;;) {
+            for (int i = 0; i < PATIENCE && round_.load(std::memory_order_acquire) == seen; ++i) pause_briefly();
+            bool called;
+            {
+                std::unique_lock<std::mutex> guard(lock_);
+                wake_.wait(guard, [&] { return round_.load() != seen; });
+                seen = round_.load();
+                called = number < wanted_;
+            }
+            if (!called) continue;
+            take();
+            busy_.fetch_sub(1, std::memory_order_release);
+        }
+    }
+
+    std::mutex in_use_, lock_;
+    std::condition_variable wake_;
+    std::vector<std::thread> members_;
+    const std::function<void(long)>* work_ = nullptr;
+    long count_ = 0;
+    int wanted_ = 0;
+    std::atomic<long> round_{0}, next_{0};
+    std::atomic<int> busy_{0};
+};
+
+// The pool of this process, never destroyed (its threads may outlive static objects). A child made by fork has no helpers
+// of its parent's: it gets a pool of its own.
+Pool& pool() {
+    static std::mutex lock;
+    static Pool* made = nullptr;
+    static long owner = -1;
+#if defined(_WIN32)
+    const long me = 0;
+#else
+    const long me = static_cast<long>(getpid());
+#endif
+    std::lock_guard<std::mutex> guard(lock);
+    if (owner != me) {
+        made = new Pool;
+        owner = me;
+    }
+    return *made;
+}
+
+}  // namespace
+
+void parallel_for(long count, int threads, const std::function<void(long)>& work) {
+    const int helpers = static_cast<int>(threads < count ? threads : count) - 1;
+    if (helpers > 0 && pool().run(count, helpers, work)) return;
+    for (long i = 0; i < count; ++i) work(i);
+}
+
+}  // namespace smnn

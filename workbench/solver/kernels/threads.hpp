@@ -1,0 +1,12 @@
+// Loops over independent pieces of work on the threads of one pool.
+#pragma once
+
+#include <functional>
+
+namespace smnn {
+
+// work(i) for i = 0 .. count-1, in any order, by at most `threads` threads, the caller among them; returns when all is done.
+// Callers in several threads may come at once: one has the pool, the others work alone. `work` must not throw.
+void parallel_for(long count, int threads, const std::function<void(long)>& work);
+
+}  // namespace smnn
