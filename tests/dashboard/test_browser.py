@@ -86,8 +86,11 @@ def context(browser: "sync_api.Browser") -> "sync_api.BrowserContext":
 
 @pytest.fixture
 def visit(server: str, context: "sync_api.BrowserContext") -> Iterator[Callable[..., "sync_api.Page"]]:
-    """`visit(search)` opens a page that is ready; no page may complain or ask for a foreign address."""
-    foreign, complaints = [], []
+    """`visit(search)` opens a page that is ready.
+
+    No page may complain, ask for a foreign address, or keep the server busy with what its figures do by themselves.
+    """
+    foreign, complaints, chatter = [], [], []
 
     def asked(request: "sync_api.Request") -> None:
         if not request.url.startswith((server.rsplit("/", 1)[0], server.replace("http", "ws"), "data:", "blob:")):
@@ -97,10 +100,15 @@ def visit(server: str, context: "sync_api.BrowserContext") -> Iterator[Callable[
         if message.type == "error":
             complaints.append(message.text)
 
+    def sent(frame: str | bytes) -> None:
+        if re.search(r'"attr":"(start|end|inner_width|inner_height|axis_line_color)"', str(frame)):
+            chatter.append(frame)
+
     def open_page(search: str = "") -> "sync_api.Page":
         page = context.new_page()
         page.set_default_timeout(PATIENCE)
         page.on("request", asked)
+        page.on("websocket", lambda socket: socket.on("framesent", sent))
         page.on("console", said)
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.goto(f"{server}?{search}" if search else server)
@@ -113,6 +121,7 @@ def visit(server: str, context: "sync_api.BrowserContext") -> Iterator[Callable[
         page.close()
     assert foreign == []
     assert complaints == []
+    assert chatter == []
 
 
 def button(page: "sync_api.Page", name: str) -> "sync_api.Locator":
