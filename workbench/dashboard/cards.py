@@ -178,8 +178,9 @@ class TrajectoryCard:
             visible=False,
         )
         self._phase = pn.pane.Plotly(
-            None, height=trajectory.HEIGHT, config={"displaylogo": False, "responsive": True}, visible=False, **WIDE
+            None, height=trajectory.HEIGHT, config={"displaylogo": False, "responsive": True}, **WIDE
         )
+        self._scene = pn.Column(visible=False, **WIDE)
         self._series = pn.Column(**WIDE)
         self._head = text(heading("Trajectory", ""))
         self._legend = text("")
@@ -190,7 +191,7 @@ class TrajectoryCard:
             self._head,
             self._waiting,
             self._legend,
-            self._phase,
+            self._scene,
             self._series,
             self.end,
             controls=[self.kind],
@@ -201,7 +202,7 @@ class TrajectoryCard:
         """Show a trajectory; the same `key` keeps camera, zoom and choices. `large` is for a page that has room."""
         self._waiting.visible, self.end.visible = data is None, data is not None
         if data is None:
-            self._phase.visible = self._series.visible = False
+            self._scene.visible = self._series.visible = False
             return
         self._phase.height = trajectory.LARGE if large else trajectory.HEIGHT
         if key != self._key:
@@ -224,9 +225,11 @@ class TrajectoryCard:
         solid = self.kind.value == "phase"
         self._head.object = heading("Trajectory", trajectory.caption(data))
         self._legend.object = trajectory.legend(data)
-        self._phase.visible, self._series.visible = solid, not solid
+        self._scene.visible, self._series.visible = solid, not solid
         if solid:
             self._phase.object = trajectory.phase(shown, self._key, self._eye, dark=dark)
+            if not self._scene.objects:
+                self._scene.objects = [self._phase]  # not sooner: an empty figure shows the axes of a plane
         elif self._source is None:
             self._source = ColumnDataSource(trajectory.series_columns(shown))
             plots = trajectory.series(self._source, data)
