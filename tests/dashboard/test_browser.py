@@ -26,7 +26,10 @@ FLAGS = [
 ]
 PATIENCE = 60_000
 SLOW = "experiment=rossler&mode=slow"
-NEVER = ("_pending_writes", "Error thrown from periodic callback")
+NEVER = ("_pending_writes", "Error thrown from periodic callback", "the page could not be drawn")
+# Of every canvas: whether it has a size and something is painted on it.
+PAINTED = """canvases => canvases.map(canvas => canvas.checkVisibility() && canvas.width * canvas.height > 0
+    && canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data.some(value => value > 0))"""
 
 
 def free_port() -> int:
@@ -54,7 +57,7 @@ def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
             process.terminate()
             process.wait(20)
     said = log.read_text()
-    assert not any(words in said for words in NEVER), said
+    assert [words for words in NEVER if words in said] == [], said
 
 
 def wait_for(address: str, process: subprocess.Popen, log: Path) -> None:
@@ -83,8 +86,11 @@ def context(browser: "sync_api.Browser") -> "sync_api.BrowserContext":
 
 @pytest.fixture
 def visit(server: str, context: "sync_api.BrowserContext") -> Iterator[Callable[..., "sync_api.Page"]]:
-    """`visit(search)` opens a page that is ready; no page may complain or ask for a foreign address."""
-    foreign, complaints = [], []
+    """`visit(search)` opens a page that is ready.
+
+    No page may complain, ask for a foreign address, or keep the server busy with what its figures do by themselves.
+    """
+    foreign, complaints, chatter = [], [], []
 
     def asked(request: "sync_api.Request") -> None:
         if not request.url.startswith((server.rsplit("/", 1)[0], server.replace("http", "ws"), "data:", "blob:")):
@@ -94,10 +100,15 @@ def visit(server: str, context: "sync_api.BrowserContext") -> Iterator[Callable[
         if message.type == "error":
             complaints.append(message.text)
 
+    def sent(frame: str | bytes) -> None:
+        if re.search(r'"attr":"(start|end|inner_width|inner_height|axis_line_color)"', str(frame)):
+            chatter.append(frame)
+
     def open_page(search: str = "") -> "sync_api.Page":
         page = context.new_page()
         page.set_default_timeout(PATIENCE)
         page.on("request", asked)
+        page.on("websocket", lambda socket: socket.on("framesent", sent))
         page.on("console", said)
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.goto(f"{server}?{search}" if search else server)
@@ -110,6 +121,7 @@ def visit(server: str, context: "sync_api.BrowserContext") -> Iterator[Callable[
         page.close()
     assert foreign == []
     assert complaints == []
+    assert chatter == []
 
 
 def button(page: "sync_api.Page", name: str) -> "sync_api.Locator":
@@ -126,6 +138,15 @@ def state(page: "sync_api.Page") -> "sync_api.Locator":
 
 def step_of(page: "sync_api.Page") -> int:
     return int(re.search(r"step ([\d,]+)", page.locator(".numbers").inner_text()).group(1).replace(",", ""))
+
+
+def expect_painted(page: "sync_api.Page", count: int) -> None:
+    """Wait until there are `count` Bokeh figures with something on their canvases; Plotly has canvases of its own."""
+    end, painted = time.monotonic() + PATIENCE / 1e3, []
+    while time.monotonic() < end and painted != [True] * count:
+        painted = page.locator(".bk-Figure canvas.bk-layer:first-of-type").evaluate_all(PAINTED)
+        page.wait_for_timeout(200)
+    assert painted == [True] * count
 
 
 def equation(page: "sync_api.Page", text: str | re.Pattern) -> "sync_api.Locator":
@@ -223,7 +244,8 @@ def test_dark_theme_and_every_choice_of_a_card_can_be_drawn(visit):
     page.get_by_label("Toggle theme").click()
     button(page, "over time").click()
     button(page, "linear").click()
-    expect(page.locator("canvas").first).to_be_visible()
+    series, curves, paths = 3, 1, 3
+    expect_painted(page, series + curves + paths)
     page.get_by_label("Decimals").click()
     page.get_by_role("menuitem", name="1", exact=True).click()
     expect(equation(page, re.compile(r"^y' = 1\.0 x \+ 0\.2 y$"))).to_be_visible()

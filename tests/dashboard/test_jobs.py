@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from workbench import experiments, runs
+from workbench.dashboard.cores import Cores
 from workbench.dashboard.history import Cursor, History
 from workbench.dashboard.jobs import Registry
 from workbench.training import Record
@@ -308,3 +309,35 @@ def test_a_broken_run_file_is_an_error_in_words(fakes):
     (folder / "broken-run.nc").write_bytes(b"not a run")
     with pytest.raises(Exception, match="broken-run"):
         Registry().find("broken-run")
+
+
+# cores
+
+
+def test_trainings_share_all_cores_but_one():
+    cores = Cores(cores=8)
+    cores.enter("a")
+    assert cores.share() == 7
+    cores.enter("b")
+    cores.enter("b")
+    assert cores.share() == 3
+    cores.leave("a")
+    assert cores.share() == 7
+    assert Cores(cores=2).share() == 1
+    assert Cores(cores=1).share() == 1
+
+
+def test_a_job_gives_its_cores_back_at_every_halt(new_job, monkeypatch):
+    mine = Cores(cores=3)
+    monkeypatch.setattr("workbench.dashboard.jobs.cores", mine)
+    paused, failed = new_job(mode="slow"), new_job(fail_at=2)
+    paused.start()
+    wait_for_step(paused, 2)
+    assert mine.share() == 2
+    mine.enter("another")
+    assert mine.share() == 1
+    paused.pause()
+    failed.start()
+    assert paused.wait(20)
+    assert failed.wait(20)
+    assert mine.share() == 2

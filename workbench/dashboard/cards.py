@@ -44,6 +44,18 @@ def segments(options: Any, value: Any, width: int) -> pmui.RadioButtonGroup:
     return pmui.RadioButtonGroup(options=options, value=value, size="small", width=width, margin=0, label="")
 
 
+def drawing(plot: Any, **params: Any) -> pn.pane.Bokeh:
+    """A Bokeh figure whose changes in the browser stay there.
+
+    By default the browser tells the server every range that it fits to new data, every size, every colour of its theme.
+    Each of these messages waits its turn for the document, between two drawings; with a few figures they come in faster
+    than they are taken, and a click on Stop stands in line behind them (Bokeh's issues 3408 and 3745).
+    """
+    for model in plot.references():
+        model.syncable = False
+    return pn.pane.Bokeh(plot, **{**WIDE, **params})
+
+
 def watch(act: Callable[[], None], *widgets: Any, name: str = "value") -> None:
     """Call `act` when a widget changes; as a coroutine, so on the event loop like all of a session."""
 
@@ -138,7 +150,7 @@ class LossCard:
         if self._source is None:
             self._source = ColumnDataSource(columns)
             plot = loss.curve(self._source, self.metric.value, log=self.scale.value == "log")
-            self._plot.objects = [pn.pane.Bokeh(plot, **WIDE)]
+            self._plot.objects = [drawing(plot)]
         elif restart:
             self._source.data = columns
         else:
@@ -166,8 +178,9 @@ class TrajectoryCard:
             visible=False,
         )
         self._phase = pn.pane.Plotly(
-            None, height=trajectory.HEIGHT, config={"displaylogo": False, "responsive": True}, visible=False, **WIDE
+            None, height=trajectory.HEIGHT, config={"displaylogo": False, "responsive": True}, **WIDE
         )
+        self._scene = pn.Column(visible=False, **WIDE)
         self._series = pn.Column(**WIDE)
         self._head = text(heading("Trajectory", ""))
         self._legend = text("")
@@ -178,7 +191,7 @@ class TrajectoryCard:
             self._head,
             self._waiting,
             self._legend,
-            self._phase,
+            self._scene,
             self._series,
             self.end,
             controls=[self.kind],
@@ -189,7 +202,7 @@ class TrajectoryCard:
         """Show a trajectory; the same `key` keeps camera, zoom and choices. `large` is for a page that has room."""
         self._waiting.visible, self.end.visible = data is None, data is not None
         if data is None:
-            self._phase.visible = self._series.visible = False
+            self._scene.visible = self._series.visible = False
             return
         self._phase.height = trajectory.LARGE if large else trajectory.HEIGHT
         if key != self._key:
@@ -212,13 +225,15 @@ class TrajectoryCard:
         solid = self.kind.value == "phase"
         self._head.object = heading("Trajectory", trajectory.caption(data))
         self._legend.object = trajectory.legend(data)
-        self._phase.visible, self._series.visible = solid, not solid
+        self._scene.visible, self._series.visible = solid, not solid
         if solid:
             self._phase.object = trajectory.phase(shown, self._key, self._eye, dark=dark)
+            if not self._scene.objects:
+                self._scene.objects = [self._phase]  # not sooner: an empty figure shows the axes of a plane
         elif self._source is None:
             self._source = ColumnDataSource(trajectory.series_columns(shown))
             plots = trajectory.series(self._source, data)
-            self._series.objects = [pn.pane.Bokeh(plot, **WIDE) for plot in plots]
+            self._series.objects = [drawing(plot) for plot in plots]
         else:
             self._source.data = trajectory.series_columns(shown)
 
@@ -271,7 +286,7 @@ class CoefficientCard:
             self._source, self._heads = ColumnDataSource(columns), ColumnDataSource(heads)
             count = len(self._shape[1])
             plots = [coefficients.paths(self._source, self._heads, self._values, index) for index in range(count)]
-            self._paths.objects = [pn.pane.Bokeh(plot, styles=look.share(1, 250), **WIDE) for plot in plots]
+            self._paths.objects = [drawing(plot, styles=look.share(1, 250)) for plot in plots]
             return
         self._heads.data = heads
         if restart:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from workbench import experiments, runs
+from workbench.dashboard.cores import cores
 from workbench.dashboard.history import Cursor, History
 from workbench.experiments.protocol import Config, Experiment, Report
 from workbench.training import Record, Training
@@ -170,10 +171,12 @@ class Job:
     def _work(self) -> None:
         """The thread: steps while the budget lasts, a Report now and then, and at every halt a Report and a save."""
         try:
+            cores.apply()
             if self._training is None:
                 self._prepare()
             records = iter(self._training)
             while self._await_turn():
+                cores.apply()
                 self._take(next(records, None))
                 if not self._end and time.monotonic() > self._report_time + max(0.5, 10 * self._report_cost):
                     self._publish(self._training.report)
@@ -196,7 +199,9 @@ class Job:
             with self._changed:
                 if self._budget != 0:
                     self._busy = True
+                    cores.enter(self.id)
                     return True
+                cores.leave(self.id)
                 if not self._dirty:
                     if self._end:
                         self._thread = None
@@ -241,6 +246,7 @@ class Job:
     def _fail(self, error: Exception) -> None:
         with self._changed:
             self._end, self._budget, self._busy, self._dirty, self._thread = "failed", 0, False, False, None
+            cores.leave(self.id)
             self._message = str(error) or type(error).__name__
             self._details = traceback.format_exc()
             self._history.keep_last()

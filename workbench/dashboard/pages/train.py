@@ -1,5 +1,6 @@
 """The Train page: choose an experiment, press Start, watch its equations being found."""
 
+import logging
 from typing import Any
 
 import panel_material_ui as pmui  # isort: skip  (before any widget is built: labels are unreadable in the dark otherwise)
@@ -15,6 +16,8 @@ from workbench.dashboard.look import WIDE
 from workbench.dashboard.session import TrainState
 from workbench.dashboard.warm import warm
 from workbench.views import record
+
+logger = logging.getLogger(__name__)
 
 PERIOD = 125  # ms between two looks at the job: plots follow at up to 8 Hz
 TITLE = "S-MNN workbench"
@@ -89,9 +92,8 @@ class TrainPage:
         return self._shown, state.revision, state.preview.version, state.cursor, job and (job.id, job.version)
 
     def show(self) -> None:
-        """Draw figures from now on; until then the page is controls and text, so that it is there quickly."""
+        """Let `refresh` draw figures, too; until then the page is controls and text, so that it is there quickly."""
         self._shown = True
-        self.refresh()
 
     def redraw(self) -> None:
         """Let `refresh` draw everything again."""
@@ -189,12 +191,17 @@ def follow(train: TrainPage, document: Any) -> None:
 
     Bokeh's own periodic callback, not Panel's: that one tells every browser of the server twice per tick that it is
     busy, which costs a quarter of a core per idle page. It is a coroutine so that it runs with the document's lock
-    under --num-threads, too.
+    under --num-threads, too, and nothing else draws: what `onload` calls has no lock, and with threads it may even run
+    before Panel takes the page for loaded, when every change of a model without the lock is an error.
     """
 
     async def tick() -> None:
-        if train.stale():
-            with set_curdoc(document), document.models.freeze():
+        if not train.stale():
+            return
+        with set_curdoc(document), document.models.freeze():
+            try:
                 train.refresh()
+            except Exception:  # one that leaves `freeze` would leave the document frozen, and the page dead, for good
+                logger.exception("the page could not be drawn")
 
     document.add_periodic_callback(tick, PERIOD)
