@@ -105,10 +105,10 @@ class Case:
         return numbers * (4 if self.dtype == "float32" else 8)
 
     def problem(self) -> LinearODE:
-        """The random problem; its tensors want gradients. (S, B, ...) with `shared` S > 1, else (B, ...)."""
+        """The random problem; its tensors want gradients. Batch shape (shared, B) where both are above 1, else one."""
         generator = torch.Generator().manual_seed(self.seed)
-        batch = (self.B,) if self.shared == 1 else (self.shared, self.B)
-        left = (self.B,) if self.shared == 1 else (1, self.B)
+        both = self.shared > 1 and self.B > 1
+        batch, left = ((self.shared, self.B), (1, self.B)) if both else ((self.shared * self.B,), (self.B,))
 
         def draw(*shape: int) -> torch.Tensor:
             return torch.randn(*shape, dtype=torch.float64, generator=generator)

@@ -65,7 +65,8 @@ def _serve(out: TextIO, job: dict[str, Any]) -> None:
 def judged(error: Exception) -> tuple[Status, str]:
     """The status and the words that an error stands for."""
     words = str(error).strip() or type(error).__name__
-    if isinstance(error, MemoryError | torch.cuda.OutOfMemoryError) or "not enough memory" in words:
+    from_allocator = any(phrase in words for phrase in ("not enough memory", "can't allocate memory"))
+    if isinstance(error, MemoryError | torch.cuda.OutOfMemoryError) or from_allocator:
         return Status.OUT_OF_MEMORY, words
     refused = isinstance(error, ValueError) and words.startswith(("backend:", "method:"))
     return (Status.REFUSED, words) if refused else (Status.FAILED, f"{type(error).__name__}: {words}")
