@@ -1,13 +1,13 @@
 """The side of the caller: runs jobs in a worker process, watches time and memory, ends what exceeds them."""
 
 import json
-import logging
 import os
 import queue
 import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -16,8 +16,6 @@ from typing import Any
 import psutil
 
 from workbench.scaling.case import Budget, Status
-
-logger = logging.getLogger(__name__)
 
 POLL = 0.01
 """Seconds between two looks at the memory of a job, in which it can take more than its budget."""
@@ -38,12 +36,14 @@ class Outcome:
 class Host:
     """A worker process, started when first needed, that runs one job after the other, each as in a fresh process.
 
-    One caller at a time. `close` (or leaving the `with`) ends it; so does the end of this process.
+    Callers from several threads wait for each other. `close` (or leaving the `with`) ends it, and the running job with
+    it; so does the end of this process.
     """
 
     def __init__(self) -> None:
         self._worker = None
         self._lines = queue.Queue()
+        self._busy = threading.Lock()
 
     def __enter__(self) -> "Host":
         return self
@@ -80,9 +80,14 @@ class Host:
 
         The clock of the budget, and what the memory is counted from, start anew where the job tells `begin`.
         """
-        self.start()
-        self._worker.stdin.write(json.dumps({"call": call, "arguments": arguments}) + "\n")
-        self._worker.stdin.flush()
+        with self._busy:
+            self.start()
+            self._worker.stdin.write(json.dumps({"call": call, "arguments": arguments}) + "\n")
+            self._worker.stdin.flush()
+            return self._watched(budget, stop)
+
+    def _watched(self, budget: Budget, stop: threading.Event | None) -> Outcome:
+        """What the running job tells until it is gone."""
         outcome, watch = Outcome(words="the process died"), _Watch(budget)
         ended = False
         while True:
@@ -98,7 +103,7 @@ class Host:
                 outcome.told.append(message["told"])
             elif "end" in message:
                 outcome.status, outcome.words, ended = Status(message["end"]), message["words"], True
-            if not ended and not watch.killed:
+            if watch.running and not ended and not watch.killed:
                 outcome.cancelled = stop is not None and stop.is_set()
                 exceeded = watch.exceeded()
                 if outcome.cancelled or exceeded:
@@ -119,7 +124,6 @@ class Host:
             _end(process)
         worker.stdin.close()
         worker.wait()
-        worker.stdout.close()
 
 
 class _Watch:
@@ -134,15 +138,21 @@ class _Watch:
 
     def begin(self, pid: int | None) -> None:
         if pid is not None:
-            self._process = psutil.Process(pid) if psutil.pid_exists(pid) else None
+            with suppress(psutil.NoSuchProcess):
+                self._process = psutil.Process(pid)
         self._start, self._base = time.monotonic(), self._resident()
+
+    @property
+    def running(self) -> bool:
+        """Whether there is a process to watch."""
+        return self._process is not None
 
     def exceeded(self) -> tuple[Status, str] | None:
         """The status and the words where the job has taken more than its budget."""
         self._last = self._resident()
         if self._last - self._base > self._bytes:
             return Status.OVER_MEMORY, f"took more than {self._bytes / 2**20:,.0f} MiB"
-        if self._process is not None and time.monotonic() - self._start > self._seconds:
+        if time.monotonic() - self._start > self._seconds:
             return Status.OVER_TIME, f"took more than {self._seconds:g} s"
         return None
 
@@ -152,8 +162,7 @@ class _Watch:
 
     def kill(self) -> None:
         self.killed = True
-        if self._process is not None:
-            _end(self._process)
+        _end(self._process)
 
     def _resident(self) -> int:
         try:
@@ -164,8 +173,9 @@ class _Watch:
 
 def _read(stream: Any, lines: queue.Queue) -> None:
     """Every line of the worker, parsed, in order; None at the end."""
-    for line in stream:
-        lines.put(json.loads(line))
+    with stream:
+        for line in stream:
+            lines.put(json.loads(line))
     lines.put(None)
 
 
@@ -179,7 +189,5 @@ def _family(pid: int) -> list[psutil.Process]:
 
 
 def _end(process: psutil.Process) -> None:
-    try:
+    with suppress(psutil.NoSuchProcess):
         process.kill()
-    except psutil.NoSuchProcess:
-        logger.debug("process %s had ended by itself", process.pid)

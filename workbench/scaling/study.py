@@ -53,7 +53,10 @@ def save(points: Iterable[Point], path: Path, axis: str = "T") -> None:
 
 
 def load(path: Path) -> xr.Dataset:
-    """The study of a file. Raises FileNotFoundError, and ValueError saying why a file is not a readable study."""
+    """The study of a file; nothing that it names is run.
+
+    Raises FileNotFoundError, and ValueError saying why a file is not a readable study.
+    """
     path = Path(path)
     if not path.exists():
         raise FileNotFoundError(f"{path}: no such study")
