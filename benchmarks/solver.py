@@ -197,7 +197,10 @@ def panels(result: dict[str, Any], points: Sequence[Point]) -> Iterator[Panel]:
     names = list(dict.fromkeys(row["variant"] for row in result["speed"]))
     shapes = list(SHAPES)
     dots = Panel(
-        "Time of one pass, forward and backward", "", "milliseconds", ticks=[s.replace(" ", "\n", 1) for s in shapes]
+        "Time of a forward and a backward pass, by shape (lower is better)",
+        "",
+        "milliseconds",
+        ticks=[s.replace(" ", "\n", 1) for s in shapes],
     )
     for name in names:
         rows = [row for row in result["speed"] if row["variant"] == name and "ms" in row]
@@ -206,8 +209,8 @@ def panels(result: dict[str, Any], points: Sequence[Point]) -> Iterator[Panel]:
         dots.curves.append(Curve(name, places, colour=names.index(name)))
     yield dots
     for title, quantity, unit in (
-        ("Time against T: 8 systems, R = 3", "best", "seconds, forward and backward"),
-        ("Peak memory against T: 8 systems, R = 3", "memory", "bytes above the inputs"),
+        ("Time grows as T to the slope: 8 systems, R = 3", "best", "seconds, forward and backward"),
+        ("Peak memory grows as T to the slope: 8 systems, R = 3", "memory", "bytes above the inputs"),
     ):
         panel = Panel(title, "grid points T", unit)
         for key, curve in by_variant(points).items():
@@ -255,7 +258,6 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     parser.add_argument("--plot", type=Path)
     options = parser.parse_args()
-    os.environ.setdefault("OMP_NUM_THREADS", str(options.threads))
     torch.set_num_threads(options.threads)
     pairs = [pair for pair in every_pair() if not options.only or pair[0] in options.only]
     if options.published:

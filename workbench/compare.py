@@ -1,6 +1,7 @@
 """One problem, several solvers: their solutions, how far they differ, how far they are from the truth, what they cost.
 
-    example = Example("oscillator", T=1000, h=0.01, K=3)
+    from workbench.compare import Example, compare, every_variant
+    example = Example("oscillator", T=100, h=0.01, K=3)
     for result in compare(example, every_variant()):
         print(result.variant.label, result.status, result.largest_difference, result.largest_error, result.seconds)
 
@@ -361,6 +362,7 @@ def _try_worker(bench: _Bench, variant: Variant) -> Result | None:
     """The result of a variant from a fresh process, within the budget; None if `stop` was set."""
     kind = type(bench.example).__name__
     arguments = {"kind": kind, "example": asdict(bench.example), "variant": asdict(variant)}
+    arguments["threads"] = torch.get_num_threads()
     outcome = bench.host.run("workbench.compare:solve_in_worker", arguments, bench.budget, bench.stop)
     return None if outcome.cancelled else _received(variant, outcome)
 
@@ -374,8 +376,11 @@ def _received(variant: Variant, outcome: Outcome) -> Result:
     return Result(variant, u=u, **facts)
 
 
-def solve_in_worker(tell: Callable[..., None], kind: str, example: dict[str, Any], variant: dict[str, Any]) -> None:
+def solve_in_worker(
+    tell: Callable[..., None], kind: str, example: dict[str, Any], variant: dict[str, Any], threads: int
+) -> None:
     """The job of the worker: tells u, seconds and memory of the first pass; the seconds again of a second if short."""
+    torch.set_num_threads(threads)
     made = {"Example": Example, "Case": Case}[kind](**example)
     require_served(made.problem(), variant["backend"], variant["method"])
     function = solver(variant["backend"], variant["method"])

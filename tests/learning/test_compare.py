@@ -1,14 +1,16 @@
 """Several solvers beside each other: their closed forms hold, their results and their refusals come as promised."""
 
+import textwrap
 import threading
 import time
 from collections.abc import Iterator
+from types import ModuleType
 
 import numpy as np
 import pytest
 import torch
 
-from workbench import compare
+from workbench import compare, scaling
 from workbench.compare import FORMS, Example, Result, Variant, every_variant
 from workbench.scaling import Budget, Case, Host, Status
 
@@ -154,3 +156,12 @@ def test_examples_say_what_does_not_fit():
         Example("oscillator", parameters={"damping": 2.0})
     with pytest.raises(ValueError, match="h > 0"):
         Example(h=0)
+
+
+@pytest.mark.parametrize("module", [compare, scaling], ids=lambda module: module.__name__)
+def test_the_example_of_the_docstring_runs(module: ModuleType, capsys):
+    lines = [line for line in module.__doc__.splitlines() if line.startswith("    ")]
+    exec(textwrap.dedent("\n".join(lines)), {})
+    printed = capsys.readouterr().out.splitlines()
+    assert len(printed) >= len(every_variant())
+    assert not [line for line in printed if " failed " in line]

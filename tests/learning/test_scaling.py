@@ -145,8 +145,8 @@ def test_records_say_what_does_not_fit():
 
 def test_every_backend_of_the_table_is_measured(host):
     cases = [Case(T=2, B=4, backend=name, method=method) for name, method in scaling.variants()]
-    found = list(measure(cases, sizes=[60, 30], budget=Budget(seconds=20), repeats=2, host=host))
-    assert [point.case.T for point in found] == [30] * len(cases) + [60] * len(cases)
+    found = list(measure(cases, sizes=[40, 20], budget=Budget(seconds=20), repeats=2, host=host))
+    assert [point.case.T for point in found] == [20] * len(cases) + [40] * len(cases)
     assert [point.case.label for point in found[: len(cases)]] == [case.label for case in cases]
     for point in found:
         assert point.status in (Status.OK, Status.REFUSED), point.words

@@ -59,7 +59,8 @@ class Case:
     T grid points, B left-hand sides with `shared` right-hand sides each, E equations, D variables, K derivatives;
     `central` rows. dtype "float64" or "float32". backend: "auto", a name of `workbench.solver.available()`, or
     "module:function" for a function with the arguments of `workbench.solver.ode_forward` (`method` is then only a
-    name). threads: 0 leaves torch's own number. Coefficients, forcing and initial values (K0 = K - 1, T0 = 1) are
+    name). threads: 0 for as many as the
+    calling process gives torch. Coefficients, forcing and initial values (K0 = K - 1, T0 = 1) are
     standard normal, steps uniform in 0.05 .. 0.1, the same for the same sizes and seed.
 
     Raises ValueError for a size below its least or an unknown dtype, naming the field.

@@ -7,6 +7,8 @@ from dataclasses import asdict, replace
 from math import log, nan
 from typing import Any
 
+import torch
+
 from workbench.scaling.case import AXES, Budget, Case, Point, Status
 from workbench.scaling.host import Host, Outcome
 
@@ -91,7 +93,8 @@ def measure_one(
         return None
     if case.device == "cpu" and case.input_bytes > budget.bytes:
         return Point(case, Status.OVER_MEMORY, f"the inputs alone take {case.input_bytes / 2**20:,.0f} MiB")
-    arguments = {"case": asdict(case), "repeats": repeats, "seconds": budget.seconds}
+    told = replace(case, threads=case.threads or torch.get_num_threads())
+    arguments = {"case": asdict(told), "repeats": repeats, "seconds": budget.seconds}
     outcome = host.run("workbench.scaling.timing:measure_case", arguments, budget, stop)
     return None if outcome.cancelled else _point(case, outcome)
 

@@ -1,8 +1,10 @@
 """One case, measured in the process that runs this: what a worker does (see `workbench.scaling.worker`)."""
 
+import ctypes
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
@@ -101,8 +103,7 @@ def measure_case(tell: Callable[..., None], case: dict[str, Any], repeats: int, 
     Raises ValueError with the backend's reason where it cannot serve.
     """
     case = Case(**case)
-    if case.threads:
-        torch.set_num_threads(case.threads)
+    torch.set_num_threads(case.threads)
     solve_it = solver(case.backend, case.method)
     one_pass(solve_it, replace(case, T=min(case.T, 8), B=1, shared=min(case.shared, 2)).problem())  # loads libraries
     problem = case.problem()
@@ -144,11 +145,15 @@ class Peak:
 
 
 def _reset_high_water() -> None:
-    """Linux can forget the mark of what came before; elsewhere the inputs are made without temporaries instead."""
-    try:
-        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
-    except OSError:
+    """Linux can give back what was freed, which would hide what is taken next, and forget the mark of what came before;
+    elsewhere the inputs are made without temporaries instead."""
+    if sys.platform != "linux":
         return
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # of glibc
+    if trim is not None:
+        trim(0)
+    with suppress(OSError):
+        Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
 
 
 def _high_water() -> int:

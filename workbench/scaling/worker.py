@@ -19,6 +19,7 @@ from typing import Any, TextIO
 
 import torch
 
+import workbench.scaling.timing  # noqa: F401  loaded once, before any job
 from workbench.scaling.case import Status
 
 FORKS = sys.platform == "linux"
