@@ -194,37 +194,34 @@ def accuracy(pairs: Sequence[tuple[str, str]], budget: Budget, host: Host) -> li
 
 
 def panels(result: dict[str, Any], points: Sequence[Point]) -> Iterator[Panel]:
+    """Time per shape, time against T, memory against T; a variant looks the same in all three."""
     names = list(dict.fromkeys(row["variant"] for row in result["speed"]))
-    shapes = list(SHAPES)
-    dots = Panel(
-        "Time of a forward and a backward pass, by shape (lower is better)",
-        "",
-        "milliseconds",
-        ticks=[s.replace(" ", "\n", 1) for s in shapes],
-    )
-    for name in names:
-        rows = [row for row in result["speed"] if row["variant"] == name and "ms" in row]
-        offset = 0.12 * (names.index(name) - (len(names) - 1) / 2)
-        places = [(shapes.index(row["shape"]) + 1 + offset, sum(row["ms"])) for row in rows]
-        dots.curves.append(Curve(name, places, colour=names.index(name)))
-    yield dots
-    for title, quantity, unit in (
-        ("Time grows as T to the slope: 8 systems, R = 3", "best", "seconds, forward and backward"),
-        ("Peak memory grows as T to the slope: 8 systems, R = 3", "memory", "bytes above the inputs"),
-    ):
-        panel = Panel(title, "grid points T", unit)
+    yield shape_panel(result["speed"], names)
+    laws = {row["variant"]: row for row in result["growth"]}
+    for what, quantity, unit in (("time", "best", "seconds"), ("memory", "memory", "bytes above the inputs")):
+        panel = Panel(f"Growth of {what} with T: 8 systems, R = 3", "grid points T", f"{unit}, forward and backward")
         for key, curve in by_variant(points).items():
-            name = key.label
-            good = [
-                (p.case.T, getattr(p, quantity)) for p in curve if p.status is Status.OK and getattr(p, quantity) > 0
-            ]
+            good = [(p.case.T, getattr(p, quantity)) for p in curve if p.status is Status.OK]
+            good = [(T, value) for T, value in good if value > 0]
             marked = next((p for p in curve if p.status is not Status.OK), None)
             marks = [(marked.case.T, good[-1][1], str(marked.status))] if marked and good else []
-            fit = next((row for row in result["growth"] if row["variant"] == name), {})
-            law = fit.get("slope of time" if quantity == "best" else "slope of memory")
-            said = f"{name}, slope {law['value']:.2f}" if law else name
-            panel.curves.append(Curve(said, good, marks, names.index(name) if name in names else 0))
+            law = laws[key.label].get(f"slope of {what}")
+            said = f"{key.label}, slope {law['value']:.2f}" if law else key.label
+            panel.curves.append(Curve(said, good, marks, names.index(key.label)))
         yield panel
+
+
+def shape_panel(rows: Sequence[dict[str, Any]], names: Sequence[str]) -> Panel:
+    """One column per shape, one dot per variant."""
+    shapes = list(SHAPES)
+    ticks = [shape.replace(" ", "\n", 1) for shape in shapes]
+    panel = Panel("Time of one forward and backward pass, by shape", "", "milliseconds (lower is better)", ticks=ticks)
+    for number, name in enumerate(names):
+        offset = 0.12 * (number - (len(names) - 1) / 2)
+        timed = [row for row in rows if row["variant"] == name and "ms" in row]
+        places = [(shapes.index(row["shape"]) + 1 + offset, sum(row["ms"])) for row in timed]
+        panel.curves.append(Curve(name, places, colour=number))
+    return panel
 
 
 def commit() -> str:
