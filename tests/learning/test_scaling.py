@@ -9,10 +9,12 @@ from math import exp, inf, isnan, nan
 import numpy as np
 import psutil
 import pytest
+import torch
 
 from workbench import scaling
 from workbench.scaling import Budget, Case, Host, Point, Status, measure, slope
 from workbench.scaling.fit import student_t95
+from workbench.scaling.timing import one_pass, solver
 
 ODD = "tests.learning.odd_solvers:"
 SIZES = (100, 300, 1000, 3000, 10_000)
@@ -138,6 +140,28 @@ def test_records_say_what_does_not_fit():
         measure([Case(T=2)], axis="K")
     with pytest.raises(ValueError, match="at least one"):
         measure([], sizes=[2])
+
+
+@pytest.mark.parametrize(
+    "case,batch",
+    [
+        (Case(T=6, B=3, E=2, D=2), (3,)),
+        (Case(T=6, K=1), (1,)),
+        (Case(T=6, shared=5), (5,)),
+        (Case(T=6, B=3, shared=5, dtype="float32"), (5, 3)),
+        (Case(T=6, B=2, central=True), (2,)),
+    ],
+)
+def test_a_case_is_the_problem_it_says(case, batch):
+    problem = case.problem()
+    assert (problem.T, problem.E, problem.D, problem.K) == (case.T, case.E, case.D, case.K)
+    assert (problem.batch, problem.central, str(problem.dtype)) == (batch, case.central, f"torch.{case.dtype}")
+    given = (problem.coefficients, problem.forcing, problem.initial, problem.steps)
+    assert case.input_bytes == sum(x.numel() * x.element_size() for x in given)
+    assert torch.equal(problem.forcing, case.problem().forcing)
+    u, forward, backward = one_pass(solver("banded", "qr"), problem)
+    assert u.shape == (*batch, case.T, case.D, case.K)
+    assert min(forward, backward) > 0
 
 
 # measuring
