@@ -79,6 +79,10 @@ def _panel(panel: Panel, top: float) -> str:
         parts.append(_curve(curve, across, up, joined=not panel.ticks))
         y = TOP + 8 + 20 * row
         parts.append(_marker(right + 16, y, curve.colour) + _text(right + 28, y + 4, curve.name))
+    said = dict.fromkeys(words for curve in panel.curves for _, _, words in curve.marks)
+    for row, words in enumerate(said, start=len(panel.curves)):
+        y = TOP + 8 + 20 * row
+        parts.append(_cross(right + 16, y, "#555", words) + _text(right + 28, y + 4, words))
     return f'<g transform="translate(0 {top})">' + "\n".join(parts) + "</g>"
 
 
@@ -92,10 +96,13 @@ def _curve(curve: Curve, across: Callable, up: Callable, joined: bool) -> str:
     parts += [_marker(x, y, curve.colour) for x, y in places]
     for x, y, words in curve.marks:
         a, b = across(x), up(y)
-        cross = f"M{a - 5:.1f} {b - 5:.1f}l10 10m0 -10l-10 10"
-        parts.append(f'<path d="{cross}" stroke="{colour}" stroke-width="2"><title>{escape(words)}</title></path>')
-        parts.append(_text(a, b - 9, words, size=10, anchor="middle", colour=colour))
+        parts.append(_cross(a, b, colour, words))
     return "".join(parts)
+
+
+def _cross(x: float, y: float, colour: str, words: str) -> str:
+    shape = f"M{x - 5:.1f} {y - 5:.1f}l10 10m0 -10l-10 10"
+    return f'<path d="{shape}" stroke="{colour}" stroke-width="2"><title>{escape(words)}</title></path>'
 
 
 def _marker(x: float, y: float, index: int) -> str:

@@ -21,7 +21,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
-from math import isnan, nan
+from math import isfinite, isnan, nan
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +55,7 @@ RATIO_GOALS = {  # native, 2 cores with AVX-512, float64; half of it on AVX2
     "shared left side": 40,
 }
 MEMORY = {"64 x 10000, R = 3": Case(T=10_000, B=64), "16 x 10000, R = 9": Case(T=10_000, B=16, E=3, D=3)}
+PATIENCE = 6
 OSCILLATORS = [(1e-3, 1000), (1e-4, 1000), (1e-4, 10_000), (1e-5, 1000)]
 
 
@@ -156,8 +157,11 @@ def show_point(point: Point) -> None:
 
 
 def memory(pairs: Sequence[tuple[str, str]], budget: Budget, host: Host) -> list[dict[str, Any]]:
-    """Peak megabytes above the inputs of the two long problems, and the ratio to the published code."""
-    rows = []
+    """Peak megabytes above the inputs of the two long problems, and the share of the published code's.
+
+    Time does not matter here: a pass may take `PATIENCE` times the budget.
+    """
+    rows, budget = [], replace(budget, seconds=PATIENCE * budget.seconds)
     for shape, size in MEMORY.items():
         cases = [replace(size, backend=backend, method=method) for backend, method in pairs]
         found = {p.case.label: p for p in measure(cases, sizes=[size.T], budget=budget, repeats=1, host=host)}
@@ -165,8 +169,9 @@ def memory(pairs: Sequence[tuple[str, str]], budget: Budget, host: Host) -> list
             row = {"shape": shape, "variant": name, "status": point.status, "words": point.words}
             if point.status is Status.OK:
                 row |= {"forward_MB": point.memory_forward / 1e6, "MB": point.memory / 1e6}
-            if point.status is Status.OK and "published" in found and name != "published":
-                row["share of published"] = point.memory / found["published"].memory
+            published = found.get("published", Point(size, Status.FAILED))
+            if {point.status, published.status} == {Status.OK} and name != "published":
+                row["share of published"] = point.memory / published.memory
             rows.append(row)
             share = f"  {row['share of published']:.2f} of published" if "share of published" in row else ""
             said = f"{row['MB']:9.1f} MB{share}" if "MB" in row else f"{point.status}: {point.words}"
@@ -233,12 +238,23 @@ def commit() -> str:
     return said[0] + ("+" if said[1] else "")
 
 
+def plain(value: Any) -> Any:
+    """What JSON can say: numbers of four digits, null for one that is not finite."""
+    if isinstance(value, dict):
+        return {name: plain(entry) for name, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(entry) for entry in value]
+    if isinstance(value, float):
+        return float(f"{value:.4g}") if isfinite(value) else None
+    return value
+
+
 def write(result: dict[str, Any], points: Sequence[Point], json_path: Path | None, plot_path: Path | None) -> None:
     facts = result["machine"]
     where = f"{facts['processor']}, {facts['cores']} cores, {facts['instructions']}, torch {facts['torch']}"
     if json_path:
         json_path.parent.mkdir(parents=True, exist_ok=True)
-        json_path.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+        json_path.write_text(json.dumps(plain(result), indent=1, allow_nan=False) + "\n", encoding="utf-8")
     if plot_path:
         text = page(list(panels(result, points)), f"{where}, {facts['date'][:10]}, commit {result['commit']}")
         plot_path.write_text(text, encoding="utf-8")
