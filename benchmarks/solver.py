@@ -1,0 +1,293 @@
+"""What the solver costs and how accurate it is: per backend and method, printed, written as JSON and drawn.
+
+    python benchmarks/solver.py [--published DIR] [--long] [--json benchmarks/results/solver.json] [--plot FILE.svg]
+
+1. speed: seven shapes, float64, forward and backward, all variants alternately in one process; medians.
+2. growth: B = 8, R = 3 against T, each point in a fresh process; slopes of the best pass and of the memory.
+3. memory: peak of the resident set above the inputs, forward and backward, a fresh process each.
+4. accuracy: u'' + 0.1 u' + u = 0, u(0) = 1, u'(0) = 0, K = 3, largest error of u against the closed form.
+
+DIR holds a local copy of the published smnn.py, which is never part of this project; it is timed in the same rounds,
+without its optional compiled extension, and ratios published / ours are given. --long goes on to T = 1,000,000. Ratios
+of one run count: times are those of a machine that may have been busy (`load`).
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, replace
+from math import isfinite, isnan, nan
+from pathlib import Path
+from typing import Any
+
+import torch
+from chart import Curve, Panel, page
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from workbench.compare import Example, Variant, compare
+from workbench.scaling import Budget, Case, Host, Point, Status, by_variant, grid, limit, machine, measure, slope
+from workbench.scaling import variants as every_pair
+from workbench.scaling.timing import one_pass, solver
+
+ROOT = Path(__file__).parents[1]
+PUBLISHED = ("published:ode_forward", "")
+SHAPES = {
+    "many short": Case(T=50, B=512),
+    "many long": Case(T=1000, B=64),
+    "more long": Case(T=1000, B=512),
+    "KdV shape": Case(T=10, B=8192, K=5),
+    "coupled": Case(T=1000, B=64, E=3, D=3),
+    "one long": Case(T=20_000),
+    "shared left side": Case(T=50, shared=1536),
+}
+RATIO_GOALS = {  # native, 2 cores with AVX-512, float64; half of it on AVX2
+    "many short": 40,
+    "many long": 100,
+    "KdV shape": 45,
+    "coupled": 35,
+    "one long": 1500,
+    "shared left side": 40,
+}
+MEMORY = {"64 x 10000, R = 3": Case(T=10_000, B=64), "16 x 10000, R = 9": Case(T=10_000, B=16, E=3, D=3)}
+PATIENCE = 6
+OSCILLATORS = [(1e-3, 1000), (1e-4, 1000), (1e-4, 10_000), (1e-5, 1000)]
+
+
+# 1. speed
+
+
+def speed(pairs: Sequence[tuple[str, str]], repeats: int, budget: Budget, host: Host) -> list[dict[str, Any]]:
+    """Per shape and variant the medians, in milliseconds, and the ratio to the published code."""
+    rows = []
+    for shape, size in SHAPES.items():
+        cases = [replace(size, backend=backend, method=method) for backend, method in pairs]
+        found = alternate(cases, repeats, budget, host)
+        published = sum(found.get("published", {}).get("ms", [nan]))
+        for name, row in found.items():
+            ratio = published / sum(row["ms"]) if "ms" in row else nan
+            row = {"shape": shape, "B": size.B * size.shared, "T": size.T, "R": size.D * size.K, "variant": name} | row
+            if not isnan(ratio) and name != "published":
+                row |= {"ratio": ratio, "goal": RATIO_GOALS.get(shape) if name.startswith("native") else None}
+            rows.append(row)
+            show_speed(row)
+    return rows
+
+
+def alternate(cases: Sequence[Case], repeats: int, budget: Budget, host: Host) -> dict[str, dict[str, Any]]:
+    """Rounds of one pass of each case, the first not counted; a case whose passes took the budget rests.
+
+    What refuses, or does not fit the budget, is known before: from one pass in a process that can be ended.
+    """
+    problem, found, passes, spent = cases[0].problem(), {}, {}, {}
+    for case in cases:
+        (point,) = measure([case], sizes=[case.T], budget=budget, repeats=1, host=host)
+        found[case.label] = {"status": point.status, "words": point.words}
+        if point.status is Status.OK:
+            passes[case], spent[case] = [], 0.0
+            found[case.label] = {"memory_MB": point.memory / 1e6}
+    for round_number in range(repeats + 1):
+        for case, times in passes.items():
+            if spent[case] < budget.seconds or round_number == 1:
+                _, forward, backward = one_pass(solver(case.backend, case.method), problem)
+                spent[case] += forward + backward
+                times += [(forward, backward)] if round_number else []
+    for case, times in passes.items():
+        medians = [1e3 * statistics.median(part) for part in zip(*times, strict=True)]
+        found[case.label] |= {"ms": medians, "passes": len(times)}
+    return found
+
+
+def show_speed(row: dict[str, Any]) -> None:
+    head = f"{row['shape']:17s} {row['variant']:16s}"
+    if "ms" not in row:
+        print(head, row["status"], row["words"][:60], flush=True)
+        return
+    ratio = f"  ratio {row['ratio']:7.2f}" if "ratio" in row else ""
+    goal = f" (goal {row['goal']})" if row.get("goal") else ""
+    print(f"{head} {row['ms'][0]:9.2f} + {row['ms'][1]:9.2f} ms{ratio}{goal}", flush=True)
+
+
+# 2. growth and 3. memory
+
+
+def growth(pairs: Sequence[tuple[str, str]], last: int, budget: Budget, host: Host) -> tuple[list[dict], list[Point]]:
+    """The series of every variant from T = 100 until it ends or the budget ends it."""
+    points = []
+    cases = [Case(T=2, B=8, backend=backend, method=method) for backend, method in pairs]
+    for point in measure(cases, sizes=grid(100, last, per_decade=3), budget=budget, repeats=5, host=host):
+        points.append(point)
+        show_point(point)
+    return [summary(curve, budget) for curve in by_variant(points).values()], points
+
+
+def summary(curve: list[Point], budget: Budget) -> dict[str, Any]:
+    """Slopes from T = 1e4 on (below, where nothing larger was reached) and the predicted limit."""
+    row = {"variant": curve[0].case.label, "points": [numbers(point) for point in curve]}
+    good = [point for point in curve if point.status is Status.OK]
+    large = [point for point in good if point.case.T >= 10_000]
+    used = large if len(large) > 2 else good[-4:]
+    if len(used) > 2:
+        row["fitted from T"] = used[0].case.T
+        row["slope of time"] = asdict(slope(used, "best"))
+        row["slope of memory"] = asdict(slope(used, "memory"))
+        row["limit"] = asdict(limit(good, budget))
+        laws = (f"{row[f'slope of {what}']['value']:.3f} in {what}" for what in ("time", "memory"))
+        end = row["limit"]
+        print(f"{row['variant']:16s} slopes {', '.join(laws)}; limit T = {end['size']:.2g} by {end['by']}", flush=True)
+    return row
+
+
+def numbers(point: Point) -> dict[str, Any]:
+    """A point without what is not known."""
+    row = {"T": point.case.T, "B": point.case.B, **asdict(point)}
+    del row["case"]
+    return {name: value for name, value in row.items() if value != "" and value == value}
+
+
+def show_point(point: Point) -> None:
+    cost = f"{point.forward:9.4f} + {point.backward:9.4f} s, {point.memory / 1e6:9.1f} MB"
+    said = cost if point.status is Status.OK else point.words
+    print(f"T = {point.case.T:7d} {point.case.label:16s} {point.status:22s} {said}", flush=True)
+
+
+def memory(pairs: Sequence[tuple[str, str]], budget: Budget, host: Host) -> list[dict[str, Any]]:
+    """Peak megabytes above the inputs of the two long problems, and the share of the published code's.
+
+    Time does not matter here: a pass may take `PATIENCE` times the budget.
+    """
+    rows, budget = [], replace(budget, seconds=PATIENCE * budget.seconds)
+    for shape, size in MEMORY.items():
+        cases = [replace(size, backend=backend, method=method) for backend, method in pairs]
+        found = {p.case.label: p for p in measure(cases, sizes=[size.T], budget=budget, repeats=1, host=host)}
+        for name, point in found.items():
+            row = {"shape": shape, "variant": name, "status": point.status, "words": point.words}
+            if point.status is Status.OK:
+                row |= {"forward_MB": point.memory_forward / 1e6, "MB": point.memory / 1e6}
+            published = found.get("published", Point(size, Status.FAILED))
+            if {point.status, published.status} == {Status.OK} and name != "published":
+                row["share of published"] = point.memory / published.memory
+            rows.append(row)
+            share = f"  {row['share of published']:.2f} of published" if "share of published" in row else ""
+            said = f"{row['MB']:9.1f} MB{share}" if "MB" in row else f"{point.status}: {point.words}"
+            print(f"{shape:18s} {name:16s} {said}", flush=True)
+    return rows
+
+
+# 4. accuracy
+
+
+def accuracy(pairs: Sequence[tuple[str, str]], budget: Budget, host: Host) -> list[dict[str, Any]]:
+    """Largest error of the oscillator per step, length and variant."""
+    rows = []
+    variants = [Variant(backend, method) for backend, method in pairs]
+    for h, T in OSCILLATORS:
+        for result in compare(Example("oscillator", T=T, h=h, K=3), variants, budget=budget, host=host):
+            row = {"h": h, "T": T, "variant": result.variant.label, "status": result.status}
+            row |= {"error": result.largest_error} if result.status is Status.OK else {"words": result.words}
+            rows.append(row)
+            print(f"h = {h:g} T = {T:6d} {row['variant']:16s} {row.get('error', row['status'])}", flush=True)
+    return rows
+
+
+# what is kept
+
+
+def panels(result: dict[str, Any], points: Sequence[Point]) -> Iterator[Panel]:
+    """Time per shape, time against T, memory against T; a variant looks the same in all three."""
+    names = list(dict.fromkeys(row["variant"] for row in result["speed"]))
+    yield shape_panel(result["speed"], names)
+    laws = {row["variant"]: row for row in result["growth"]}
+    for what, quantity, unit in (("time", "best", "seconds"), ("memory", "memory", "bytes above the inputs")):
+        panel = Panel(f"Growth of {what} with T: 8 systems, R = 3", "grid points T", f"{unit}, forward and backward")
+        for key, curve in by_variant(points).items():
+            good = [(p.case.T, getattr(p, quantity)) for p in curve if p.status is Status.OK]
+            good = [(T, value) for T, value in good if value > 0]
+            marked = next((p for p in curve if p.status is not Status.OK), None)
+            marks = [(marked.case.T, good[-1][1], str(marked.status))] if marked and good else []
+            law = laws[key.label].get(f"slope of {what}")
+            said = f"{key.label}, slope {law['value']:.2f}" if law else key.label
+            panel.curves.append(Curve(said, good, marks, names.index(key.label)))
+        yield panel
+
+
+def shape_panel(rows: Sequence[dict[str, Any]], names: Sequence[str]) -> Panel:
+    """One column per shape, one dot per variant."""
+    shapes = list(SHAPES)
+    ticks = [shape.replace(" ", "\n", 1) for shape in shapes]
+    panel = Panel("Time of one forward and backward pass, by shape", "", "milliseconds (lower is better)", ticks=ticks)
+    for number, name in enumerate(names):
+        offset = 0.12 * (number - (len(names) - 1) / 2)
+        timed = [row for row in rows if row["variant"] == name and "ms" in row]
+        places = [(shapes.index(row["shape"]) + 1 + offset, sum(row["ms"])) for row in timed]
+        panel.curves.append(Curve(name, places, colour=number))
+    return panel
+
+
+def commit() -> str:
+    """The commit of this tree, with a + where files differ from it."""
+    said = [
+        subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=False).stdout.strip()
+        for arguments in (("rev-parse", "--short", "HEAD"), ("status", "--porcelain", "--untracked-files=no"))
+    ]
+    return said[0] + ("+" if said[1] else "")
+
+
+def plain(value: Any) -> Any:
+    """What JSON can say: numbers of four digits, null for one that is not finite."""
+    if isinstance(value, dict):
+        return {name: plain(entry) for name, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(entry) for entry in value]
+    if isinstance(value, float):
+        return float(f"{value:.4g}") if isfinite(value) else None
+    return value
+
+
+def write(result: dict[str, Any], points: Sequence[Point], json_path: Path | None, plot_path: Path | None) -> None:
+    facts = result["machine"]
+    where = f"{facts['processor']}, {facts['cores']} cores, {facts['instructions']}, torch {facts['torch']}"
+    if json_path:
+        json_path.parent.mkdir(parents=True, exist_ok=True)
+        json_path.write_text(json.dumps(plain(result), indent=1, allow_nan=False) + "\n", encoding="utf-8")
+    if plot_path:
+        text = page(list(panels(result, points)), f"{where}, {facts['date'][:10]}, commit {result['commit']}")
+        plot_path.write_text(text, encoding="utf-8")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--published", help="the folder of smnn.py")
+    parser.add_argument("--repeats", type=int, default=7)
+    parser.add_argument("--seconds", type=float, default=20.0, help="time budget of a variant at one shape or point")
+    parser.add_argument("--long", action="store_true", help="the series goes on to T = 1,000,000, not 100,000")
+    parser.add_argument("--only", nargs="*", help="backends to run; all of the table if not said")
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--json", type=Path)
+    parser.add_argument("--plot", type=Path)
+    options = parser.parse_args()
+    torch.set_num_threads(options.threads)
+    pairs = [pair for pair in every_pair() if not options.only or pair[0] in options.only]
+    if options.published:
+        sys.path.insert(0, options.published)
+        pairs.insert(0, PUBLISHED)
+    budget = Budget(options.seconds)
+    result = {"machine": machine(), "commit": commit(), "threads": options.threads, "load": [os.getloadavg()[0]]}
+    begin = time.monotonic()
+    with Host() as host:
+        result["speed"] = speed(pairs, options.repeats, budget, host)
+        result["growth"], points = growth(pairs, 10**6 if options.long else 10**5, budget, host)
+        result["memory"] = memory(pairs, budget, host)
+        result["accuracy"] = accuracy(pairs, budget, host)
+    result["load"].append(os.getloadavg()[0])
+    result["seconds"] = time.monotonic() - begin
+    write(result, points, options.json, options.plot)
+
+
+if __name__ == "__main__":
+    main()

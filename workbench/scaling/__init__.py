@@ -1,0 +1,40 @@
+"""What a solve costs: time and peak memory, forward and backward, against the number of grid points or systems.
+
+    from workbench.scaling import Budget, Case, grid, measure, variants
+    cases = [Case(T=2, B=8, backend=name, method=method) for name, method in variants()]
+    for point in measure(cases, axis="T", sizes=grid(10, 40), budget=Budget(seconds=2)):
+        print(point.case.label, point.case.T, point.status, point.seconds, point.memory)
+
+Every point is measured in a fresh process under a time and a memory budget: what exceeds it is a mark, a Point whose
+`status` says so, and never harms the caller. `slope` fits the growth, `limit` predicts the largest size that fits the
+budgets, `save` and `load` keep a study as NetCDF, `write_csv` and `read_csv` as text.
+"""
+
+from workbench.scaling.case import Budget, Case, Point, Status, machine, variants
+from workbench.scaling.fit import Limit, Slope, by_variant, limit, slope
+from workbench.scaling.host import Host
+from workbench.scaling.measuring import grid, measure
+from workbench.scaling.study import from_dataset, load, read_csv, save, to_dataset, write_csv
+
+__all__ = [
+    "Budget",
+    "Case",
+    "Host",
+    "Limit",
+    "Point",
+    "Slope",
+    "Status",
+    "by_variant",
+    "from_dataset",
+    "grid",
+    "limit",
+    "load",
+    "machine",
+    "measure",
+    "read_csv",
+    "save",
+    "slope",
+    "to_dataset",
+    "variants",
+    "write_csv",
+]
