@@ -27,9 +27,12 @@ def test_operators_keep_their_promises(backend: str, method: str, central: bool)
     tensors = list(ode.tensors.values())
     options = (ode.T, ode.T0, central, backend, method)
     tests = ("test_schema", "test_autograd_registration", "test_faketensor", "test_aot_dispatch_static")
-    torch.library.opcheck(torch.ops.workbench.solve.default, (tensors, *options), test_utils=tests)
+    for keep in ("nothing", "factor", "carry"):
+        arguments = (keep, [], tensors, *options)
+        torch.library.opcheck(torch.ops.workbench.solve.default, arguments, test_utils=tests)
     with torch.no_grad():
-        u, _, factor = torch.ops.workbench.solve(tensors, *options)
+        u, _, factor = torch.ops.workbench.solve("factor", [], tensors, *options)
+    torch.library.opcheck(torch.ops.workbench.solve.default, ("nothing", factor, tensors, *options), test_utils=tests)
     arguments = (u.clone().requires_grad_(), factor, tensors, *options)
     torch.library.opcheck(torch.ops.workbench.normal_solve.default, arguments, test_utils=tests)
 

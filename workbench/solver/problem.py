@@ -43,6 +43,8 @@ BROADCAST = {
     "weights.initial": ("T0", "D", "K0"),
     "weights.taylor": ("T-1", "D"),
 }
+RIGHT = ("forcing", "initial")
+"""The arguments that only the constants of the rows depend on; all others make the left-hand side."""
 
 
 def broadcast_shapes(*shapes: tuple[int, ...]) -> torch.Size:
@@ -81,7 +83,7 @@ class LinearODE:
     forcing: Tensor
     initial: Tensor
     steps: Tensor
-    weights: Weights = field(default_factory=Weights, kw_only=True)
+    weights: Weights = field(default=Weights(), kw_only=True)
     central: bool = field(default=False, kw_only=True)
     n_steps: int | None = field(default=None, kw_only=True)
     n_initial: int | None = field(default=None, kw_only=True)
@@ -134,7 +136,7 @@ class LinearODE:
     @cached_property
     def left_batch(self) -> torch.Size:
         """Batch shape of what the matrix depends on: coefficients, steps and weights. The rest may share a factor."""
-        return self._broadcast_batch("coefficients", "steps", "weights.equation", "weights.initial", "weights.taylor")
+        return self._broadcast_batch(*(name for name in LAYOUT if name not in RIGHT))
 
     @property
     def taylor_orders(self) -> int:
@@ -143,6 +145,8 @@ class LinearODE:
 
     def to(self, dtype: torch.dtype) -> "LinearODE":
         """The same problem in another floating-point type; differentiable."""
+        if dtype == self.dtype:
+            return self
 
         def cast(x: Tensor | float) -> Tensor | float:
             return x.to(dtype) if isinstance(x, Tensor) else x

@@ -5,12 +5,35 @@ A backend module offers
     METHODS                                         the methods it knows
     unfit(device) -> str                            why it cannot serve on that device; "" if it can
     refusal(problem, method) -> str                 why it cannot solve this problem; "" if it can
-    solve(problem, method) -> (u, deficient, factor)
-    normal_solve(problem, method, factor, g) -> (A^T A)^-1 g, with the factor that `solve` made
-    factor_shapes(problem) -> list of the shapes of the factor's tensors
+    solve(problem, method, keep) -> (u, deficient, factor)
+    normal_solve(problem, method, factor, g) -> (A^T A)^-1 g for g (B, T, D, K) of any strides
+    factor_shapes(problem, keep) -> the shapes of the tensors in `factor`
 
 `problem` is float64. `deficient` (B) is 0 for a system of full rank, else 1 + the flat index t*R + d*K + k of the first
-unknown that nothing determines. A new backend is one such file and one line in `TABLE`.
+unknown that nothing determines. `factor` is a list of float64 tensors that depend on the left-hand side alone
+(coefficients, steps, weights), in the order of its systems: whatever the batch of right-hand sides, it is the same.
+`keep` says how much of it is wanted:
+
+    "nothing"    no gradient follows: []
+    "factor"     the whole
+    "carry"      as little as the rest can be computed from again; may be [] or the whole
+
+`normal_solve`, `resolve` and `vjp` take any of the three, and compute again what is missing.
+
+Optional, looked up by name:
+
+    rows(problem, x), residual(problem, u)          where the backend minimises other rows than `workbench.solver.rows`
+    resolve(problem, method, factor) -> (u, deficient)
+                                                    solves for other forcing and initial values than those that the
+                                                    factor was made with, as accurately as `solve`
+    vjp(problem, method, factor, u, g) -> (lam, gradients)
+                                                    lam = (A^T A)^-1 g and, by name and in the exact shape of
+                                                    problem.tensors[name], the gradients of <g, u> to the tensors that
+                                                    require one; never differentiated itself
+    GRADIENTS                                       the names that `vjp` covers, by default coefficients, forcing,
+                                                    initial and steps; the others are derived from `rows`
+
+A new backend is one such file and one line in `TABLE`.
 """
 
 from importlib import import_module

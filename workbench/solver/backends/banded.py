@@ -59,32 +59,39 @@ def refusal(problem: LinearODE, method: str) -> str:
     return ""
 
 
-def factor_shapes(problem: LinearODE) -> list[tuple[int, ...]]:
-    """[U, A]; see `Factor`."""
+def factor_shapes(problem: LinearODE, keep: str) -> list[tuple[int, ...]]:
+    """[U, A, rank indicator (L)]; see `Factor`. [] where nothing is kept."""
     shape = (problem.T, Columns(problem).L, problem.R, problem.R)
-    return [shape, (2 if problem.central else 1, *shape)]
+    return [shape, (2 if problem.central else 1, *shape), shape[1:2]] if keep == "factor" else []
 
 
-def solve(problem: LinearODE, method: str) -> tuple[Tensor, Tensor, list[Tensor]]:
-    """u minimising |A u - b|, the rank indicator, and the factor."""
+def solve(problem: LinearODE, method: str, keep: str) -> tuple[Tensor, Tensor, list[Tensor]]:
+    """u minimising |A u - b|, the rank indicator, and the factor; "carry" keeps nothing: all is computed again."""
     columns = Columns(problem)
     equation, initial = equation_blocks(problem, columns), initial_blocks(problem, columns)
     if method == "qr":
-        factor, z, deficient = innovation_sweep(problem, columns, equation, initial)
+        factor, z, first = innovation_sweep(problem, columns, equation, initial)
         u = back_substitute(factor.A, z)
     else:
-        factor, deficient = cholesky_sweep(problem, columns, equation, initial)
-        moment = equation.over.mT @ equation.constant
-        moment[: problem.T0] += initial.over.mT @ initial.constant
-        u = solve_normal_equations(factor, moment)
-    return unpack(u, problem, columns), columns.unpack_left(deficient), list(factor)
+        factor, first = cholesky_sweep(problem, columns, equation, initial)
+        u = solve_normal_equations(factor, moment(problem, equation, initial))
+    kept = [*factor, first.to(u.dtype)] if keep == "factor" else []
+    return unpack(u, problem, columns), columns.unpack_left(first), kept
 
 
 def normal_solve(problem: LinearODE, method: str, factor: list[Tensor], g: Tensor) -> Tensor:
     """(A^T A)^-1 g for g (B, T, D, K)."""
+    U, A, _ = factor or solve(problem, method, "factor")[2]
     columns = Columns(problem)
     packed = columns.pack(g.flatten(-2), 2).movedim(1, 0)
-    return unpack(solve_normal_equations(Factor(*factor), packed), problem, columns)
+    return unpack(solve_normal_equations(Factor(U, A), packed), problem, columns)
+
+
+def moment(problem: LinearODE, equation: Blocks, initial: Blocks) -> Tensor:
+    """A^T b (T, L, R, C)."""
+    total = equation.over.mT @ equation.constant
+    total[: problem.T0] += initial.over.mT @ initial.constant
+    return total
 
 
 def unpack(u: Tensor, problem: LinearODE, columns: Columns) -> Tensor:

@@ -35,10 +35,10 @@ def refusal(problem: LinearODE, method: str) -> str:
     return ""
 
 
-def factor_shapes(problem: LinearODE) -> list[tuple[int, ...]]:
-    """[U (L, N, N)] with N = T * R."""
-    unknowns = problem.T * problem.R
-    return [(Columns(problem).L, unknowns, unknowns)]
+def factor_shapes(problem: LinearODE, keep: str) -> list[tuple[int, ...]]:
+    """[U (L, N, N), rank indicator (L)] with N = T * R, or [] where nothing is kept."""
+    L, unknowns = Columns(problem).L, problem.T * problem.R
+    return [] if keep == "nothing" else [(L, unknowns, unknowns), (L,)]
 
 
 def matrix(problem: LinearODE) -> Tensor:
@@ -50,8 +50,8 @@ def matrix(problem: LinearODE) -> Tensor:
     return rows(problem, basis).movedim(0, -1)
 
 
-def solve(problem: LinearODE, method: str) -> tuple[Tensor, Tensor, list[Tensor]]:
-    """u minimising |A u - b|, the rank indicator, and the factor U."""
+def solve(problem: LinearODE, method: str, keep: str) -> tuple[Tensor, Tensor, list[Tensor]]:
+    """u minimising |A u - b|, the rank indicator, and the factor; "carry" keeps the whole."""
     columns = Columns(problem)
     A = columns.pack_left(matrix(problem), 2)
     b = columns.pack(constants(problem), 1)
@@ -61,20 +61,43 @@ def solve(problem: LinearODE, method: str) -> tuple[Tensor, Tensor, list[Tensor]
     else:
         U = torch.linalg.cholesky_ex(A.mT @ A, upper=True).L
         u = torch.cholesky_solve(A.mT @ b, U, upper=True)
+    first = undetermined(problem, method, A, U)
+    factor = [] if keep == "nothing" else [U, first.to(U.dtype)]
+    return unpack(u, problem, columns), columns.unpack_left(first), factor
+
+
+def undetermined(problem: LinearODE, method: str, A: Tensor, U: Tensor) -> Tensor:
+    """Rank indicator (L): a pivot that is rounding, of A itself (measured: at most 3 T^2 eps) or, squared, of A^T A."""
+    T, eps = problem.T, torch.finfo(A.dtype).eps
     pivot, norm = U.diagonal(dim1=-2, dim2=-1).abs(), torch.linalg.vector_norm(A, dim=-2)
-    eps = torch.finfo(A.dtype).eps
-    # a pivot that is rounding, of A itself (measured: at most 3 T^2 eps) or, squared, of the normal equations
-    T = problem.T
     small = pivot <= 16 * T**2 * eps * norm if method == "qr" else pivot**2 <= 32 * T**0.5 * eps * norm**2
     bad = small | ~pivot.isfinite()
-    first = torch.where(bad.any(-1), bad.to(torch.int8).argmax(-1) + 1, 0)
-    shape = (problem.T, problem.D, problem.K)
-    return columns.unpack(u.unflatten(1, shape)), columns.unpack_left(first), [U]
+    return torch.where(bad.any(-1), bad.to(torch.int8).argmax(-1) + 1, 0)
+
+
+def unpack(u: Tensor, problem: LinearODE, columns: Columns) -> Tensor:
+    """(L, T * R, C) -> (B, T, D, K)."""
+    return columns.unpack(u.unflatten(1, (problem.T, problem.D, problem.K)))
 
 
 def normal_solve(problem: LinearODE, method: str, factor: list[Tensor], g: Tensor) -> Tensor:
     """(A^T A)^-1 g for g (B, T, D, K)."""
+    U, _ = factor or solve(problem, method, "factor")[2]
     columns = Columns(problem)
     packed = columns.pack(g.flatten(-3), 1)
-    x = torch.cholesky_solve(packed, factor[0], upper=True)
-    return columns.unpack(x.unflatten(1, (problem.T, problem.D, problem.K)))
+    return unpack(torch.cholesky_solve(packed, U, upper=True), problem, columns)
+
+
+def resolve(problem: LinearODE, method: str, factor: list[Tensor]) -> tuple[Tensor, Tensor]:
+    """u for another right-hand side, and the rank indicator."""
+    if not factor:
+        u, deficient, _ = solve(problem, method, "nothing")
+        return u, deficient
+    U, first = factor
+    columns = Columns(problem)
+    A = columns.pack_left(matrix(problem), 2)
+    b = columns.pack(constants(problem), 1)
+    u = torch.cholesky_solve(A.mT @ b, U, upper=True)
+    if method == "qr":
+        u = u + torch.cholesky_solve(A.mT @ (b - A @ u), U, upper=True)
+    return unpack(u, problem, columns), columns.unpack_left(first.to(torch.int64))

@@ -1,0 +1,280 @@
+"""The operators that join a backend and the derivative, which is written once, here.
+
+u = argmin 1/2 |A u - b|^2, so A^T (A u - b) = 0. Differentiating this and pairing with the upstream gradient g through
+lam = (A^T A)^-1 g, the vector-Jacobian product for every input is the gradient, u and lam held constant, of
+
+    phi = -<A lam, A u - b>.
+
+All that has to be known of A and b is how to evaluate their rows (`workbench.solver.rows`, or those of a backend that
+minimises others). lam itself is `normal_solve`, differentiable the same way: with upstream k and mu = (A^T A)^-1 k, the
+gradient to g is mu, and to the problem that of -<A mu, A lam>. So derivatives of any order need two linear-algebra
+steps, each opaque to automatic differentiation, and one factor.
+
+Every step exists twice over one implementation: as an operator of torch.library, which torch.compile takes whole, and
+as an autograd.Function around it, which torch.func can transform (it refuses the derivatives of torch.library).
+"""
+
+from collections.abc import Callable, Sequence
+from types import ModuleType
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd import Function
+
+from workbench.solver import rows as standard
+from workbench.solver.backends import load
+from workbench.solver.problem import LAYOUT, RIGHT, LinearODE, Weights
+from workbench.solver.rows import data_constants, data_rows
+
+Options = tuple[int, int, bool, str, str]
+"""What a problem is beside its tensors, and who solves it: n_steps, n_initial, central, backend, method."""
+
+_N = len(LAYOUT)
+_OPTIONS = "Tensor[] tensors, int n_steps, int n_initial, bool central, str backend, str method"
+
+
+def keep(tensors: Sequence[Tensor], checkpoint: bool = False) -> str:
+    """How much of the factor a solve is to return: none without a gradient, little with `checkpoint`."""
+    if not torch.is_grad_enabled() or not any(x.requires_grad for x in tensors):
+        return "nothing"
+    return "carry" if checkpoint else "factor"
+
+
+def solve(
+    how: str, tensors: Sequence[Tensor], options: Options, factor: Sequence[Tensor] = ()
+) -> tuple[Tensor, Tensor, list[Tensor]]:
+    """u, the rank indicator and as much of the factor as `how` says; with a factor of this left-hand side: no other.
+
+    Differentiable in every tensor.
+    """
+    if torch.compiler.is_compiling():
+        return torch.ops.workbench.solve(how, list(factor), list(tensors), *options)
+    u, deficient, *made = _Solve.apply(how, options, *tensors, *factor)  # type: ignore[no-untyped-call]
+    return u, deficient, made
+
+
+def normal_solve(g: Tensor, factor: Sequence[Tensor], tensors: Sequence[Tensor], options: Options) -> Tensor:
+    """(A^T A)^-1 g, differentiable in g and in every tensor."""
+    if torch.compiler.is_compiling():
+        return torch.ops.workbench.normal_solve(g, list(factor), list(tensors), *options)
+    return _NormalSolve.apply(options, g, *tensors, *factor)  # type: ignore[no-untyped-call]
+
+
+# The operators: a schema, what they do, what shape that has. (`torch.library.custom_op` says it in one decorator, and
+# loads the compiler at the first call: more than a second.)
+
+torch.library.define(
+    "workbench::solve", f"(str keep, Tensor[] factor, {_OPTIONS}) -> (Tensor u, Tensor deficient, Tensor[] factor)"
+)
+torch.library.define("workbench::normal_solve", f"(Tensor g, Tensor[] factor, {_OPTIONS}) -> Tensor")
+torch.library.define("workbench::vjp", f"(Tensor g, Tensor u, bool[] wanted, Tensor[] factor, {_OPTIONS}) -> Tensor[]")
+
+
+def _posed(
+    tensors: Sequence[Tensor], n_steps: int, n_initial: int, central: bool, backend: str, method: str
+) -> tuple[LinearODE, ModuleType, str]:
+    """The problem again, from what crossed the operator's boundary; its backend and method."""
+    c, r, v, h, we, wi, ws = tensors
+    weights = Weights(we, wi, ws)
+    problem = LinearODE(c, r, v, h, weights=weights, central=central, n_steps=n_steps, n_initial=n_initial)
+    return problem, load(backend), method
+
+
+@torch.library.impl("workbench::solve", "CompositeExplicitAutograd")
+def _solve(how: str, factor: list[Tensor], tensors: list[Tensor], *options: Any) -> tuple[Tensor, Tensor, list[Tensor]]:
+    problem, backend, method = _posed(tensors, *options)
+    if factor and hasattr(backend, "resolve"):
+        return (*backend.resolve(problem, method, factor), [])
+    u, deficient, made = backend.solve(problem, method, "nothing" if factor else how)
+    return u, deficient, [x.contiguous() for x in made]
+
+
+def _fake_solve(
+    how: str, factor: list[Tensor], tensors: list[Tensor], *options: Any
+) -> tuple[Tensor, Tensor, list[Tensor]]:
+    problem, backend, _ = _posed(tensors, *options)
+    like = problem.coefficients
+    u = like.new_empty(*problem.batch, problem.T, problem.D, problem.K)
+    deficient = like.new_empty(problem.batch, dtype=torch.int64)
+    shapes = backend.factor_shapes(problem, "nothing" if factor else how)
+    return u, deficient, [like.new_empty(shape) for shape in shapes]
+
+
+@torch.library.impl("workbench::normal_solve", "CompositeExplicitAutograd")
+def _normal_solve(g: Tensor, factor: list[Tensor], tensors: list[Tensor], *options: Any) -> Tensor:
+    problem, backend, method = _posed(tensors, *options)
+    return backend.normal_solve(problem, method, factor, g)
+
+
+def _fake_normal_solve(g: Tensor, factor: list[Tensor], tensors: list[Tensor], *options: Any) -> Tensor:
+    return torch.empty_like(g, memory_format=torch.contiguous_format)
+
+
+def _covered(backend: ModuleType) -> tuple[str, ...]:
+    """The arguments whose gradients the backend's fused vector-Jacobian product computes."""
+    return getattr(backend, "GRADIENTS", ("coefficients", "forcing", "initial", "steps"))
+
+
+@torch.library.impl("workbench::vjp", "CompositeExplicitAutograd")
+def _vjp(
+    g: Tensor, u: Tensor, wanted: list[bool], factor: list[Tensor], tensors: list[Tensor], *options: Any
+) -> list[Tensor]:
+    """lam and a gradient per argument of LAYOUT, empty where it is not wanted or not covered by the backend."""
+    leaves = [x.detach().requires_grad_(want) for x, want in zip(tensors, wanted, strict=True)]
+    problem, backend, method = _posed(leaves, *options)
+    lam, found = backend.vjp(problem, method, factor, u, g)
+    expected = {name for name, want in zip(LAYOUT, wanted, strict=True) if want} & {*_covered(backend)}
+    if expected - {*found}:
+        raise RuntimeError(f"{options[3]}: vjp returned no gradient for {', '.join(sorted(expected - {*found}))}")
+    return [lam, *(found[name].detach() if name in expected else g.new_empty(0) for name in LAYOUT)]
+
+
+def _fake_vjp(
+    g: Tensor, u: Tensor, wanted: list[bool], factor: list[Tensor], tensors: list[Tensor], *options: Any
+) -> list[Tensor]:
+    covered = _covered(load(options[3]))
+    shapes = [
+        x.shape if want and name in covered else (0,) for name, x, want in zip(LAYOUT, tensors, wanted, strict=True)
+    ]
+    return [g.new_empty(u.shape), *(g.new_empty(shape) for shape in shapes)]
+
+
+# the derivative
+
+
+def _gradients(phi: Callable[[LinearODE], Tensor], tensors: Sequence[Tensor], options: Options) -> list[Tensor | None]:
+    """Gradient of phi(problem) to every tensor that wants one, everything else in phi held constant.
+
+    For a second derivative (gradients are being recorded) the tensors are differentiated through aliases: what else phi
+    holds may depend on them, stays constant here, and stays live in the recorded graph.
+    """
+    record = torch.is_grad_enabled()
+    if not any(x.requires_grad for x in tensors):
+        return [None] * len(tensors)
+    with torch.enable_grad():
+        aliases = [x.detach() if not x.requires_grad or not record else x.view_as(x) for x in tensors]
+        if not record:
+            aliases = [alias.requires_grad_(x.requires_grad) for alias, x in zip(aliases, tensors, strict=True)]
+        wanted = [x for x in aliases if x.requires_grad]
+        value = phi(_posed(aliases, *options)[0])
+        found = iter(torch.autograd.grad(value, wanted, create_graph=record, allow_unused=True))
+    return [next(found) if x.requires_grad else None for x in aliases]
+
+
+def _solve_gradients(
+    g: Tensor, u: Tensor, factor: Sequence[Tensor], tensors: Sequence[Tensor], options: Options
+) -> list[Tensor | None]:
+    """The gradient of <g, u> to every tensor that wants one."""
+    backend = load(options[3])
+    grads: list[Tensor | None] = [None] * _N
+    if hasattr(backend, "vjp") and not torch.is_grad_enabled():
+        wanted = [x.requires_grad for x in tensors]
+        lam, *found = torch.ops.workbench.vjp(g, u, wanted, list(factor), list(tensors), *options)
+        done = [want and name in _covered(backend) for name, want in zip(LAYOUT, wanted, strict=True)]
+        grads = [x if is_done else None for x, is_done in zip(found, done, strict=True)]
+        tensors = [x.detach() if is_done else x for x, is_done in zip(tensors, done, strict=True)]
+    else:
+        lam = normal_solve(g, factor, tensors, options)
+    rows, residual = getattr(backend, "rows", standard.rows), getattr(backend, "residual", standard.residual)
+    wants_left = any(x.requires_grad for name, x in zip(LAYOUT, tensors, strict=True) if name not in RIGHT)
+    if wants_left or rows is not standard.rows:
+        rest = _gradients(lambda p: -(rows(p, lam) * residual(p, u)).sum(), tensors, options)
+    else:  # phi = <A lam, b> + what does not depend on b
+        rest = _gradients(lambda p: (data_rows(p, lam) * data_constants(p)).sum(), tensors, options)
+    return [other if mine is None else mine for mine, other in zip(grads, rest, strict=True)]
+
+
+def _normal_solve_gradients(
+    k: Tensor, lam: Tensor, factor: Sequence[Tensor], tensors: Sequence[Tensor], options: Options
+) -> tuple[Tensor, list[Tensor | None]]:
+    """The gradient of <k, lam> to g, and to every tensor that wants one."""
+    mu = normal_solve(k, factor, tensors, options)
+    rows = getattr(load(options[3]), "rows", standard.rows)
+    return mu, _gradients(lambda p: -(rows(p, mu) * rows(p, lam)).sum(), tensors, options)
+
+
+# for torch.func
+
+
+class _Solve(Function):
+    """apply(how, options, *tensors, *factor) -> (u, deficient, *factor)."""
+
+    @staticmethod
+    def forward(how: str, options: Options, *tensors: Tensor) -> tuple[Tensor, ...]:
+        problem, factor = list(tensors[:_N]), list(tensors[_N:])
+        u, deficient, made = torch.ops.workbench.solve(how, factor, problem, *options)
+        return u, deficient, *made
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
+        _, options, *tensors = inputs
+        u, *rest = output
+        ctx.mark_non_differentiable(*rest)
+        ctx.set_materialize_grads(False)
+        ctx.save_for_backward(u, *tensors, *rest[1:])
+        ctx.options, ctx.n_given = options, len(tensors) - _N
+
+    @staticmethod
+    def backward(ctx: Any, g: Tensor | None, *unused: None) -> tuple[Any, ...]:
+        u, *saved = ctx.saved_tensors
+        grads = [None] * _N if g is None else _solve_gradients(g, u, saved[_N:], saved[:_N], ctx.options)
+        return None, None, *grads, *(None,) * ctx.n_given
+
+
+class _NormalSolve(Function):
+    """apply(options, g, *tensors, *factor) -> lam."""
+
+    @staticmethod
+    def forward(options: Options, g: Tensor, *tensors: Tensor) -> Tensor:
+        return torch.ops.workbench.normal_solve(g, list(tensors[_N:]), list(tensors[:_N]), *options)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+        options, _, *tensors = inputs
+        ctx.save_for_backward(output, *tensors)
+        ctx.options, ctx.n_given = options, len(tensors) - _N
+
+    @staticmethod
+    def backward(ctx: Any, k: Tensor) -> tuple[Any, ...]:
+        lam, *saved = ctx.saved_tensors
+        mu, grads = _normal_solve_gradients(k, lam, saved[_N:], saved[:_N], ctx.options)
+        return None, mu, *grads, *(None,) * ctx.n_given
+
+
+# for torch.compile
+
+
+def _keep_solve(ctx: Any, inputs: tuple[Any, ...], output: tuple[Any, ...]) -> None:
+    _, factor, tensors, *options = inputs
+    u, _, made = output
+    ctx.save_for_backward(u, *tensors, *factor, *made)
+    ctx.options, ctx.n_given = tuple(options), len(factor)
+
+
+def _differentiate_solve(ctx: Any, g: Tensor, *unused: Any) -> tuple[Any, ...]:
+    u, *saved = ctx.saved_tensors
+    grads = _solve_gradients(g, u, [x.detach() for x in saved[_N:]], saved[:_N], ctx.options)
+    return None, [None] * ctx.n_given, grads, *(None,) * len(ctx.options)
+
+
+def _keep_normal_solve(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
+    _, factor, tensors, *options = inputs
+    ctx.save_for_backward(output, *tensors, *factor)
+    ctx.options, ctx.n_given = tuple(options), len(factor)
+
+
+def _differentiate_normal_solve(ctx: Any, k: Tensor) -> tuple[Any, ...]:
+    lam, *saved = ctx.saved_tensors
+    factor = [x.detach() for x in saved[_N:]]
+    mu, grads = _normal_solve_gradients(k, lam, factor, saved[:_N], ctx.options)
+    return mu, [None] * ctx.n_given, grads, *(None,) * len(ctx.options)
+
+
+torch.library.register_fake("workbench::solve", _fake_solve)
+torch.library.register_fake("workbench::normal_solve", _fake_normal_solve)
+torch.library.register_fake("workbench::vjp", _fake_vjp)
+torch.library.register_autograd("workbench::solve", _differentiate_solve, setup_context=_keep_solve)
+torch.library.register_autograd(
+    "workbench::normal_solve", _differentiate_normal_solve, setup_context=_keep_normal_solve
+)
