@@ -1,9 +1,12 @@
 """The torch.library operators: schema, fake version and derivative agree with what they do."""
 
+from itertools import product
+
 import pytest
 import torch
 
 from workbench.solver import LinearODE, available, solve
+from workbench.solver.backends import load
 
 SERVING = [name for name, reason in available("cpu").items() if not reason]
 
@@ -19,9 +22,14 @@ def problem(central: bool) -> LinearODE:
     return LinearODE(draw(3, 5, 2, 2, 3), draw(3, 5, 2), draw(3, 1, 2, 2), steps, central=central)
 
 
-@pytest.mark.parametrize("central", [False, True])
-@pytest.mark.parametrize("method", ["qr", "cholesky"])
-@pytest.mark.parametrize("backend", SERVING)
+CASES = [
+    (backend, method, central)
+    for backend, method, central in product(SERVING, ("qr", "cholesky"), (False, True))
+    if not load(backend).refusal(problem(central), method)
+]
+
+
+@pytest.mark.parametrize("backend, method, central", CASES)
 def test_operators_keep_their_promises(backend: str, method: str, central: bool) -> None:
     ode = problem(central)
     tensors = list(ode.tensors.values())

@@ -8,7 +8,7 @@ is the gradient of phi = -<A lam, A u - b> with u and lam held constant (derived
 import torch
 
 from workbench.solver import checks, operators
-from workbench.solver.backends import select
+from workbench.solver.backends import load, select
 from workbench.solver.problem import LinearODE
 from workbench.solver.solution import Solution
 
@@ -18,7 +18,8 @@ def solve(
 ) -> Solution:
     """u (B, T, D, K) minimising the sum of squares of the rows of `problem`, differentiable in every tensor of it.
 
-    backend: "auto" (the fastest that can serve) or a name of `workbench.solver.available()`.
+    backend: "auto" (the fastest that can serve) or a name of `workbench.solver.available()`; "mnn" solves another
+    problem, the original one with a slack, and has to be asked for.
     method: "qr" (orthogonal, accurate) or "cholesky" (normal equations, the published way: less work, squared
     conditioning).
     check: look at the values and raise; with False nothing waits for the device and `Solution.status` tells per system.
@@ -39,7 +40,7 @@ def solve(
     options = (problem.T, problem.T0, problem.central, name, method)
     u, deficient, _ = operators.solve(operators.keep(tensors, checkpoint), tensors, options)
     if check:
-        checks.require_full_rank(problem, deficient, method)
+        checks.require_full_rank(problem, deficient, method, load(name).METHODS)
         status = torch.zeros(problem.batch, dtype=torch.int8, device=problem.device)
     else:
         status = checks.status(problem, deficient).expand(problem.batch)

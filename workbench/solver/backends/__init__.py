@@ -22,6 +22,7 @@ unknown that nothing determines. `factor` is a list of float64 tensors that depe
 
 Optional, looked up by name:
 
+    OTHER_PROBLEM                                   what it solves in place of this problem: "auto" never picks it
     rows(problem, x), residual(problem, u)          where the backend minimises other rows than `workbench.solver.rows`
     resolve(problem, method, factor) -> (u, deficient)
                                                     solves for other forcing and initial values than those that the
@@ -46,6 +47,7 @@ from workbench.solver.problem import LinearODE
 TABLE = {  # fastest first: "auto" takes the first that can serve
     "banded": "workbench.solver.backends.banded",
     "dense": "workbench.solver.backends.dense",
+    "mnn": "workbench.solver.backends.mnn",
 }
 
 
@@ -73,7 +75,8 @@ def select(problem: LinearODE, backend: str, method: str) -> str:
     reasons = {}
     for name in names:
         module = load(name)
-        reasons[name] = module.unfit(problem.device) or module.refusal(problem, method)
+        unasked = getattr(module, "OTHER_PROBLEM", "") if backend == "auto" else ""
+        reasons[name] = unasked or module.unfit(problem.device) or module.refusal(problem, method)
         if not reasons[name]:
             return name
     told = "; ".join(f"{name}: {reason}" for name, reason in reasons.items())
