@@ -5,6 +5,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import cache
+from threading import Barrier
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from tests.solver import oracle
 from tests.solver.cases import (
     FULL,
     assert_agrees,
+    assert_same,
     both_row_modes,
     conditions,
     draw,
@@ -257,35 +259,29 @@ def test_both_row_modes_have_a_reference(central, method, backend):
 # 8. Several threads
 
 
-def same(backend: str) -> Callable[..., None]:
-    """Bit for bit, except that dense factorisations of LAPACK may depend on the number of threads and systems."""
-
-    def check(ours: torch.Tensor, expected: torch.Tensor) -> None:
-        if backend == "dense":
-            torch.testing.assert_close(ours, expected, rtol=1e-10, atol=1e-10 * float(expected.abs().max()))
-        else:
-            assert torch.equal(ours, expected)
-
-    return check
-
-
 @every_backend
 @every_method
 @both_row_modes
 def test_several_threads_at_once(central, method, backend):
-    problems = [problem(seed, central) for seed in range(1, 7)]
+    """16 threads, each with a problem of its own, started together; every other one shares its steps with them all."""
+    problems = [problem(seed, central) for seed in range(1, 17)]
+    shared = torch.as_tensor(problems[0].steps)
 
-    def work(a: Arrays) -> list[torch.Tensor]:
-        x = leaves(a)
-        u = forward(a, x, backend, method)
-        return [u.detach(), *gradients(u, x)]
+    def work(number: int, wait: Callable[[], Any] = int) -> list[torch.Tensor]:
+        x = leaves(problems[number])
+        if number % 2:
+            x[3] = shared
+        wait()
+        u = forward(problems[number], x, backend, method)
+        return [u.detach(), *gradients(u, x[:3])]
 
-    alone = [work(a) for a in problems]
-    with ThreadPoolExecutor(6) as pool:
+    alone = [work(number) for number in range(16)]
+    together = Barrier(16)
+    with ThreadPoolExecutor(16) as pool:
         for _ in range(3):
-            for ours, expected in zip(pool.map(work, problems), alone, strict=True):
+            for ours, expected in zip(pool.map(work, range(16), [together.wait] * 16), alone, strict=True):
                 for value, other in zip(ours, expected, strict=True):
-                    same(backend)(value, other)
+                    assert_same(value, other, backend)
 
 
 @every_backend
@@ -313,4 +309,4 @@ def test_any_split_of_the_batch(D, K, central, method, backend):
     whole = work(slice(None))
     for part in (slice(0, 3), slice(3, 7), slice(2, 3), *range(7)):
         for value, expected in zip(work(part), whole, strict=True):
-            same(backend)(value, expected[part])
+            assert_same(value, expected[part], backend)
