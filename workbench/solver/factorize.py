@@ -53,10 +53,10 @@ class Factorization:
         forcing: (B, T or 1, E). initial: (B, T0 or 1, D, K0). Their batch dimensions broadcast with each other and with
         those of the left-hand side. Differentiable as `solve` is, in coefficients, steps and weights too.
 
-        Raises ValueError for shapes that do not fit the left-hand side, and where that was changed in place since then;
-        TypeError for another dtype or device. Values are checked as by `solve`.
+        Raises ValueError for shapes that do not fit the left-hand side, and where that was changed in place since then
+        (torch.compile does not see it); TypeError for another dtype or device. Values are checked as by `solve`.
         """
-        if _versions(self.problem) != self._versions:
+        if not torch.compiler.is_compiling() and _versions(self.problem) != self._versions:
             raise ValueError(
                 "factorize: the left-hand side was changed in place after it was factored; factorize it again"
             )
