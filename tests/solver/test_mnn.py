@@ -12,7 +12,7 @@ from torch.autograd import gradcheck, gradgradcheck
 from tests.solver import oracle, oracle_mnn
 from tests.solver.cases import EPS, FULL, PATTERNS, assert_agrees, draw, linear_ode, relative_error, tensors
 from tests.solver.oracle import NAMES, Arrays
-from workbench.solver import LinearODE, RankDeficient, Status, Weights, available, backends, solve
+from workbench.solver import LinearODE, RankDeficient, Status, Weights, available, backends, factorize, solve
 from workbench.solver.backends import TABLE, mnn, select
 
 
@@ -204,6 +204,33 @@ def test_gradients_of_the_pull():
         return mnn.minimise(linear_ode(a, dict(zip(NAMES, each, strict=True))), gamma)
 
     assert gradcheck(both, (gamma, *values), atol=1e-7, rtol=1e-6, fast_mode=True)
+
+
+# The operators
+
+
+def test_operators_keep_their_promises():
+    """Schema, fake version and derivative agree with what they do, and what is not kept is computed again."""
+    a, values = small()
+    problem = linear_ode(a, dict(zip(NAMES, values, strict=True)))
+    call = ([*problem.tensors.values()], problem.T, problem.T0, True, "mnn", "cholesky")
+    tests = ("test_schema", "test_autograd_registration", "test_faketensor", "test_aot_dispatch_static")
+    torch.library.opcheck(torch.ops.workbench.solve.default, ("factor", [], *call), test_utils=tests)
+    with torch.no_grad():
+        u, _, factor = torch.ops.workbench.solve("factor", [], *call)
+        for kept in ("nothing", "carry"):
+            torch.testing.assert_close(torch.ops.workbench.solve(kept, [], *call)[0], u)
+        adjoint = torch.ops.workbench.normal_solve(u, factor, *call)
+        torch.testing.assert_close(torch.ops.workbench.normal_solve(u, [], *call), adjoint)
+
+
+def test_one_factor_for_many_right_hand_sides():
+    a = judged(4, T=5, batch=(2,), gaps=False, whole=True)[0]
+    problem = linear_ode(a)
+    factored = factorize(problem, backend="mnn", method="cholesky")
+    forcing, initial = problem.forcing.expand(3, 2, *problem.forcing.shape[-2:]) + 1, -problem.initial
+    expected = answer(replace(problem, forcing=forcing, initial=initial))
+    torch.testing.assert_close(factored.solve(forcing, initial).u, expected, rtol=1e-10, atol=1e-10)
 
 
 # What it refuses

@@ -48,9 +48,9 @@ def refusal(problem: LinearODE, method: str) -> str:
 
 
 def factor_shapes(problem: LinearODE, keep: str) -> list[tuple[int, ...]]:
-    """[U (L, 1 + N, 1 + N)] with N = T * R, the slack first; none where nothing is kept."""
-    unknowns = 1 + problem.T * problem.R
-    return [] if keep == "nothing" else [(Columns(problem).L, unknowns, unknowns)]
+    """[U (L, 1 + N, 1 + N), rank indicator (L)] with N = T * R, the slack first; [] where nothing is kept."""
+    L, unknowns = Columns(problem).L, 1 + problem.T * problem.R
+    return [] if keep == "nothing" else [(L, unknowns, unknowns), (L,)]
 
 
 def rows(problem: LinearODE, x: Tensor) -> Tensor:
@@ -65,17 +65,23 @@ def residual(problem: LinearODE, u: Tensor) -> Tensor:
 
 
 def solve(problem: LinearODE, method: str, keep: str) -> tuple[Tensor, Tensor, list[Tensor]]:
-    """u of the minimum at gamma = 0, the rank indicator, and the factor U of the normal equations."""
-    columns = Columns(problem)
-    A, U, deficient = factorise(problem, columns)
-    x = torch.cholesky_solve(A.mT @ columns.pack(constants(problem), 1), U, upper=True)
-    return _unpack(x, problem, columns), columns.unpack_left(deficient), [] if keep == "nothing" else [U]
+    """u of the minimum at gamma = 0, the rank indicator, and the factor; "carry" keeps the whole."""
+    A = augmented(problem)
+    factor = list(factorise(A))
+    u, deficient = _back(problem, A, factor)
+    return u, deficient, [] if keep == "nothing" else factor
+
+
+def resolve(problem: LinearODE, method: str, factor: list[Tensor]) -> tuple[Tensor, Tensor]:
+    """u for another right-hand side, and the rank indicator."""
+    A = augmented(problem)
+    return _back(problem, A, factor or list(factorise(A)))
 
 
 def normal_solve(problem: LinearODE, method: str, factor: list[Tensor], g: Tensor) -> Tensor:
     """(D^T D + S^T P S)^-1 g for g (B, T, D, K): the normal equations with 0 in the row of the slack."""
     columns = Columns(problem)
-    U = factor[0] if factor else factorise(problem, columns)[1]
+    U, _ = factor or factorise(augmented(problem))
     packed = pad(columns.pack(g.flatten(-3), 1), (0, 0, 1, 0))
     return _unpack(torch.cholesky_solve(packed, U, upper=True), problem, columns)
 
@@ -95,8 +101,9 @@ def minimise(problem: LinearODE, gamma: Tensor | float = 0.0) -> tuple[Tensor, T
     checks.require_good_values(problem)
     wide = problem.to(torch.float64)
     columns = Columns(wide)
-    A, U, deficient = factorise(wide, columns)
-    checks.require_full_rank(problem, columns.unpack_left(deficient), "cholesky", METHODS)
+    A = augmented(wide)
+    U, first = factorise(A)
+    checks.require_full_rank(problem, columns.unpack_left(first.to(torch.int64)), "cholesky", METHODS)
     pull = torch.as_tensor(gamma, dtype=wide.dtype, device=wide.device).expand(wide.batch)
     pull = pad(columns.pack(pull[..., None] / 2, 1), (0, 0, 0, wide.T * wide.R))
     x = torch.cholesky_solve(A.mT @ columns.pack(constants(wide), 1) - pull, U, upper=True)
@@ -104,15 +111,19 @@ def minimise(problem: LinearODE, gamma: Tensor | float = 0.0) -> tuple[Tensor, T
     return _unpack(x, wide, columns).to(problem.dtype), alpha.to(problem.dtype)
 
 
-def factorise(problem: LinearODE, columns: Columns) -> tuple[Tensor, Tensor, Tensor]:
-    """A (L, rows, 1 + N) over (alpha, u), U with U^T U = A^T A, and the rank indicator (L)."""
-    A = columns.pack_left(dense.matrix(problem), 2)
+def augmented(problem: LinearODE) -> Tensor:
+    """[0 | D; 1 | S] (L, rows, 1 + N): the rows over (alpha, u)."""
+    A = Columns(problem).pack_left(dense.matrix(problem), 2)
     n_data = problem.T * problem.E + problem.T0 * problem.D * problem.K0
     slack = A.new_zeros(*A.shape[:-1], 1)
     slack[:, n_data:] = 1
-    A = torch.cat([slack, A], dim=-1)
+    return torch.cat([slack, A], dim=-1)
+
+
+def factorise(A: Tensor) -> tuple[Tensor, Tensor]:
+    """U with U^T U = A^T A, and the rank indicator (L) as a number of its type."""
     U, stopped = torch.linalg.cholesky_ex(A.mT @ A, upper=True)
-    return A, U, undetermined(A.detach(), U.detach(), stopped)
+    return U, undetermined(A.detach(), U.detach(), stopped).to(U.dtype)
 
 
 def undetermined(A: Tensor, U: Tensor, stopped: Tensor) -> Tensor:
@@ -129,6 +140,14 @@ def undetermined(A: Tensor, U: Tensor, stopped: Tensor) -> Tensor:
     found = torch.where(torch.finfo(U.dtype).eps * worst <= 1e-3, 0, place + 1)
     # the slack stands first and its pivot is n: it is never what stops, and place p is unknown p - 1 of u
     return torch.where(stopped > 0, (stopped - 1).clamp(min=1), found)
+
+
+def _back(problem: LinearODE, A: Tensor, factor: list[Tensor]) -> tuple[Tensor, Tensor]:
+    """u from U^T U (alpha, u) = A^T b, and the rank indicator (B)."""
+    U, first = factor
+    columns = Columns(problem)
+    x = torch.cholesky_solve(A.mT @ columns.pack(constants(problem), 1), U, upper=True)
+    return _unpack(x, problem, columns), columns.unpack_left(first.to(torch.int64))
 
 
 def _unpack(x: Tensor, problem: LinearODE, columns: Columns) -> Tensor:
