@@ -20,6 +20,9 @@ every_backend = pytest.mark.parametrize("backend", BACKENDS)
 every_linear_backend = pytest.mark.parametrize("backend", [name for name in BACKENDS if name != "dense"])  # dense: T^3
 every_method = pytest.mark.parametrize("method", METHODS)
 both_row_modes = pytest.mark.parametrize("central", [False, True], ids=["default", "central"])
+# Plain torch: BLAS and LAPACK choose their kernels by the size of the batch and the alignment of each matrix in it, so
+# one system's numbers are the same up to rounding only. Every other backend promises them bit for bit.
+ROUNDED = ("dense", "banded")
 EPS = float(np.finfo(np.float64).eps)
 PATTERNS = ("full", "ones", "missing", "first", "last")
 FULL = tuple((name, "full") for name in NAMES)
@@ -174,6 +177,14 @@ def assert_agrees(u: torch.Tensor, truth: np.ndarray, condition: np.ndarray, met
     assert np.all(error <= allowed), f"{method}: relative errors {error}, allowed {allowed}, cond(A) {condition}"
 
 
+def assert_same(ours: torch.Tensor, expected: torch.Tensor, backend: str, bar: float = 1e-10) -> None:
+    """Bit for bit, except that dense factorisations of LAPACK may depend on the number of threads and systems."""
+    if backend == "dense":
+        torch.testing.assert_close(ours, expected, rtol=bar, atol=bar * float(expected.abs().max()))
+    else:
+        assert torch.equal(ours, expected)
+
+
 def relative_error(u: torch.Tensor | np.ndarray, truth: np.ndarray) -> np.ndarray:
     """|u - truth| / |truth| of each system, in the 2-norm over (T, D, K)."""
     difference = np.asarray(u.detach() if isinstance(u, torch.Tensor) else u).astype(truth.dtype) - truth
@@ -182,3 +193,32 @@ def relative_error(u: torch.Tensor | np.ndarray, truth: np.ndarray) -> np.ndarra
         return np.sqrt(np.sum(np.square(x), axis=(-3, -2, -1)))
 
     return (norm(difference) / norm(truth)).astype(np.float64)
+
+
+# Problems as torch has them, for what has no need of the oracle
+
+
+def randn(*shape: int, seed: int = 0) -> torch.Tensor:
+    return torch.randn(*shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
+
+
+def small_problem(batch: tuple[int, ...], central: bool, *, seed: int = 0, gradients: bool = False) -> LinearODE:
+    """T = 6, E = D = 2, K = 3, T0 = K0 = 2, everything with the same batch; cond(A) about 30."""
+
+    def leaf(x: torch.Tensor) -> torch.Tensor:
+        return x.requires_grad_(gradients)
+
+    def positive(*shape: int) -> torch.Tensor:
+        return leaf(1 + 0.3 * randn(*shape, seed=seed).sin())
+
+    weights = Weights(positive(*batch, 6, 2), positive(*batch, 2, 2, 2), positive(*batch, 5, 2))
+    data = leaf(randn(*batch, 6, 2, seed=seed)), leaf(randn(*batch, 2, 2, 2, seed=seed))
+    coefficients = leaf(randn(*batch, 6, 2, 2, 3, seed=seed))
+    return LinearODE(coefficients, *data, positive(*batch, 5), weights=weights, central=central)
+
+
+def oscillator(h: float, T: int) -> LinearODE:
+    """u'' + 0.1 u' + u = 0, u(0) = 1, u'(0) = 0, K = 3."""
+    coefficients = torch.tensor([[[[1.0, 0.1, 1.0]]]], dtype=torch.float64)
+    forcing, initial = torch.zeros(1, 1, dtype=torch.float64), torch.tensor([[[1.0, 0.0]]], dtype=torch.float64)
+    return LinearODE(coefficients, forcing, initial, torch.full((1,), h, dtype=torch.float64), n_steps=T)

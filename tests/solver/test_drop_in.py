@@ -23,7 +23,7 @@ from tests.solver.cases import (
     tensors,
 )
 from tests.solver.oracle import NAMES, Arrays
-from workbench.solver import ode_forward, ode_forward_basic, ode_forward_reference
+from workbench.solver import drop_in, ode_forward, ode_forward_basic, ode_forward_reference
 
 PUBLISHED = {  # name -> default, in the published order
     ode_forward: {
@@ -143,8 +143,9 @@ def test_markers_default_to_what_the_published_code_infers():
 
 
 @every_backend
-def test_arguments_are_taken_by_position(backend):
+def test_arguments_are_taken_by_position(backend, monkeypatch):
     """All thirteen in the published order."""
+    monkeypatch.setattr(drop_in, "FROZEN", drop_in.FrozenFactors(1))
     a, truth, condition = drawn(5, True, batch=(2,), patterns=FULL)
     values = [value for value in tensors(a).values() if isinstance(value, torch.Tensor)]
     weights = (a.weight_equation, a.weight_initial, a.weight_taylor)

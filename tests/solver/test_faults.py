@@ -5,6 +5,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import cache
+from threading import Barrier
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from tests.solver import oracle
 from tests.solver.cases import (
     FULL,
     assert_agrees,
+    assert_same,
     both_row_modes,
     conditions,
     draw,
@@ -26,6 +28,7 @@ from tests.solver.cases import (
 )
 from tests.solver.oracle import NAMES, Arrays
 from workbench.solver import LinearODE, RankDeficient, ode_forward, solve
+from workbench.solver import drop_in as drop_in_module
 
 SIZES = {"T": 6, "D": 2, "E": 2, "K": 3, "T0": 1, "K0": 2, "h": 0.5, "whole": True, "gaps": False}
 
@@ -100,43 +103,72 @@ def test_second_backward_through_one_node(central, method, backend):
 # 2. Frozen factors
 
 
+@pytest.fixture
+def frozen(monkeypatch: pytest.MonkeyPatch) -> drop_in_module.FrozenFactors:
+    """The drop-in with nothing frozen yet."""
+    empty = drop_in_module.FrozenFactors(8)
+    monkeypatch.setattr(drop_in_module, "FROZEN", empty)
+    return empty
+
+
 @every_backend
 @every_method
 @both_row_modes
-def test_frozen_id_with_other_coefficients(central, method, backend):
-    """The same id, other coefficients: the new system's answer, and its gradients."""
-    for seed in (1, 2):
-        a = problem(seed, central)
+def test_frozen_id_with_other_coefficients(frozen, central, method, backend):
+    """An error, and under another id the new system's answer."""
+    a, other = problem(1, central), problem(2, central)
+    drop_in(a, leaves(a), backend, method, version=17)
+    with pytest.raises(ValueError, match=r"version 17.*coefficients has other values.*new version number"):
+        drop_in(other, leaves(other), backend, method, version=17)
+    assert_agrees(
+        drop_in(other, leaves(other), backend, method, version=18), oracle.solve(other), conditions(other), method
+    )
+
+
+@every_backend
+@every_method
+@both_row_modes
+def test_frozen_id_has_the_gradients_of_every_argument(frozen, central, method, backend):
+    """Coefficients and steps included, with the factor that is kept and the forcing and initial values that are not."""
+    first, second = problem(1, central), problem(2, central)
+    second = replace(first, forcing=second.forcing, initial=second.initial)
+    for a in (first, second):
         x = leaves(a)
         u = drop_in(a, x, backend, method, version=17)
         assert_agrees(u, oracle.solve(a), conditions(a), method)
-        assert equal(gradients(u, x), gradients(drop_in(a, x, backend, method), x))
+        for ours, expected in zip(gradients(u, x), gradients(drop_in(a, x, backend, method), x), strict=True):
+            torch.testing.assert_close(ours, expected, rtol=1e-9, atol=1e-10 * float(expected.abs().max()))
 
 
 @every_backend
 @every_method
 @both_row_modes
-def test_frozen_id_with_another_batch_size(central, method, backend):
+def test_frozen_id_with_another_batch_size(frozen, central, method, backend):
+    """One left-hand side, as many right-hand sides as come."""
+    left = problem(3, central, ())
     for batch in ((3,), (5,), (1,), (2, 2)):
-        a = problem(3, central, batch)
+        right = problem(3, central, batch)
+        a = replace(left, forcing=right.forcing, initial=right.initial)
         u = drop_in(a, leaves(a), backend, method, version=18)
         assert_agrees(u, oracle.solve(a), conditions(a), method)
 
 
 @every_backend
 @every_method
-def test_frozen_ids_keep_nothing_alive(method, backend):
+def test_frozen_ids_keep_no_more_than_eight_alive(frozen, method, backend):
     a = problem(1, False)
 
     def tensors_alive() -> int:
         gc.collect()
         return sum(type(thing) is torch.Tensor for thing in gc.get_objects())
 
-    gradients(drop_in(a, (x := leaves(a)), backend, method, version=100), x)
-    before = tensors_alive()
-    for version in range(101, 111):
+    counts = []
+    for version in range(100, 120):
         gradients(drop_in(a, (x := leaves(a)), backend, method, version=version), x)
-    assert tensors_alive() == before
+        del x
+        counts.append(tensors_alive())
+    assert len(frozen) == 8
+    assert set(counts[7:]) == {counts[7]}
 
 
 # 3. Batch ranks that differ
@@ -257,35 +289,29 @@ def test_both_row_modes_have_a_reference(central, method, backend):
 # 8. Several threads
 
 
-def same(backend: str) -> Callable[..., None]:
-    """Bit for bit, except that dense factorisations of LAPACK may depend on the number of threads and systems."""
-
-    def check(ours: torch.Tensor, expected: torch.Tensor) -> None:
-        if backend == "dense":
-            torch.testing.assert_close(ours, expected, rtol=1e-10, atol=1e-10 * float(expected.abs().max()))
-        else:
-            assert torch.equal(ours, expected)
-
-    return check
-
-
 @every_backend
 @every_method
 @both_row_modes
 def test_several_threads_at_once(central, method, backend):
-    problems = [problem(seed, central) for seed in range(1, 7)]
+    """16 threads, each with a problem of its own, started together; every other one shares its steps with them all."""
+    problems = [problem(seed, central) for seed in range(1, 17)]
+    shared = torch.as_tensor(problems[0].steps)
 
-    def work(a: Arrays) -> list[torch.Tensor]:
-        x = leaves(a)
-        u = forward(a, x, backend, method)
-        return [u.detach(), *gradients(u, x)]
+    def work(number: int, wait: Callable[[], Any] = int) -> list[torch.Tensor]:
+        x = leaves(problems[number])
+        if number % 2:
+            x[3] = shared
+        wait()
+        u = forward(problems[number], x, backend, method)
+        return [u.detach(), *gradients(u, x[:3])]
 
-    alone = [work(a) for a in problems]
-    with ThreadPoolExecutor(6) as pool:
+    alone = [work(number) for number in range(16)]
+    together = Barrier(16)
+    with ThreadPoolExecutor(16) as pool:
         for _ in range(3):
-            for ours, expected in zip(pool.map(work, problems), alone, strict=True):
+            for ours, expected in zip(pool.map(work, range(16), [together.wait] * 16), alone, strict=True):
                 for value, other in zip(ours, expected, strict=True):
-                    same(backend)(value, other)
+                    assert_same(value, other, backend)
 
 
 @every_backend
@@ -313,4 +339,4 @@ def test_any_split_of_the_batch(D, K, central, method, backend):
     whole = work(slice(None))
     for part in (slice(0, 3), slice(3, 7), slice(2, 3), *range(7)):
         for value, expected in zip(work(part), whole, strict=True):
-            same(backend)(value, expected[part])
+            assert_same(value, expected[part], backend)

@@ -1,5 +1,7 @@
 """Checks of values, per system: they never stop the device; `explain` turns what they found into words."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -69,19 +71,25 @@ def _sentence(problem: LinearODE, name: str, code: Status, where: tuple[int, ...
     return f"{name}: expected {expected} at {place}, found {value}"
 
 
-_NORMAL = "; if it has them, its normal equations are too ill-conditioned for 'cholesky': use method='qr'"
+_NORMAL = "; if it has them, its normal equations are too ill-conditioned for 'cholesky'"
 
 
-def require_full_rank(problem: LinearODE, deficient: Tensor, method: str) -> None:
-    """Raises RankDeficient naming the batch index, the variable and the derivative that nothing determines."""
+def require_full_rank(
+    problem: LinearODE, deficient: Tensor, method: str, methods: Sequence[str] = ("qr", "cholesky")
+) -> None:
+    """Raises RankDeficient naming the batch index, the variable and the derivative that nothing determines.
+
+    methods: those that the backend has; "qr" is advised where it is one of them.
+    """
     if not bool((deficient > 0).any()):
         return
     where = tuple((deficient > 0).nonzero()[0].tolist())
     point, unknown = divmod(int(deficient[where]) - 1, problem.R)
     variable, derivative = divmod(unknown, problem.K)
+    advice = (_NORMAL + (": use method='qr'" if "qr" in methods else "")) if method == "cholesky" else ""
     system = f"the system at batch index {where}" if where else "the system"
     raise RankDeficient(
         f"coefficients, initial: expected rows that determine every unknown, but {system} is rank-deficient: nothing "
         f"determines derivative {derivative} of variable {variable} (seen at grid point {point}); give it an equation, "
-        f"an initial value, or a weight above 0{_NORMAL if method == 'cholesky' else ''}"
+        f"an initial value, or a weight above 0{advice}"
     )

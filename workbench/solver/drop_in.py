@@ -4,10 +4,75 @@
 where the published code is accurate. Batch dimensions broadcast by the usual rules, or raise.
 """
 
+from collections import OrderedDict
+from dataclasses import replace
+from threading import Lock
+
 from torch import Tensor
 
+from workbench.solver.factorize import Factorization, difference, factorize
 from workbench.solver.problem import LinearODE, Weights
-from workbench.solver.solve import solve
+from workbench.solver.solution import Solution
+from workbench.solver.solve import run, solve
+
+
+class FrozenFactors:
+    """Factors of the left-hand sides last used, by version number: at most `size`; safe in several threads."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self._entries: OrderedDict[int, Factorization] = OrderedDict()
+        self._lock = Lock()
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def solve(self, version: int, problem: LinearODE, backend: str, method: str, check: bool) -> Solution:
+        """`solve`, with the factor that is kept under `version`, or that will be.
+
+        Raises ValueError where the left-hand side, the backend or the method is not the one of that version.
+        """
+        with self._lock:
+            entry = self._entries.get(version)
+        if entry is None:
+            # the entry's own copy: what the caller does to its tensors, or derives from them, does not reach it
+            entry = factorize(_copy_of_left(problem), backend=backend, method=method, check=check)
+        else:
+            found = _changed(entry, problem, backend, method)
+            if found:
+                raise ValueError(
+                    f"frozen_lhs_cache_version: expected the system that version {version} was given to first, but "
+                    f"{found}; another one needs a new version number (0: nothing is kept)"
+                )
+        with self._lock:
+            self._entries[version] = entry
+            self._entries.move_to_end(version)
+            while len(self._entries) > self.size:
+                self._entries.popitem(last=False)
+        return run(problem, entry.backend, entry.method, check=check, factor=entry.factor)
+
+
+def _copy_of_left(problem: LinearODE) -> LinearODE:
+    w = problem.tensors
+    weights = (w[f"weights.{name}"].detach().clone() for name in ("equation", "initial", "taylor"))
+    return replace(
+        problem,
+        coefficients=problem.coefficients.detach().clone(),
+        steps=problem.steps.detach().clone(),
+        weights=Weights(*weights),
+    )
+
+
+def _changed(entry: Factorization, problem: LinearODE, backend: str, method: str) -> str:
+    if method != entry.method:
+        return f"method is {method!r}, was {entry.method!r}"
+    if backend not in ("auto", entry.backend):
+        return f"backend is {backend!r}, was {entry.backend!r}"
+    return difference(entry.problem, problem)
+
+
+FROZEN = FrozenFactors(8)
+"""What the published signature asks for by a number alone has to be kept somewhere."""
 
 
 def ode_forward(
@@ -23,7 +88,7 @@ def ode_forward(
     weight_smooth: float = 1.0,
     enable_central_smoothness: bool = False,
     prefer_cuda_graph: bool = True,
-    frozen_lhs_cache_version: int = 0,
+    frozen_lhs_cache_version: int | None = 0,
     *,
     backend: str = "auto",
     method: str = "qr",
@@ -34,10 +99,12 @@ def ode_forward(
     coefficients (..., T or 1, E, D, K), rhs_equation (..., T or 1, E), init_vars (..., T0 or 1, D, K0),
     steps (..., T-1 or 1); with `is_step_dim_first` the dimension of the grid points leads each of them.
     n_steps and n_init_var_steps give T and T0 where the tensors are broadcast over them.
-    prefer_cuda_graph and frozen_lhs_cache_version are accepted and have no effect: no buffer and no factor outlives a
-    call, and systems that share a left-hand side are factored once without being told.
+    prefer_cuda_graph is accepted and has no effect: no buffer outlives a call.
+    frozen_lhs_cache_version: with another number than 0 the factor of the left-hand side (coefficients, steps, weights)
+    is kept under it, those of the 8 numbers last used, and serves every right-hand side and batch that comes with the
+    same left-hand side; gradients are those of version 0. Comparing the values waits for the device.
 
-    Raises as `LinearODE` and `solve` do.
+    Raises as `LinearODE` and `solve` do, and ValueError where a left-hand side comes under another's version number.
     """
     if is_step_dim_first:
         coefficients = coefficients.movedim(0, -4)
@@ -54,7 +121,10 @@ def ode_forward(
         n_steps=steps.shape[-1] + 1 if n_steps is None else n_steps,
         n_initial=init_vars.shape[-3] if n_init_var_steps is None else n_init_var_steps,
     )
-    u = solve(problem, backend=backend, method=method, check=check).u
+    if frozen_lhs_cache_version:
+        u = FROZEN.solve(frozen_lhs_cache_version, problem, backend, method, check).u
+    else:
+        u = solve(problem, backend=backend, method=method, check=check).u
     return u.movedim(-3, 0) if is_step_dim_first else u
 
 

@@ -143,58 +143,98 @@ def _fake_vjp(
 # the derivative
 
 
-def _gradients(phi: Callable[[LinearODE], Tensor], tensors: Sequence[Tensor], options: Options) -> list[Tensor | None]:
-    """Gradient of phi(problem) to every tensor that wants one, everything else in phi held constant.
+def _gradients(
+    phi: Callable[[LinearODE], Tensor], tensors: Sequence[Tensor], wanted: Sequence[bool], options: Options
+) -> list[Tensor | None]:
+    """Gradient of phi(problem) to the wanted tensors, everything else in phi held constant.
 
     For a second derivative (gradients are being recorded) the tensors are differentiated through aliases: what else phi
-    holds may depend on them, stays constant here, and stays live in the recorded graph.
+    holds may depend on them, stays constant here, and stays live in the recorded graph. Inside a transform of
+    torch.func only its own `grad` sees what is mapped; elsewhere it is not used: its first call takes two seconds.
     """
-    record = torch.is_grad_enabled()
-    if not any(x.requires_grad for x in tensors):
+    places = [i for i, want in enumerate(wanted) if want]
+    if not places:
         return [None] * len(tensors)
-    with torch.enable_grad():
-        aliases = [x.detach() if not x.requires_grad or not record else x.view_as(x) for x in tensors]
-        if not record:
-            aliases = [alias.requires_grad_(x.requires_grad) for alias, x in zip(aliases, tensors, strict=True)]
-        wanted = [x for x in aliases if x.requires_grad]
-        value = phi(_posed(aliases, *options)[0])
-        found = iter(torch.autograd.grad(value, wanted, create_graph=record, allow_unused=True))
-    return [next(found) if x.requires_grad else None for x in aliases]
+    given = [tensors[i] for i in places]
+
+    def value(*changed: Tensor) -> Tensor:
+        swapped = dict(zip(places, changed, strict=True))
+        return phi(_posed([swapped.get(i, x) for i, x in enumerate(tensors)], *options)[0])
+
+    if torch._C._are_functorch_transforms_active():
+        found = torch.func.grad(value, tuple(range(len(given))))(*given)
+    else:
+        record = torch.is_grad_enabled()
+        with torch.enable_grad():
+            aliases = [x.view_as(x) if record else x.detach().requires_grad_() for x in given]
+            found = torch.autograd.grad(value(*aliases), aliases, create_graph=record, allow_unused=True)
+    grads = dict(zip(places, found, strict=True))
+    return [grads.get(i) for i in range(len(tensors))]
 
 
 def _solve_gradients(
-    g: Tensor, u: Tensor, factor: Sequence[Tensor], tensors: Sequence[Tensor], options: Options
+    g: Tensor, u: Tensor, factor: Sequence[Tensor], tensors: Sequence[Tensor], wanted: Sequence[bool], options: Options
 ) -> list[Tensor | None]:
-    """The gradient of <g, u> to every tensor that wants one."""
+    """The gradient of <g, u> to every wanted tensor."""
     backend = load(options[3])
-    grads: list[Tensor | None] = [None] * _N
+    fused: list[Tensor | None] = [None] * _N
     if hasattr(backend, "vjp") and not torch.is_grad_enabled():
-        wanted = [x.requires_grad for x in tensors]
-        lam, *found = torch.ops.workbench.vjp(g, u, wanted, list(factor), list(tensors), *options)
-        done = [want and name in _covered(backend) for name, want in zip(LAYOUT, wanted, strict=True)]
-        grads = [x if is_done else None for x, is_done in zip(found, done, strict=True)]
-        tensors = [x.detach() if is_done else x for x, is_done in zip(tensors, done, strict=True)]
+        lam, *found = torch.ops.workbench.vjp(g, u, list(wanted), list(factor), list(tensors), *options)
+        covered = [want and name in _covered(backend) for name, want in zip(LAYOUT, wanted, strict=True)]
+        fused = [x if done else None for x, done in zip(found, covered, strict=True)]
+        wanted = [want and not done for want, done in zip(wanted, covered, strict=True)]
     else:
         lam = normal_solve(g, factor, tensors, options)
     rows, residual = getattr(backend, "rows", standard.rows), getattr(backend, "residual", standard.residual)
-    wants_left = any(x.requires_grad for name, x in zip(LAYOUT, tensors, strict=True) if name not in RIGHT)
+    wants_left = any(want for name, want in zip(LAYOUT, wanted, strict=True) if name not in RIGHT)
     if wants_left or rows is not standard.rows:
-        rest = _gradients(lambda p: -(rows(p, lam) * residual(p, u)).sum(), tensors, options)
+        rest = _gradients(lambda p: -(rows(p, lam) * residual(p, u)).sum(), tensors, wanted, options)
     else:  # phi = <A lam, b> + what does not depend on b
-        rest = _gradients(lambda p: (data_rows(p, lam) * data_constants(p)).sum(), tensors, options)
-    return [other if mine is None else mine for mine, other in zip(grads, rest, strict=True)]
+        rest = _gradients(lambda p: (data_rows(p, lam) * data_constants(p)).sum(), tensors, wanted, options)
+    return [other if mine is None else mine for mine, other in zip(fused, rest, strict=True)]
 
 
 def _normal_solve_gradients(
-    k: Tensor, lam: Tensor, factor: Sequence[Tensor], tensors: Sequence[Tensor], options: Options
+    k: Tensor,
+    lam: Tensor,
+    factor: Sequence[Tensor],
+    tensors: Sequence[Tensor],
+    wanted: Sequence[bool],
+    options: Options,
 ) -> tuple[Tensor, list[Tensor | None]]:
-    """The gradient of <k, lam> to g, and to every tensor that wants one."""
+    """The gradient of <k, lam> to g, and to every wanted tensor."""
     mu = normal_solve(k, factor, tensors, options)
     rows = getattr(load(options[3]), "rows", standard.rows)
-    return mu, _gradients(lambda p: -(rows(p, mu) * rows(p, lam)).sum(), tensors, options)
+    return mu, _gradients(lambda p: -(rows(p, mu) * rows(p, lam)).sum(), tensors, wanted, options)
 
 
 # for torch.func
+
+
+def _lead(tensors: Sequence[Tensor], dims: Sequence[int | None], n: int) -> list[Tensor]:
+    """The tensors of a problem whose first batch dimension, of size n, is the one that is mapped over.
+
+    Where it is mapped over, each tensor gets size 1 for the batch dimensions it lacks. Where none is, the forcing is
+    spread over it: the left-hand side, and with it the factor, stays as it is.
+    """
+    ranks = [
+        x.ndim - len(layout) - (dim is not None) for x, dim, layout in zip(tensors, dims, LAYOUT.values(), strict=True)
+    ]
+    moved = []
+    for x, dim, rank in zip(tensors, dims, ranks, strict=True):
+        if dim is not None:
+            x = x.movedim(dim, 0)
+            x = x.reshape(n, *(1,) * (max(ranks) - rank), *x.shape[1:])
+        moved.append(x)
+    if all(dim is None for dim in dims):
+        r = moved[1]
+        moved[1] = r.expand(n, *(1,) * (max(ranks) - ranks[1]), *r.shape)
+    return moved
+
+
+def _opaque(factor: Sequence[Tensor], dims: Sequence[int | None]) -> Sequence[Tensor]:
+    """A factor is that of all mapped systems together, and not mapped over; another is of no use: [] is made anew."""
+    return factor if all(dim is None for dim in dims) else []
 
 
 class _Solve(Function):
@@ -216,9 +256,22 @@ class _Solve(Function):
         ctx.options, ctx.n_given = options, len(tensors) - _N
 
     @staticmethod
+    def vmap(
+        info: Any, dims: tuple[Any, ...], how: str, options: Options, *tensors: Tensor
+    ) -> tuple[tuple[Tensor, ...], tuple[int | None, ...]]:
+        moved = _lead(tensors[:_N], dims[2 : 2 + _N], info.batch_size)
+        if how == "nothing":  # inside the map no tensor is seen to require a gradient
+            how = keep(moved)
+        u, deficient, made = solve(how, moved, options, _opaque(tensors[_N:], dims[2 + _N :]))
+        return (u, deficient, *made), (0, 0, *(None,) * len(made))
+
+    @staticmethod
     def backward(ctx: Any, g: Tensor | None, *unused: None) -> tuple[Any, ...]:
         u, *saved = ctx.saved_tensors
-        grads = [None] * _N if g is None else _solve_gradients(g, u, saved[_N:], saved[:_N], ctx.options)
+        if g is None:
+            return None, None, *(None,) * (_N + ctx.n_given)
+        wanted = ctx.needs_input_grad[2 : 2 + _N]
+        grads = _solve_gradients(g, u, saved[_N:], saved[:_N], wanted, ctx.options)
         return None, None, *grads, *(None,) * ctx.n_given
 
 
@@ -236,13 +289,35 @@ class _NormalSolve(Function):
         ctx.options, ctx.n_given = options, len(tensors) - _N
 
     @staticmethod
+    def vmap(info: Any, dims: tuple[Any, ...], options: Options, g: Tensor, *tensors: Tensor) -> tuple[Tensor, int]:
+        moved = _lead(tensors[:_N], dims[2 : 2 + _N], info.batch_size)
+        g = g.expand(info.batch_size, *g.shape) if dims[1] is None else g.movedim(dims[1], 0)
+        return normal_solve(g, _opaque(tensors[_N:], dims[2 + _N :]), moved, options), 0
+
+    @staticmethod
     def backward(ctx: Any, k: Tensor) -> tuple[Any, ...]:
         lam, *saved = ctx.saved_tensors
-        mu, grads = _normal_solve_gradients(k, lam, saved[_N:], saved[:_N], ctx.options)
+        wanted = ctx.needs_input_grad[2 : 2 + _N]
+        mu, grads = _normal_solve_gradients(k, lam, saved[_N:], saved[:_N], wanted, ctx.options)
         return None, mu, *grads, *(None,) * ctx.n_given
 
 
 # for torch.compile
+
+
+def _map_solve(
+    info: Any, dims: tuple[Any, ...], how: str, factor: list[Tensor], tensors: list[Tensor], *options: Any
+) -> tuple[Any, Any]:
+    flat = None, None, *dims[2], *dims[1]
+    (u, deficient, *made), _ = _Solve.vmap(info, flat, how, options, *tensors, *factor)
+    return (u, deficient, made), (0, 0, [None] * len(made))
+
+
+def _map_normal_solve(
+    info: Any, dims: tuple[Any, ...], g: Tensor, factor: list[Tensor], tensors: list[Tensor], *options: Any
+) -> tuple[Any, Any]:
+    flat = None, dims[0], *dims[2], *dims[1]
+    return _NormalSolve.vmap(info, flat, options, g, *tensors, *factor)
 
 
 def _keep_solve(ctx: Any, inputs: tuple[Any, ...], output: tuple[Any, ...]) -> None:
@@ -254,7 +329,8 @@ def _keep_solve(ctx: Any, inputs: tuple[Any, ...], output: tuple[Any, ...]) -> N
 
 def _differentiate_solve(ctx: Any, g: Tensor, *unused: Any) -> tuple[Any, ...]:
     u, *saved = ctx.saved_tensors
-    grads = _solve_gradients(g, u, [x.detach() for x in saved[_N:]], saved[:_N], ctx.options)
+    factor = [x.detach() for x in saved[_N:]]
+    grads = _solve_gradients(g, u, factor, saved[:_N], ctx.needs_input_grad[2], ctx.options)
     return None, [None] * ctx.n_given, grads, *(None,) * len(ctx.options)
 
 
@@ -267,7 +343,7 @@ def _keep_normal_solve(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> Non
 def _differentiate_normal_solve(ctx: Any, k: Tensor) -> tuple[Any, ...]:
     lam, *saved = ctx.saved_tensors
     factor = [x.detach() for x in saved[_N:]]
-    mu, grads = _normal_solve_gradients(k, lam, factor, saved[:_N], ctx.options)
+    mu, grads = _normal_solve_gradients(k, lam, factor, saved[:_N], ctx.needs_input_grad[2], ctx.options)
     return mu, [None] * ctx.n_given, grads, *(None,) * len(ctx.options)
 
 
@@ -278,3 +354,5 @@ torch.library.register_autograd("workbench::solve", _differentiate_solve, setup_
 torch.library.register_autograd(
     "workbench::normal_solve", _differentiate_normal_solve, setup_context=_keep_normal_solve
 )
+torch.library.register_vmap("workbench::solve", _map_solve)
+torch.library.register_vmap("workbench::normal_solve", _map_normal_solve)

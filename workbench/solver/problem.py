@@ -1,7 +1,7 @@
 """The problem: a batch of linear ordinary differential equations on a time grid, each one sparse least squares."""
 
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -46,13 +46,19 @@ BROADCAST = {
 RIGHT = ("forcing", "initial")
 """The arguments that only the constants of the rows depend on; all others make the left-hand side."""
 
+AUTOCAST = {torch.float16, torch.bfloat16, torch.float32, torch.float64}
+
+
+def _autocast(device: str) -> bool:
+    return torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device)
+
 
 def broadcast_shapes(*shapes: tuple[int, ...]) -> torch.Size:
     """The usual rules. (`torch.broadcast_shapes` loads symbolic algebra at its first call, a third of a second.)
 
     Raises ValueError where two sizes differ and neither is 1.
     """
-    sizes = [1] * max(map(len, shapes), default=0)
+    sizes = [1] * max([0, *map(len, shapes)])
     for shape in shapes:
         for position, size in enumerate(shape, start=len(sizes) - len(shape)):
             if size != 1 and sizes[position] not in (1, size):
@@ -75,6 +81,8 @@ class LinearODE:
     central: add the central rows; the Taylor rows of the top derivative are then left out. Needs K >= 2.
     n_steps, n_initial: T and T0 where every tensor is broadcast over them.
 
+    Tensors are float32 or float64, all alike. Inside torch.autocast half precision and mixtures come in as float32.
+
     Raises TypeError for a wrong type or mixed dtypes or devices, ValueError for shapes that do not fit; both name the
     argument and say what was expected.
     """
@@ -83,7 +91,7 @@ class LinearODE:
     forcing: Tensor
     initial: Tensor
     steps: Tensor
-    weights: Weights = field(default=Weights(), kw_only=True)
+    weights: Weights = field(default=None, kw_only=True)  # type: ignore[assignment]  # an instance stops torch.compile
     central: bool = field(default=False, kw_only=True)
     n_steps: int | None = field(default=None, kw_only=True)
     n_initial: int | None = field(default=None, kw_only=True)
@@ -95,14 +103,24 @@ class LinearODE:
     K: int = field(init=False)
     K0: int = field(init=False)
     batch: torch.Size = field(init=False)
+    left_batch: torch.Size = field(init=False)
+    """Batch shape of what the matrix depends on: coefficients, steps and weights. The rest may share a factor."""
+    tensors: dict[str, Tensor] = field(init=False, repr=False)
+    """Every argument by name, weights included, as tensors of at least their row dimensions."""
 
     def __post_init__(self) -> None:
+        if self.weights is None:
+            object.__setattr__(self, "weights", Weights())
+        self._cast_under_autocast()
         self._check_types()
         sizes = self._infer_sizes()
         self._check_shapes(sizes)
-        for name in ("T", "T0", "E", "D", "K", "K0"):
-            object.__setattr__(self, name, sizes[name])
-        object.__setattr__(self, "batch", self._broadcast_batch(*LAYOUT))
+        derived: dict[str, Any] = {name: sizes[name] for name in ("T", "T0", "E", "D", "K", "K0")}
+        derived["batch"] = self._broadcast_batch(*LAYOUT)
+        derived["left_batch"] = self._broadcast_batch(*(name for name in LAYOUT if name not in RIGHT))
+        derived["tensors"] = {name: self._as_tensor(self._raw(name), len(dims)) for name, dims in LAYOUT.items()}
+        for name, value in derived.items():
+            object.__setattr__(self, name, value)
 
     # sizes and derived quantities
 
@@ -119,25 +137,6 @@ class LinearODE:
     def device(self) -> torch.device:
         return self.coefficients.device
 
-    @cached_property
-    def tensors(self) -> dict[str, Tensor]:
-        """Every argument by name, weights included, as tensors of at least their row dimensions."""
-        named = {
-            "coefficients": self.coefficients,
-            "forcing": self.forcing,
-            "initial": self.initial,
-            "steps": self.steps,
-            "weights.equation": self.weights.equation,
-            "weights.initial": self.weights.initial,
-            "weights.taylor": self.weights.taylor,
-        }
-        return {name: self._as_tensor(value, len(LAYOUT[name])) for name, value in named.items()}
-
-    @cached_property
-    def left_batch(self) -> torch.Size:
-        """Batch shape of what the matrix depends on: coefficients, steps and weights. The rest may share a factor."""
-        return self._broadcast_batch(*(name for name in LAYOUT if name not in RIGHT))
-
     @property
     def taylor_orders(self) -> int:
         """How many Taylor rows a variable has per interval and direction: K, or K - 1 with central rows."""
@@ -148,19 +147,18 @@ class LinearODE:
         if dtype == self.dtype:
             return self
 
+        return replace(self, **self._cast(dtype))
+
+    def _cast(self, dtype: torch.dtype) -> dict[str, Any]:
+        """The fields that hold tensors, in another floating-point type."""
+
         def cast(x: Tensor | float) -> Tensor | float:
             return x.to(dtype) if isinstance(x, Tensor) else x
 
         w = self.weights
         weights = Weights(cast(w.equation), cast(w.initial), cast(w.taylor))
-        return replace(
-            self,
-            coefficients=self.coefficients.to(dtype),
-            forcing=self.forcing.to(dtype),
-            initial=self.initial.to(dtype),
-            steps=self.steps.to(dtype),
-            weights=weights,
-        )
+        named = {name: cast(getattr(self, name)) for name in ("coefficients", "forcing", "initial", "steps")}
+        return {**named, "weights": weights}
 
     # checks
 
@@ -168,6 +166,15 @@ class LinearODE:
         if not isinstance(value, Tensor):
             return torch.full((1,) * rank, float(value), dtype=self.dtype, device=self.device)
         return value.reshape((1,) * rank) if value.ndim == 0 else value
+
+    def _cast_under_autocast(self) -> None:
+        """Inside torch.autocast a problem comes in as float32, unless all of it is float64."""
+        tensors = [x for x in map(self._raw, LAYOUT) if isinstance(x, Tensor)]
+        dtypes = {x.dtype for x in tensors}
+        if dtypes == {torch.float64} or not dtypes <= AUTOCAST or not any(_autocast(x.device.type) for x in tensors):
+            return
+        for name, value in self._cast(torch.float32).items():
+            object.__setattr__(self, name, value)
 
     def _check_types(self) -> None:
         for name in ("coefficients", "forcing", "initial", "steps"):

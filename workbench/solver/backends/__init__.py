@@ -22,6 +22,7 @@ unknown that nothing determines. `factor` is a list of float64 tensors that depe
 
 Optional, looked up by name:
 
+    OTHER_PROBLEM                                   what it solves in place of this problem: "auto" never picks it
     rows(problem, x), residual(problem, u)          where the backend minimises other rows than `workbench.solver.rows`
     resolve(problem, method, factor) -> (u, deficient)
                                                     solves for other forcing and initial values than those that the
@@ -36,17 +37,18 @@ Optional, looked up by name:
 A new backend is one such file and one line in `TABLE`.
 """
 
-from importlib import import_module
 from types import ModuleType
 
 import torch
 
+from workbench.solver.backends import banded, dense, mnn, native
 from workbench.solver.problem import LinearODE
 
-TABLE = {  # fastest first: "auto" takes the first that can serve
-    "native": "workbench.solver.backends.native",
-    "banded": "workbench.solver.backends.banded",
-    "dense": "workbench.solver.backends.dense",
+TABLE: dict[str, ModuleType] = {  # fastest first: "auto" takes the first that can serve
+    "native": native,
+    "banded": banded,
+    "dense": dense,
+    "mnn": mnn,
 }
 
 
@@ -54,7 +56,7 @@ def load(name: str) -> ModuleType:
     """The backend of that name. Raises ValueError for a name that is not in the table."""
     if name not in TABLE:
         raise ValueError(f"backend: expected 'auto' or one of {', '.join(map(repr, TABLE))}, found {name!r}")
-    return import_module(TABLE[name])
+    return TABLE[name]
 
 
 def available(device: torch.device | str = "cpu") -> dict[str, str]:
@@ -74,7 +76,8 @@ def select(problem: LinearODE, backend: str, method: str) -> str:
     reasons = {}
     for name in names:
         module = load(name)
-        reasons[name] = module.unfit(problem.device) or module.refusal(problem, method)
+        unasked = getattr(module, "OTHER_PROBLEM", "") if backend == "auto" else ""
+        reasons[name] = unasked or module.unfit(problem.device) or module.refusal(problem, method)
         if not reasons[name]:
             return name
     told = "; ".join(f"{name}: {reason}" for name, reason in reasons.items())

@@ -94,6 +94,26 @@ def moment(problem: LinearODE, equation: Blocks, initial: Blocks) -> Tensor:
     return total
 
 
+def resolve(problem: LinearODE, method: str, factor: list[Tensor]) -> tuple[Tensor, Tensor]:
+    """u for another right-hand side, and the rank indicator.
+
+    `qr`: the corrected semi-normal equations (Bjorck, Linear Algebra and its Applications 88/89, 1987). What squaring
+    the condition costs is won back by one step of refinement on the residual of the rows.
+    """
+    if not factor:
+        u, deficient, _ = solve(problem, method, "nothing")
+        return u, deficient
+    U, A, first = factor
+    columns = Columns(problem)
+    equation, initial = equation_blocks(problem, columns), initial_blocks(problem, columns)
+    u = solve_normal_equations(Factor(U, A), moment(problem, equation, initial))
+    if method == "qr":
+        left = [Blocks(block.over, block.constant - block.over @ u[: len(block.over)]) for block in (equation, initial)]
+        gradient = moment(problem, *left) - smooth_product(problem, columns, u)
+        u = u + solve_normal_equations(Factor(U, A), gradient)
+    return unpack(u, problem, columns), columns.unpack_left(first.to(torch.int64))
+
+
 def unpack(u: Tensor, problem: LinearODE, columns: Columns) -> Tensor:
     """(T, L, R, C) -> (B, T, D, K)."""
     return columns.unpack(u.movedim(0, 1).unflatten(2, (problem.D, problem.K)))
@@ -145,6 +165,33 @@ def block_diagonal(x: Tensor) -> Tensor:
     for d in range(D):
         full[..., d, :, d, :] = x[..., d, :, :]
     return full.flatten(-4, -3).flatten(-2)
+
+
+def smooth_product(problem: LinearODE, columns: Columns, u: Tensor) -> Tensor:
+    """S^T (S u) (T, L, R, C), S the Taylor and central rows, u (T, L, R, C); Taylor rows by way of the innovation."""
+    K, D = problem.K, problem.D
+    h, weight = interval_quantities(problem, columns)
+    scale, phi = powers(h, K)[:, :, None, :, None], taylor_matrix(K, h, -1)
+    x = u.unflatten(2, (D, K))
+    product = torch.zeros_like(x)
+    w = scale * x[:-1] - phi @ (scale * x[1:])
+    pull = weight[..., None, None] ** 2 * (innovation_gram(problem, h) @ w)
+    product[:-1] += scale * pull
+    product[1:] -= scale * (phi.mT @ pull)
+    if problem.central:
+        outer, middle = (x[..., None] for x in central_coefficients(h, weight, K))
+        row = outer * (x[:-2, ..., K - 2, :] - x[2:, ..., K - 2, :]) + middle * x[1:-1, ..., K - 1, :]
+        product[:-2, ..., K - 2, :] += outer * row
+        product[2:, ..., K - 2, :] -= outer * row
+        product[1:-1, ..., K - 1, :] += middle * row
+    return product.flatten(2, 3)
+
+
+def innovation_gram(problem: LinearODE, like: Tensor) -> Tensor:
+    """G^T G = F^T P F + P (K, K): what all Taylor rows of an interval make of w."""
+    F = taylor_matrix(problem.K, like)
+    P = torch.diag((torch.arange(problem.K, device=like.device) < problem.taylor_orders).to(like.dtype))
+    return F.mT @ P @ F + P
 
 
 # the factor
@@ -202,9 +249,7 @@ def triangularise(left: Tensor, right: Tensor) -> tuple[Tensor, Tensor]:
 def _innovation_rows(problem: LinearODE, h: Tensor, weight: Tensor, phi: Tensor, reach: int) -> Tensor:
     """Taylor (and central) rows over (w_t, y_{t+1}, y_{t+2}): (T-1, L, rows, (1 + reach) R)."""
     K, D, R = problem.K, problem.D, problem.R
-    F = taylor_matrix(K, h)
-    P = torch.diag((torch.arange(K, device=h.device) < problem.taylor_orders).to(h.dtype))
-    G = torch.linalg.cholesky(F.mT @ P @ F + P, upper=True)
+    G = torch.linalg.cholesky(innovation_gram(problem, h), upper=True)
     taylor = block_diagonal(weight[..., None, None] * G)
     taylor = pad(taylor, (0, reach * R))
     if not problem.central:

@@ -25,13 +25,19 @@ def unfit(device: torch.device) -> str:
 
 def refusal(problem: LinearODE, method: str) -> str:
     """Why this backend cannot solve `problem`: the matrix would be too large."""
+    large = too_large(problem)
+    return f"{large}; 'banded' is linear in T" if large else ""
+
+
+def too_large(problem: LinearODE) -> str:
+    """How large A would be, where that is beyond the limit; else ""."""
     unknowns = problem.T * problem.R
     n_rows = problem.T * problem.E + problem.T0 * problem.D * problem.K0
     n_rows += (problem.T - 1) * problem.D * (2 * problem.K - int(problem.central))
     size = 8 * prod(problem.left_batch) * n_rows * unknowns
     if size > MATRIX_LIMIT:
         limit = MATRIX_LIMIT / 2**30
-        return f"the dense matrix would take {size / 2**30:.1f} GiB (limit {limit:.0f}); 'banded' is linear in T"
+        return f"the dense matrix would take {size / 2**30:.1f} GiB (limit {limit:.0f})"
     return ""
 
 
