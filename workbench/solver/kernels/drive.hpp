@@ -152,7 +152,7 @@ public:
         ratio_ = arena_.take(n), we_ = arena_.take(n * E), ws_ = arena_.take(n * s_.D);
         vi_ = arena_.take(s_.D * s_.K), wi_ = arena_.take(s_.D * s_.K);
         carry_ = arena_.take(method_.carry()), x_ = arena_.take(R);
-        scratch_ = arena_.take(method_.scratch(1) + 8 * R + 8 * E);  // and, after that of the method, that of the passes
+        scratch_ = arena_.take(method_.scratch() + 8 * R + 8 * E);  // and, after that of the method, that of the passes
         z_ = arena_.take((kept_.whole ? p.T : length_) * R);
         u_ = arena_.take(n * R), g_ = arena_.take(n * R);
         dc_ = arena_.take(n * E * R), dr_ = arena_.take(n * E), dh_ = arena_.take(n), dv_ = arena_.take(s_.D * s_.K);
@@ -184,7 +184,7 @@ public:
         begin_sweep();
         for (int64_t i = 0; i < segments_; ++i) sweep<1>(i, true, place, &sound);
         const Target u{out.u, first_, R, p_.T, lanes_};
-        Vec *next = scratch_ + method_.scratch(1), *ahead = next + R, *y = ahead + R, *w = y + R;
+        Vec *next = scratch_ + method_.scratch(), *ahead = next + R, *y = ahead + R, *w = y + R;
         std::fill(next, next + R, Vec{});
         for (int64_t i = segments_ - 1; i >= 0; --i) {
             if (i < segments_ - 1) {
@@ -230,7 +230,7 @@ public:
         std::vector<double> memory(size_t(p_.T + 1) * R * LANES + 8);
         Vec* u = reinterpret_cast<Vec*>((reinterpret_cast<uintptr_t>(memory.data()) + 63) / 64 * 64);
         for (int round = 0; round < 2; ++round) {
-            Vec *onward = scratch_ + method_.scratch(1), *p = onward + R, *behind = p + R;
+            Vec *onward = scratch_ + method_.scratch(), *p = onward + R, *behind = p + R;
             std::fill(onward, onward + R, Vec{});
             std::fill(behind, behind + R, Vec{});
             for (int64_t i = 0; i < segments_; ++i) {
@@ -284,7 +284,7 @@ public:
         Sum dr(target(in.forcing, E, p_.forcing, p_.T), !p_.forcing.along, totals_ + E * R);
         Sum dh(left(target(in.steps, 1, p_.steps, p_.T - 1)), !p_.steps.along, totals_ + E * R + E);
         Sum dv(target(in.initial, DK0, p_.initial, p_.T0), !p_.initial.along, totals_ + E * R + E + 1);
-        Vec *onward = scratch_ + method_.scratch(1), *a = onward + R, *next = a + R, *ahead = next + R;
+        Vec *onward = scratch_ + method_.scratch(), *a = onward + R, *next = a + R, *ahead = next + R;
         Vec *y = ahead + R, *w = y + R, *q = w + R, *residual = q + E;
         std::fill(onward, onward + R, Vec{});
         // forwards with the transpose of the factor
@@ -369,7 +369,7 @@ private:
 
     int64_t workspace() const {
         const int64_t n = length_ + 2, R = s_.R, E = s_.E;
-        return n * (2 * E * R + 3 * E + 4 + s_.D + 2 * R) + 3 * s_.D * s_.K + method_.carry() + 2 * R + method_.scratch(1) +
+        return n * (2 * E * R + 3 * E + 4 + s_.D + 2 * R) + 3 * s_.D * s_.K + method_.carry() + 2 * R + method_.scratch() +
                16 * R + 16 * E + p_.T * R + length_ * R + length_ * method_.record() +
                segments_ * (saved() + R) + E * R + E + s_.D * s_.K + 64;
     }

@@ -108,48 +108,31 @@ struct Reflection {
     SMNN_INLINE V diagonal(V a) const { return -with_sign(norm, a); }
 };
 
-// f(0), .., f(n - 1). Where n is known (N) and small the calls stand one after the other, so that indices are constants and
-// local matrices live in registers.
+// f(0), .., f(n - 1). Where n is known (N > 0) the calls stand one after the other, so that indices are constants and local
+// matrices live in registers.
 template <int N, class F>
 SMNN_INLINE void each(int n, F f) {
-    if constexpr (N > 0 && N <= 6) {
+    if constexpr (N > 0) {
+        static_assert(N <= 16, "larger shapes are for AnyShape");
         if constexpr (N > 0) f(0);
         if constexpr (N > 1) f(1);
         if constexpr (N > 2) f(2);
         if constexpr (N > 3) f(3);
         if constexpr (N > 4) f(4);
         if constexpr (N > 5) f(5);
+        if constexpr (N > 6) f(6);
+        if constexpr (N > 7) f(7);
+        if constexpr (N > 8) f(8);
+        if constexpr (N > 9) f(9);
+        if constexpr (N > 10) f(10);
+        if constexpr (N > 11) f(11);
+        if constexpr (N > 12) f(12);
+        if constexpr (N > 13) f(13);
+        if constexpr (N > 14) f(14);
+        if constexpr (N > 15) f(15);
     } else {
         for (int i = 0; i < n; ++i) f(i);
     }
-}
-
-// Apply a reflection to N columns side by side: `pivot` their entries in the pivot row, `others` in the other `rows` rows,
-// which lie `stride` apart; x, `across` apart, is the reflected column there. FRESH: the last of the rows is zero and need
-// not be set.
-template <int N, bool FRESH, class V>
-SMNN_INLINE void reflect(const Reflection<V>& h, const V* x, int across, int rows, V* pivot, V* others, int stride) {
-    V m[N];
-    const int full = FRESH ? rows - 1 : rows;
-    for (int n = 0; n < N; ++n) m[n] = h.v * pivot[n];
-    for (int i = 0; i < full; ++i)
-        for (int n = 0; n < N; ++n) m[n] += x[i * across] * others[i * stride + n];
-    for (int n = 0; n < N; ++n) m[n] *= h.scale, pivot[n] -= h.v * m[n];
-    for (int i = 0; i < full; ++i)
-        for (int n = 0; n < N; ++n) others[i * stride + n] -= x[i * across] * m[n];
-    if (FRESH)
-        for (int n = 0; n < N; ++n) others[full * stride + n] = -x[full * across] * m[n];
-}
-
-// The same for any number of columns, four at a time.
-template <bool FRESH, class V>
-SMNN_INLINE void reflect_all(const Reflection<V>& h, const V* x, int across, int rows, V* pivot, V* others, int stride,
-                             int columns) {
-    int c = 0;
-    for (; c + 4 <= columns; c += 4) reflect<4, FRESH>(h, x, across, rows, pivot + c, others + c, stride);
-    if (columns - c == 3) reflect<3, FRESH>(h, x, across, rows, pivot + c, others + c, stride);
-    if (columns - c == 2) reflect<2, FRESH>(h, x, across, rows, pivot + c, others + c, stride);
-    if (columns - c == 1) reflect<1, FRESH>(h, x, across, rows, pivot + c, others + c, stride);
 }
 
 // y[d,:] = Phi y'[d,:] for every variable, and the transpose. In and out may not be the same.
@@ -205,8 +188,8 @@ struct Qr {
     SMNN_INLINE int row(int j) const { return j * s.R - j * (j - 1) / 2 - j; }
     // Numbers per grid point of a carry without what rides along: C, row-major, R x R.
     SMNN_INLINE int carry() const { return s.R * s.R; }
-    // Numbers of scratch that any of these functions needs, with NX columns riding along.
-    SMNN_INLINE int scratch(int NX) const { return 4 * s.R * s.R + 2 * s.R * NX + (s.R + s.E) * (s.R + NX); }
+    // Numbers of scratch that any of these functions needs.
+    SMNN_INLINE int scratch() const { return s.R * s.R + (s.R + s.E) * s.R + 4 * s.R + s.E; }
 
     // Carry (C | X) with one more row over y_t, zero but for derivative i of variable d and what is eliminated after it: C
     // stays triangular. `entries` (in the order of elimination) and `extra` (NX) are consumed; extra is then the residual.
@@ -218,86 +201,127 @@ struct Qr {
             const V a = pivot[j], x = entries[j];
             const Reflection<V> h(a, x * x);
             pivot[j] = h.diagonal(a);
-            reflect_all<false>(h, &x, 0, 1, pivot + j + 1, entries + j + 1, 0, R - 1 - j);
-            reflect_all<false>(h, &x, 0, 1, X + j * NX, extra, 0, NX);
+            for (int c = j + 1; c < R; ++c) {
+                const V m = (h.v * pivot[c] + x * entries[c]) * h.scale;
+                pivot[c] -= h.v * m, entries[c] -= x * m;
+            }
+            for (int c = 0; c < NX; ++c) {
+                const V m = (h.v * X[j * NX + c] + x * extra[c]) * h.scale;
+                X[j * NX + c] -= h.v * m, extra[c] -= x * m;
+            }
         }
     }
 
     // Eliminate w_t. In: the carry of t, C (R x R, columns in the order of elimination) and X (R x NX), and the Taylor
     // weights (D; then a tolerance). Out: the record, z (R x NX), and in C and X the R rows left over y'_{t+1}, dense.
     // `zero` becomes 1 + the first unknown whose column nothing determines, if it was 0.
+    //
+    // Column by column: each passes once through registers, `top` its entries in the R rows of the carry and `low` those in
+    // the R rows of G, takes all reflections before it, and over w_t then makes its own. The reflection of column j is x_ij,
+    // i <= j, in row i of G, and v_j in row j of the carry.
     template <int NX>
     SMNN_INLINE void eliminate(V* C, V* X, const V* weight, V, V* record, V* z, V& zero, V* scratch) const {
         const int R = s.R, K = s.K, D = s.D;
-        Local<V, SIZE * SIZE> pivot(scratch, R * R), ahead(scratch, R * R), link(scratch, R * R);
-        Local<V, SIZE * SIZE> left(scratch, R * R);  // of row i < j: what is left over y'; row j enters as zero
-        Local<V, SIZE * (NX + (NX == 0))> beside(scratch, R * NX), riding(scratch, R * NX);
-        each<SIZE>(R, [&](int j) SMNN_ALWAYS {
-            for (int c = j; c < R; ++c) pivot[j * R + c] = C[j * R + c];
-            for (int c = 0; c < NX; ++c) riding[j * NX + c] = X[j * NX + c];
-            for (int d = 0; d < D; ++d)
-                for (int i = 0; i < K; ++i) {
-                    V sum = V{};
-                    for (int m = 0; m <= i; ++m)
-                        if (place(d, m) >= j) sum += C[j * R + place(d, m)] * k.phi[m * K + i];
-                    ahead[j * R + d * K + i] = sum;
-                }
-        });
-        each<SIZE>(R, [&](int j) SMNN_ALWAYS {
-            const int own = j % D, top = K - 1 - j / D;
-            for (int c = j; c < R; ++c)
-                link[j * R + c] = c % D == own ? weight[own] * k.link[top * K + K - 1 - c / D] : V{};
+        Local<V, SIZE * SIZE> x(scratch, R * R);
+        Local<V, SIZE> v(scratch, R), scale(scratch, R), top(scratch, R), low(scratch, R);
+        each<SIZE>(R, [&](int c) SMNN_ALWAYS {
+            const int own = c % D, bottom = K - 1 - c / D;
+            each<SIZE>(R, [&](int i) SMNN_ALWAYS {
+                if (i > c) return;
+                top[i] = C[i * R + c];
+                low[i] = i % D == own ? weight[own] * k.link[(K - 1 - i / D) * K + bottom] : V{};
+            });
+            each<SIZE>(R, [&](int j) SMNN_ALWAYS {
+                if (j >= c) return;
+                V m = v[j] * top[j];
+                each<SIZE>(R, [&](int i) SMNN_ALWAYS { if (i <= j) m += x[i * R + j] * low[i]; });
+                m *= scale[j];
+                record[row(j) + c] = top[j] - v[j] * m;
+                each<SIZE>(R, [&](int i) SMNN_ALWAYS { if (i <= j) low[i] -= x[i * R + j] * m; });
+            });
             V squares = V{};
-            for (int i = 0; i <= j; ++i) squares += link[i * R + j] * link[i * R + j];
-            const Reflection<V> h(pivot[j * R + j], squares);
-            zero = select((h.norm == 0.0) & (zero == 0.0), V{} + (1.0 + at(j)), zero);
-            reflect_all<false>(h, &link[j], R, j + 1, &pivot[j * R] + j + 1, &link[j] + 1, R, R - 1 - j);
-            reflect_all<true>(h, &link[j], R, j + 1, &ahead[j * R], &left[0], R, R);
-            if (NX) reflect_all<true>(h, &link[j], R, j + 1, &riding[j * NX], &beside[0], NX, NX);
-            V* kept = record + row(j);
-            kept[j] = h.inverse;
-            for (int c = j + 1; c < R; ++c) kept[c] = pivot[j * R + c];
+            each<SIZE>(R, [&](int i) SMNN_ALWAYS { if (i <= c) squares += low[i] * low[i], x[i * R + c] = low[i]; });
+            const Reflection<V> h(top[c], squares);
+            v[c] = h.v, scale[c] = h.scale;
+            record[row(c) + c] = h.inverse;
+            zero = select((h.norm == 0.0) & (zero == 0.0), V{} + (1.0 + at(c)), zero);
         });
+        // A column over y' or of the right-hand side: row j of G enters it as zero.
+        auto ride = [&](V* kept, V* left, int stride) SMNN_ALWAYS {
+            each<SIZE>(R, [&](int j) SMNN_ALWAYS {
+                V m = v[j] * top[j];
+                each<SIZE>(R, [&](int i) SMNN_ALWAYS { if (i < j) m += x[i * R + j] * low[i]; });
+                m *= scale[j];
+                kept[j * stride] = top[j] - v[j] * m;
+                each<SIZE>(R, [&](int i) SMNN_ALWAYS { if (i < j) low[i] -= x[i * R + j] * m; });
+                low[j] = -x[j * R + j] * m;
+            });
+            each<SIZE>(R, [&](int i) SMNN_ALWAYS { left[i * stride] = low[i]; });
+        };
         V* beyond = record + R * (R + 1) / 2;
-        for (int i = 0; i < R * R; ++i) beyond[i] = ahead[i];
-        for (int i = 0; i < R * R; ++i) C[i] = left[i];
-        for (int i = 0; i < R * NX; ++i) z[i] = riding[i], X[i] = beside[i];
+        for (int d = 0; d < D; ++d)
+            each<S::DERIVATIVES>(K, [&](int n) SMNN_ALWAYS {
+                const int i = K - 1 - n;  // from the right: what is left takes the place of columns no longer needed
+                each<SIZE>(R, [&](int j) SMNN_ALWAYS {
+                    top[j] = V{};
+                    each<S::DERIVATIVES>(K, [&](int m) SMNN_ALWAYS {
+                        if (m <= i && place(d, m) >= j) top[j] += C[j * R + place(d, m)] * k.phi[m * K + i];
+                    });
+                });
+                ride(beyond + d * K + i, C + place(d, i), R);
+            });
+        for (int c = 0; c < NX; ++c) {
+            each<SIZE>(R, [&](int j) SMNN_ALWAYS { top[j] = X[j * NX + c]; });
+            ride(z + c, X + c, NX);
+        }
     }
 
     // The carry of t+1. In: the rows left over y'_{t+1} (C, X), ratio = h_t / h_{t+1}, 1/h_{t+1}, and the equation rows of
     // t+1, coefficients (E x R) and constants (E; they meet the last riding column). Out: C triangular over y_{t+1}, X,
     // and in `rest` (E x NX; or null) the rows without unknowns. Equation rows come first: they are the large ones.
+    // Column by column as in `eliminate`; reflection j is x_ij in the rows i > j.
     template <int NX>
     SMNN_INLINE void absorb(V* C, V* X, V ratio, V inverse, const V* coefficients, const V* constants, V* rest,
                             V* scratch) const {
+        constexpr int ROWS = S::ROWS;
         const int R = s.R, E = s.E, N = s.R + s.E;
-        Local<V, S::ROWS * SIZE> m(scratch, N * R);
-        Local<V, S::ROWS * (NX + (NX == 0))> x(scratch, N * NX);
-        V power = V{} + 1.0, scale = V{} + 1.0;
-        each<S::DERIVATIVES>(s.K, [&](int i) SMNN_ALWAYS {
-            for (int d = 0; d < s.D; ++d) {
-                const int from = d * s.K + i, to = place(d, i);
-                for (int e = 0; e < E; ++e) m[e * R + to] = i ? coefficients[e * R + from] * power : coefficients[e * R + from];
-                for (int r = 0; r < R; ++r) m[(E + r) * R + to] = i ? C[r * R + from] * scale : C[r * R + from];
-            }
-            power *= inverse, scale *= ratio;
+        Local<V, ROWS * SIZE> x(scratch, N * R);
+        Local<V, SIZE> v(scratch, R), scale(scratch, R);
+        Local<V, ROWS> column(scratch, N);
+        auto take = [&](int j) SMNN_ALWAYS {  // reflection j
+            V m = v[j] * column[j];
+            each<ROWS>(N, [&](int i) SMNN_ALWAYS { if (i > j) m += x[i * R + j] * column[i]; });
+            m *= scale[j];
+            column[j] -= v[j] * m;
+            each<ROWS>(N, [&](int i) SMNN_ALWAYS { if (i > j) column[i] -= x[i * R + j] * m; });
+        };
+        V powers[MOST_DERIVATIVES], ratios[MOST_DERIVATIVES];
+        powers[0] = ratios[0] = V{} + 1.0;
+        for (int i = 1; i < s.K; ++i) powers[i] = powers[i - 1] * inverse, ratios[i] = ratios[i - 1] * ratio;
+        each<SIZE>(R, [&](int c) SMNN_ALWAYS {
+            const V power = powers[s.K - 1 - c / s.D], shrink = ratios[s.K - 1 - c / s.D];
+            each<ROWS>(N, [&](int i) SMNN_ALWAYS {
+                column[i] = i < E ? coefficients[i * R + at(c)] * power : C[(i - E) * R + c] * shrink;
+            });
+            each<SIZE>(R, [&](int j) SMNN_ALWAYS {
+                if (j >= c) return;
+                take(j);
+                C[j * R + c] = column[j];
+            });
+            V squares = V{};
+            each<ROWS>(N, [&](int i) SMNN_ALWAYS { if (i > c) squares += column[i] * column[i], x[i * R + c] = column[i]; });
+            const Reflection<V> h(column[c], squares);
+            v[c] = h.v, scale[c] = h.scale;
+            C[c * R + c] = h.diagonal(column[c]);
         });
-        for (int e = 0; e < E; ++e)
-            for (int c = 0; c < NX; ++c) x[e * NX + c] = c == NX - 1 ? constants[e] : V{};
-        for (int i = 0; i < R * NX; ++i) x[E * NX + i] = X[i];
-        each<SIZE>(R, [&](int j) SMNN_ALWAYS {
-            const int below = N - 1 - j;
-            V *column = &m[j * R + j] + R, squares = V{};
-            for (int i = 0; i < below; ++i) squares += column[i * R] * column[i * R];
-            const Reflection<V> h(m[j * R + j], squares);
-            reflect_all<false>(h, column, R, below, &m[j * R + j] + 1, column + 1, R, R - 1 - j);
-            if (NX) reflect_all<false>(h, column, R, below, &x[j * NX], &x[j * NX] + NX, NX, NX);
-            C[j * R + j] = h.diagonal(m[j * R + j]);
-            for (int c = j + 1; c < R; ++c) C[j * R + c] = m[j * R + c];
-            for (int c = 0; c < NX; ++c) X[j * NX + c] = x[j * NX + c];
-        });
-        if (rest)
-            for (int i = 0; i < E * NX; ++i) rest[i] = x[R * NX + i];
+        for (int c = 0; c < NX; ++c) {
+            each<ROWS>(N, [&](int i) SMNN_ALWAYS {
+                column[i] = i < E ? (c == NX - 1 ? constants[i] : V{}) : X[(i - E) * NX + c];
+            });
+            each<SIZE>(R, [&](int j) SMNN_ALWAYS { take(j); });
+            each<SIZE>(R, [&](int j) SMNN_ALWAYS { X[j * NX + c] = column[j]; });
+            if (rest) for (int e = 0; e < E; ++e) rest[e * NX + c] = column[R + e];
+        }
     }
 
     // The last grid point: the carry is U itself. `zero` as in `eliminate`, with a threshold: a pivot that is rounding,
@@ -360,7 +384,7 @@ struct Cholesky {
     SMNN_INLINE int record() const { return s.R * (s.R + 1) / 2; }
     // C (R x R, upper triangle), then the diagonal as it was before anything was subtracted: what rounding is judged by.
     SMNN_INLINE int carry() const { return s.R * s.R + s.R; }
-    SMNN_INLINE int scratch(int NX) const { return 2 * s.R * s.R + 2 * s.R + NX; }
+    SMNN_INLINE int scratch() const { return 2 * s.R * s.R + 2 * s.R; }
 
     SMNN_INLINE int place(int d, int i) const { return d * s.K + i; }
 
