@@ -42,8 +42,17 @@ def status(problem: LinearODE, deficient: Tensor) -> Tensor:
     return result.to(torch.int8)
 
 
+def _plainly_good(problem: LinearODE) -> bool:
+    """True for most good problems, at a fifth of the cost: a sum is finite only where every term is."""
+    finite = torch.stack([x.sum() for x in problem.tensors.values()]).isfinite().all()
+    weights = [(x >= 0).all() for name, x in problem.tensors.items() if name.startswith("weights.")]
+    return bool(torch.stack([finite, (problem.steps > 0).all(), *weights]).all())
+
+
 def require_good_values(problem: LinearODE) -> None:
     """Raises ValueError naming the argument, the batch index and the grid point of the first bad value."""
+    if _plainly_good(problem):
+        return
     found = faults(problem)
     if not bool(torch.stack([mask.any() for _, mask in found.values()]).any()):
         return

@@ -1,4 +1,4 @@
-"""The operators that join a backend and the derivative, which is written once, here.
+"""The steps that join a backend and the derivative, which is written once, here.
 
 u = argmin 1/2 |A u - b|^2, so A^T (A u - b) = 0. Differentiating this and pairing with the upstream gradient g through
 lam = (A^T A)^-1 g, the vector-Jacobian product for every input is the gradient, u and lam held constant, of
@@ -10,12 +10,12 @@ minimises others). lam itself is `normal_solve`, differentiable the same way: wi
 gradient to g is mu, and to the problem that of -<A mu, A lam>. So derivatives of any order need two linear-algebra
 steps, each opaque to automatic differentiation, and one factor.
 
-Every step exists twice over one implementation: as an operator of torch.library, which torch.compile takes whole, and
-as an autograd.Function around it, which torch.func can transform (it refuses the derivatives of torch.library).
+Every step exists twice over one implementation: as an operator of torch.library (`workbench.solver.library`), which
+torch.compile takes whole, and as an autograd.Function around it, which torch.func can transform (it refuses the
+derivatives of torch.library).
 """
 
 from collections.abc import Callable, Sequence
-from types import ModuleType
 from typing import Any
 
 import torch
@@ -24,14 +24,11 @@ from torch.autograd import Function
 
 from workbench.solver import rows as standard
 from workbench.solver.backends import load
-from workbench.solver.problem import LAYOUT, RIGHT, LinearODE, Weights
+from workbench.solver.library import Options, covered, posed
+from workbench.solver.problem import LAYOUT, RIGHT, LinearODE
 from workbench.solver.rows import data_constants, data_rows
 
-Options = tuple[int, int, bool, str, str]
-"""What a problem is beside its tensors, and who solves it: n_steps, n_initial, central, backend, method."""
-
 _N = len(LAYOUT)
-_OPTIONS = "Tensor[] tensors, int n_steps, int n_initial, bool central, str backend, str method"
 
 
 def keep(tensors: Sequence[Tensor], checkpoint: bool = False) -> str:
@@ -61,85 +58,6 @@ def normal_solve(g: Tensor, factor: Sequence[Tensor], tensors: Sequence[Tensor],
     return _NormalSolve.apply(options, g, *tensors, *factor)  # type: ignore[no-untyped-call]
 
 
-# The operators: a schema, what they do, what shape that has. (`torch.library.custom_op` says it in one decorator, and
-# loads the compiler at the first call: more than a second.)
-
-torch.library.define(
-    "workbench::solve", f"(str keep, Tensor[] factor, {_OPTIONS}) -> (Tensor u, Tensor deficient, Tensor[] factor)"
-)
-torch.library.define("workbench::normal_solve", f"(Tensor g, Tensor[] factor, {_OPTIONS}) -> Tensor")
-torch.library.define("workbench::vjp", f"(Tensor g, Tensor u, bool[] wanted, Tensor[] factor, {_OPTIONS}) -> Tensor[]")
-
-
-def _posed(
-    tensors: Sequence[Tensor], n_steps: int, n_initial: int, central: bool, backend: str, method: str
-) -> tuple[LinearODE, ModuleType, str]:
-    """The problem again, from what crossed the operator's boundary; its backend and method."""
-    c, r, v, h, we, wi, ws = tensors
-    weights = Weights(we, wi, ws)
-    problem = LinearODE(c, r, v, h, weights=weights, central=central, n_steps=n_steps, n_initial=n_initial)
-    return problem, load(backend), method
-
-
-@torch.library.impl("workbench::solve", "CompositeExplicitAutograd")
-def _solve(how: str, factor: list[Tensor], tensors: list[Tensor], *options: Any) -> tuple[Tensor, Tensor, list[Tensor]]:
-    problem, backend, method = _posed(tensors, *options)
-    if factor and hasattr(backend, "resolve"):
-        return (*backend.resolve(problem, method, factor), [])
-    u, deficient, made = backend.solve(problem, method, "nothing" if factor else how)
-    return u, deficient, [x.contiguous() for x in made]
-
-
-def _fake_solve(
-    how: str, factor: list[Tensor], tensors: list[Tensor], *options: Any
-) -> tuple[Tensor, Tensor, list[Tensor]]:
-    problem, backend, _ = _posed(tensors, *options)
-    like = problem.coefficients
-    u = like.new_empty(*problem.batch, problem.T, problem.D, problem.K)
-    deficient = like.new_empty(problem.batch, dtype=torch.int64)
-    shapes = backend.factor_shapes(problem, "nothing" if factor else how)
-    return u, deficient, [like.new_empty(shape) for shape in shapes]
-
-
-@torch.library.impl("workbench::normal_solve", "CompositeExplicitAutograd")
-def _normal_solve(g: Tensor, factor: list[Tensor], tensors: list[Tensor], *options: Any) -> Tensor:
-    problem, backend, method = _posed(tensors, *options)
-    return backend.normal_solve(problem, method, factor, g)
-
-
-def _fake_normal_solve(g: Tensor, factor: list[Tensor], tensors: list[Tensor], *options: Any) -> Tensor:
-    return torch.empty_like(g, memory_format=torch.contiguous_format)
-
-
-def _covered(backend: ModuleType) -> tuple[str, ...]:
-    """The arguments whose gradients the backend's fused vector-Jacobian product computes."""
-    return getattr(backend, "GRADIENTS", ("coefficients", "forcing", "initial", "steps"))
-
-
-@torch.library.impl("workbench::vjp", "CompositeExplicitAutograd")
-def _vjp(
-    g: Tensor, u: Tensor, wanted: list[bool], factor: list[Tensor], tensors: list[Tensor], *options: Any
-) -> list[Tensor]:
-    """lam and a gradient per argument of LAYOUT, empty where it is not wanted or not covered by the backend."""
-    leaves = [x.detach().requires_grad_(want) for x, want in zip(tensors, wanted, strict=True)]
-    problem, backend, method = _posed(leaves, *options)
-    lam, found = backend.vjp(problem, method, factor, u, g)
-    expected = {name for name, want in zip(LAYOUT, wanted, strict=True) if want} & {*_covered(backend)}
-    if expected - {*found}:
-        raise RuntimeError(f"{options[3]}: vjp returned no gradient for {', '.join(sorted(expected - {*found}))}")
-    return [lam, *(found[name].detach() if name in expected else g.new_empty(0) for name in LAYOUT)]
-
-
-def _fake_vjp(
-    g: Tensor, u: Tensor, wanted: list[bool], factor: list[Tensor], tensors: list[Tensor], *options: Any
-) -> list[Tensor]:
-    covered = _covered(load(options[3]))
-    shapes = [
-        x.shape if want and name in covered else (0,) for name, x, want in zip(LAYOUT, tensors, wanted, strict=True)
-    ]
-    return [g.new_empty(u.shape), *(g.new_empty(shape) for shape in shapes)]
-
-
 # the derivative
 
 
@@ -159,7 +77,7 @@ def _gradients(
 
     def value(*changed: Tensor) -> Tensor:
         swapped = dict(zip(places, changed, strict=True))
-        return phi(_posed([swapped.get(i, x) for i, x in enumerate(tensors)], *options)[0])
+        return phi(posed([swapped.get(i, x) for i, x in enumerate(tensors)], *options)[0])
 
     if torch._C._are_functorch_transforms_active():
         found = torch.func.grad(value, tuple(range(len(given))))(*given)
@@ -180,9 +98,9 @@ def _solve_gradients(
     fused: list[Tensor | None] = [None] * _N
     if hasattr(backend, "vjp") and not torch.is_grad_enabled():
         lam, *found = torch.ops.workbench.vjp(g, u, list(wanted), list(factor), list(tensors), *options)
-        covered = [want and name in _covered(backend) for name, want in zip(LAYOUT, wanted, strict=True)]
-        fused = [x if done else None for x, done in zip(found, covered, strict=True)]
-        wanted = [want and not done for want, done in zip(wanted, covered, strict=True)]
+        done = [want and name in covered(backend) for name, want in zip(LAYOUT, wanted, strict=True)]
+        fused = [x if is_done else None for x, is_done in zip(found, done, strict=True)]
+        wanted = [want and not is_done for want, is_done in zip(wanted, done, strict=True)]
     else:
         lam = normal_solve(g, factor, tensors, options)
     rows, residual = getattr(backend, "rows", standard.rows), getattr(backend, "residual", standard.residual)
@@ -347,9 +265,6 @@ def _differentiate_normal_solve(ctx: Any, k: Tensor) -> tuple[Any, ...]:
     return mu, [None] * ctx.n_given, grads, *(None,) * len(ctx.options)
 
 
-torch.library.register_fake("workbench::solve", _fake_solve)
-torch.library.register_fake("workbench::normal_solve", _fake_normal_solve)
-torch.library.register_fake("workbench::vjp", _fake_vjp)
 torch.library.register_autograd("workbench::solve", _differentiate_solve, setup_context=_keep_solve)
 torch.library.register_autograd(
     "workbench::normal_solve", _differentiate_normal_solve, setup_context=_keep_normal_solve

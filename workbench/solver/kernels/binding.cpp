@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "problem.hpp"
+#include "threads.hpp"
 
 namespace nb = nanobind;
 
@@ -100,12 +101,16 @@ NB_MODULE(_native, m) {
     m.def("factor", [](const Handle& h, int64_t kept, int64_t deficient, int threads, const std::string& isa) {
         const Kernel& kernel = named(isa);
         nb::gil_scoped_release released;
+        expect_much(address<void>(kept), 8 * kernel.kept_size(h.p, true));
         kernel.factor(h.p, {address(kept), true}, address<int64_t>(deficient), threads);
     });
     m.def("solve", [](const Handle& h, int64_t kept, bool whole, int64_t u, int64_t deficient, int64_t suspect, int threads,
                       const std::string& isa) {
         const Kernel& kernel = named(isa);
         nb::gil_scoped_release released;
+        const int64_t unknowns = 8 * h.p.systems * h.p.T * h.p.D * h.p.K;
+        expect_much(address<void>(u), unknowns);
+        if (kept) expect_much(address<void>(kept), 8 * kernel.kept_size(h.p, whole));
         kernel.solve(h.p, {address(kept), whole}, {address(u), address<int64_t>(deficient), address<int64_t>(suspect)}, threads);
     });
     m.def("adjoint", [](const Handle& h, int64_t kept, bool whole, int64_t u, const Argument& g, const std::array<int64_t, 5>& out, int threads,
@@ -113,6 +118,9 @@ NB_MODULE(_native, m) {
         const Kernel& kernel = named(isa);
         const Array upstream = array(g, size_t(h.p.batch_dims));
         nb::gil_scoped_release released;
+        const int64_t unknowns = 8 * h.p.systems * h.p.T * h.p.D * h.p.K;
+        expect_much(address<void>(out[0]), unknowns);
+        if (h.p.coefficients.along && h.p.columns == 1) expect_much(address<void>(out[1]), unknowns * h.p.E);
         kernel.adjoint(h.p, {address(kept), whole},
                        {address<const double>(u), upstream, address(out[0]), address(out[1]), address(out[2]), address(out[3]), address(out[4])}, threads);
     });

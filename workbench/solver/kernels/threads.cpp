@@ -7,6 +7,7 @@
 #include <vector>
 
 #if !defined(_WIN32)
+#include <sys/mman.h>
 #include <unistd.h>
 #endif
 
@@ -106,6 +107,17 @@ void parallel_for(long count, int threads, const std::function<void(long)>& work
     const int helpers = static_cast<int>(threads < count ? threads : count) - 1;
     if (helpers > 0 && pool().run(count, helpers, work)) return;
     for (long i = 0; i < count; ++i) work(i);
+}
+
+void expect_much(void* start, long bytes) {
+#if defined(MADV_HUGEPAGE)
+    constexpr unsigned long page = 1ul << 21;
+    const unsigned long first = (reinterpret_cast<unsigned long>(start) + page - 1) / page * page;
+    const unsigned long last = (reinterpret_cast<unsigned long>(start) + bytes) / page * page;
+    if (start && last > first) madvise(reinterpret_cast<void*>(first), last - first, MADV_HUGEPAGE);
+#else
+    (void)start, (void)bytes;
+#endif
 }
 
 }  // namespace smnn

@@ -9,4 +9,7 @@ namespace smnn {
 // Callers in several threads may come at once: one has the pool, the others work alone. `work` must not throw.
 void parallel_for(long count, int threads, const std::function<void(long)>& work);
 
+// Ask for huge pages where the system grants them: fresh memory of this size otherwise costs as much as the arithmetic.
+void expect_much(void* start, long bytes);
+
 }  // namespace smnn

@@ -1,0 +1,100 @@
+"""The steps of `workbench.solver.operators` as torch.library operators: a schema, what they do, what shape that has.
+
+Tensors are those of `LinearODE.tensors`, in its order; `factor` is what a backend kept. (`torch.library.custom_op` says
+all this in one decorator, and loads the compiler at the first call: more than a second.)
+"""
+
+from collections.abc import Sequence
+from types import ModuleType
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from workbench.solver.backends import load
+from workbench.solver.problem import LAYOUT, LinearODE, Weights
+
+Options = tuple[int, int, bool, str, str]
+"""What a problem is beside its tensors, and who solves it: n_steps, n_initial, central, backend, method."""
+
+_OPTIONS = "Tensor[] tensors, int n_steps, int n_initial, bool central, str backend, str method"
+
+torch.library.define(
+    "workbench::solve", f"(str keep, Tensor[] factor, {_OPTIONS}) -> (Tensor u, Tensor deficient, Tensor[] factor)"
+)
+torch.library.define("workbench::normal_solve", f"(Tensor g, Tensor[] factor, {_OPTIONS}) -> Tensor")
+torch.library.define("workbench::vjp", f"(Tensor g, Tensor u, bool[] wanted, Tensor[] factor, {_OPTIONS}) -> Tensor[]")
+
+
+def posed(
+    tensors: Sequence[Tensor], n_steps: int, n_initial: int, central: bool, backend: str, method: str
+) -> tuple[LinearODE, ModuleType, str]:
+    """The problem again, from what crossed the operator's boundary; its backend and method."""
+    c, r, v, h, we, wi, ws = tensors
+    weights = Weights(we, wi, ws)
+    problem = LinearODE(c, r, v, h, weights=weights, central=central, n_steps=n_steps, n_initial=n_initial)
+    return problem, load(backend), method
+
+
+@torch.library.impl("workbench::solve", "CompositeExplicitAutograd")
+def _solve(how: str, factor: list[Tensor], tensors: list[Tensor], *options: Any) -> tuple[Tensor, Tensor, list[Tensor]]:
+    problem, backend, method = posed(tensors, *options)
+    if factor and hasattr(backend, "resolve"):
+        return (*backend.resolve(problem, method, factor), [])
+    u, deficient, made = backend.solve(problem, method, "nothing" if factor else how)
+    return u, deficient, [x.contiguous() for x in made]
+
+
+def _fake_solve(
+    how: str, factor: list[Tensor], tensors: list[Tensor], *options: Any
+) -> tuple[Tensor, Tensor, list[Tensor]]:
+    problem, backend, _ = posed(tensors, *options)
+    like = problem.coefficients
+    u = like.new_empty(*problem.batch, problem.T, problem.D, problem.K)
+    deficient = like.new_empty(problem.batch, dtype=torch.int64)
+    shapes = backend.factor_shapes(problem, "nothing" if factor else how)
+    return u, deficient, [like.new_empty(shape) for shape in shapes]
+
+
+@torch.library.impl("workbench::normal_solve", "CompositeExplicitAutograd")
+def _normal_solve(g: Tensor, factor: list[Tensor], tensors: list[Tensor], *options: Any) -> Tensor:
+    problem, backend, method = posed(tensors, *options)
+    return backend.normal_solve(problem, method, factor, g)
+
+
+def _fake_normal_solve(g: Tensor, factor: list[Tensor], tensors: list[Tensor], *options: Any) -> Tensor:
+    return torch.empty_like(g, memory_format=torch.contiguous_format)
+
+
+def covered(backend: ModuleType) -> tuple[str, ...]:
+    """The arguments whose gradients the backend's fused vector-Jacobian product computes."""
+    return getattr(backend, "GRADIENTS", ("coefficients", "forcing", "initial", "steps"))
+
+
+@torch.library.impl("workbench::vjp", "CompositeExplicitAutograd")
+def _vjp(
+    g: Tensor, u: Tensor, wanted: list[bool], factor: list[Tensor], tensors: list[Tensor], *options: Any
+) -> list[Tensor]:
+    """lam and a gradient per argument of LAYOUT, empty where it is not wanted or not covered by the backend."""
+    leaves = [x.detach().requires_grad_(want) for x, want in zip(tensors, wanted, strict=True)]
+    problem, backend, method = posed(leaves, *options)
+    lam, found = backend.vjp(problem, method, factor, u, g)
+    expected = {name for name, want in zip(LAYOUT, wanted, strict=True) if want} & {*covered(backend)}
+    if expected - {*found}:
+        raise RuntimeError(f"{options[3]}: vjp returned no gradient for {', '.join(sorted(expected - {*found}))}")
+    return [lam, *(found[name].detach() if name in expected else g.new_empty(0) for name in LAYOUT)]
+
+
+def _fake_vjp(
+    g: Tensor, u: Tensor, wanted: list[bool], factor: list[Tensor], tensors: list[Tensor], *options: Any
+) -> list[Tensor]:
+    names = covered(load(options[3]))
+    shapes = [
+        x.shape if want and name in names else (0,) for name, x, want in zip(LAYOUT, tensors, wanted, strict=True)
+    ]
+    return [g.new_empty(u.shape), *(g.new_empty(shape) for shape in shapes)]
+
+
+torch.library.register_fake("workbench::solve", _fake_solve)
+torch.library.register_fake("workbench::normal_solve", _fake_normal_solve)
+torch.library.register_fake("workbench::vjp", _fake_vjp)
