@@ -17,7 +17,7 @@ from workbench.solver.problem import LAYOUT, LinearODE
 
 METHODS = ("qr", "cholesky")
 GRADIENTS = ("coefficients", "forcing", "initial", "steps")
-WHOLE_LIMIT = 24 * 2**20
+WHOLE_LIMIT = 72 * 2**20
 """Bytes of factor beyond which only carries are kept: writing and reading it takes longer than computing it again."""
 
 

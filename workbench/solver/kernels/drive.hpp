@@ -46,15 +46,28 @@ private:
     Vec* next_;
 };
 
+// Where in the batch the systems of a group stand: `first` and those after it; what lies beyond the end repeats the last.
+struct Places {
+    int64_t at[LANES][MOST_BATCH_DIMS];
+
+    Places(const Problem& p, int64_t first) {
+        p.locate(first, at[0]);
+        for (int lane = 1; lane < LANES; ++lane) {
+            std::copy(at[lane - 1], at[lane - 1] + p.batch_dims, at[lane]);
+            if (first + lane < p.systems) p.advance(at[lane]);
+        }
+    }
+};
+
 // Where the lanes of a group find one argument.
 struct Source {
     const double* base[LANES];
     int64_t width, along;
     bool same;  // all lanes read the same numbers
 
-    Source(const Problem& p, const Array& array, int64_t first) : width(array.width), along(array.along), same(true) {
+    Source(const Problem& p, const Array& array, const Places& places) : width(array.width), along(array.along), same(true) {
         for (int lane = 0; lane < LANES; ++lane) {
-            base[lane] = array.data + p.offset(array, std::min(first + lane, p.systems - 1));
+            base[lane] = array.data + p.offset(array, places.at[lane]);
             same = same && base[lane] == base[0];
         }
     }
@@ -143,9 +156,9 @@ public:
     Group(const Problem& p, Kept kept, const Constants& table, int64_t number)
         : p_(p), kept_{kept.data, kept.data && (kept.whole || COMMON)}, s_(int(p.D), int(p.K), int(p.E)), method_(s_, table), table_(table),
           number_(number), first_(first(p, number)), lanes_(int(std::min<int64_t>(LANES, last(p, number) - first_))), length_(segment(p)),
-          segments_((p.T + length_ - 1) / length_), coefficients_(p, p.coefficients, first_), forcing_(p, p.forcing, first_),
-          initial_(p, p.initial, first_), steps_(p, p.steps, first_), equation_(p, p.weight_equation, first_),
-          start_(p, p.weight_initial, first_), taylor_(p, p.weight_taylor, first_),
+          segments_((p.T + length_ - 1) / length_), places_(p, first_), coefficients_(p, p.coefficients, places_), forcing_(p, p.forcing, places_),
+          initial_(p, p.initial, places_), steps_(p, p.steps, places_), equation_(p, p.weight_equation, places_),
+          start_(p, p.weight_initial, places_), taylor_(p, p.weight_taylor, places_),
           arena_(size_t(workspace())) {
         const int64_t n = length_ + 2, R = s_.R, E = s_.E;
         c_ = arena_.take(n * E * R), r_ = arena_.take(n * E), h_ = arena_.take(n), inverse_ = arena_.take(n);
@@ -266,9 +279,9 @@ public:
 
     void adjoint(const Adjoint& in) {
         const int64_t R = s_.R, E = s_.E, D = s_.D, DK0 = D * p_.K0;
-        const Source g(p_, in.g, first_);
+        const Source g(p_, in.g, places_);
         const Array plain{in.u, R, R, {}};
-        Source u(p_, plain, first_);
+        Source u(p_, plain, places_);
         for (int lane = 0; lane < LANES; ++lane)
             u.base[lane] = in.u + std::min(first_ + lane, p_.systems - 1) * p_.T * R;
         u.same = false;
@@ -599,6 +612,7 @@ private:
     int64_t number_, first_;
     int lanes_;
     int64_t length_, segments_;
+    Places places_;
     Source coefficients_, forcing_, initial_, steps_, equation_, start_, taylor_;
     Arena arena_;
     Vec *c_, *r_, *h_, *inverse_, *ratio_, *we_, *ws_, *vi_, *wi_, *carry_, *x_, *scratch_, *z_, *u_, *g_;

@@ -24,12 +24,22 @@ struct Problem {
     int64_t columns;  // so many neighbouring systems share coefficients, steps and weights, and are factored once
     Array coefficients, forcing, initial, steps, weight_equation, weight_initial, weight_taylor;
 
-    int64_t offset(const Array& array, int64_t system) const {
-        int64_t found = 0;
+    // Where system `number` stands in the batch, and the one after a place.
+    void locate(int64_t number, int64_t* place) const {
         for (int64_t i = batch_dims - 1; i >= 0; --i) {
-            found += system % batch[i] * array.batch[i];
-            system /= batch[i];
+            place[i] = number % batch[i];
+            number /= batch[i];
         }
+    }
+    void advance(int64_t* place) const {
+        for (int64_t i = batch_dims - 1; i >= 0; --i) {
+            if (++place[i] < batch[i]) return;
+            place[i] = 0;
+        }
+    }
+    int64_t offset(const Array& array, const int64_t* place) const {
+        int64_t found = 0;
+        for (int64_t i = 0; i < batch_dims; ++i) found += place[i] * array.batch[i];
         return found;
     }
 };
