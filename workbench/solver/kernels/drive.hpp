@@ -8,133 +8,15 @@
 #include <memory>
 #include <vector>
 
+#include "lanes.hpp"
 #include "problem.hpp"
 #include "sweep.hpp"
 #include "threads.hpp"
-#include "transpose.hpp"
 
 namespace smnn {
 inline namespace SMNN_ISA {
 
-constexpr int LANES = SMNN_LANES;
 constexpr int64_t SEGMENT_BYTES = 1 << 18;  // of all buffers of a segment: a part of the second-level cache
-
-// Memory of one thread, handed out piece by piece and kept for its next call while it is small.
-class Arena {
-public:
-    explicit Arena(size_t numbers) {
-        static thread_local std::vector<double> kept;
-        const size_t wanted = numbers * LANES + 8;
-        if (wanted > MOST) {
-            own_.reset(new double[wanted]);
-            next_ = aligned(own_.get());
-        } else {
-            if (kept.size() < wanted) kept.assign(wanted, 0.0);
-            next_ = aligned(kept.data());
-        }
-    }
-    Vec* take(size_t numbers) {
-        Vec* piece = next_;
-        next_ += numbers;
-        return piece;
-    }
-
-private:
-    static constexpr size_t MOST = (size_t(1) << 25) / sizeof(double);
-    static Vec* aligned(double* p) { return reinterpret_cast<Vec*>((reinterpret_cast<uintptr_t>(p) + 63) / 64 * 64); }
-    std::unique_ptr<double[]> own_;
-    Vec* next_;
-};
-
-// Where in the batch the systems of a group stand: `first` and those after it; what lies beyond the end repeats the last.
-struct Places {
-    int64_t at[LANES][MOST_BATCH_DIMS];
-
-    Places(const Problem& p, int64_t first) {
-        p.locate(first, at[0]);
-        for (int lane = 1; lane < LANES; ++lane) {
-            std::copy(at[lane - 1], at[lane - 1] + p.batch_dims, at[lane]);
-            if (first + lane < p.systems) p.advance(at[lane]);
-        }
-    }
-};
-
-// Where the lanes of a group find one argument.
-struct Source {
-    const double* base[LANES];
-    int64_t width, along;
-    bool same;  // all lanes read the same numbers
-
-    Source(const Problem& p, const Array& array, const Places& places) : width(array.width), along(array.along), same(true) {
-        for (int lane = 0; lane < LANES; ++lane) {
-            base[lane] = array.data + p.offset(array, places.at[lane]);
-            same = same && base[lane] == base[0];
-        }
-    }
-
-    // Grid points start .. stop-1 into out[(t - start) * width + i].
-    void read(int64_t start, int64_t stop, Vec* out) const {
-        const int64_t count = (stop - start) * width;
-        if (same) {
-            for (int64_t t = start; t < stop; ++t)
-                for (int64_t i = 0; i < width; ++i) *out++ = Vec{} + base[0][t * along + i];
-        } else if (along == width || stop - start == 1) {
-            const double* from[LANES];
-            for (int lane = 0; lane < LANES; ++lane) from[lane] = base[lane] + start * along;
-            into_lanes(from, count, out);
-        } else if (along == 0) {
-            into_lanes(base, width, out);
-            for (int64_t i = width; i < count; ++i) out[i] = out[i - width];
-        } else {
-            for (int64_t t = start; t < stop; ++t)
-                for (int64_t i = 0; i < width; ++i, ++out)
-                    for (int lane = 0; lane < LANES; ++lane) (*out)[lane] = base[lane][t * along + i];
-        }
-    }
-};
-
-// Where the lanes of a group leave one result, `width` numbers per grid point; nothing if `data` is null. `together`: the
-// sum over the lanes, once for the group, whose number is `first`.
-struct Target {
-    double* data;
-    int64_t first, width, points, lanes;
-    bool together = false;
-
-    void write(int64_t start, int64_t stop, const Vec* in) const {
-        if (!data) return;
-        if (together) {
-            double* to = data + (first * points + start) * width;
-            for (int64_t i = 0; i < (stop - start) * width; ++i) {
-                to[i] = in[i][0];
-                for (int64_t lane = 1; lane < lanes; ++lane) to[i] += in[i][lane];
-            }
-            return;
-        }
-        double* to[LANES];
-        for (int lane = 0; lane < lanes; ++lane) to[lane] = data + ((first + lane) * points + start) * width;
-        from_lanes(in, (stop - start) * width, to, lanes);
-    }
-};
-
-// A gradient on its way out: per grid point, or summed over all of them.
-class Sum {
-public:
-    Sum(const Target& target, bool summed, Vec* total) : target_(target), summed_(summed), total_(total) {
-        if (summed_) std::fill(total_, total_ + target.width, Vec{});
-    }
-    void add(int64_t start, int64_t stop, const Vec* in) {
-        if (!target_.data) return;
-        if (!summed_) return target_.write(start, stop, in);
-        for (int64_t t = start; t < stop; ++t)
-            for (int64_t i = 0; i < target_.width; ++i) total_[i] += *in++;
-    }
-    void close() const { if (summed_) target_.write(0, 1, total_); }
-
-private:
-    Target target_;
-    bool summed_;
-    Vec* total_;
-};
 
 // The record of one grid point: one per lane, or one for all lanes.
 struct Own {
@@ -146,38 +28,52 @@ struct Common {
     Vec operator[](int i) const { return Vec{} + at[i]; }
 };
 
-// The systems of one group: `first` and those after it, of a problem whose systems each have a factor of their own, or
-// (COMMON) share one.
-template <template <class, class> class Method, class S, bool COMMON>
+// What the lanes of a group are: systems with a factor each; systems that share one; or pieces of one record, which are
+// eliminated side by side with the first grid point of each, its separator, riding along (pieces.hpp).
+enum class Kind { OWN, COMMON, PIECES };
+
+// Pieces that a record is cut into: a matter of its length alone, so that results do not depend on threads. 1: none.
+inline int64_t pieces(const Problem& p) {
+    if (p.cholesky || p.columns > 1 || p.systems >= 8 || p.T0 > 1 || p.T < 64) return 1;
+    return p.T < 256 ? 8 : p.T < 2048 ? 16 : p.T < 32768 ? 32 : 64;
+}
+inline int64_t piece_length(const Problem& p) { return (p.T + pieces(p) - 1) / pieces(p); }
+
+template <template <class, class> class Method, class S, Kind KIND>
 class Group {
 public:
-    static constexpr bool SHARED = COMMON;
+    static constexpr bool COMMON = KIND == Kind::COMMON, PIECES = KIND == Kind::PIECES;
+    static constexpr int RIDING = PIECES ? S::SIZE + 1 : 1;  // columns that ride along
 
-    Group(const Problem& p, Kept kept, const Constants& table, int64_t number)
-        : p_(p), kept_{kept.data, kept.data && (kept.whole || COMMON)}, s_(int(p.D), int(p.K), int(p.E)), method_(s_, table), table_(table),
+    // `z` is only for pieces, whose passes do not follow each other at once: a buffer (T, R) of lanes.
+    Group(const Problem& p, Kept kept, const Constants& table, int64_t number, Vec* z = nullptr)
+        : p_(p), T_(PIECES ? piece_length(p) : p.T), kept_{kept.data, kept.data && (kept.whole || KIND != Kind::OWN)}, s_(int(p.D), int(p.K), int(p.E)), method_(s_, table), table_(table),
           number_(number), first_(first(p, number)), lanes_(int(std::min<int64_t>(LANES, last(p, number) - first_))), length_(segment(p)),
-          segments_((p.T + length_ - 1) / length_), places_(p, first_), coefficients_(p, p.coefficients, places_), forcing_(p, p.forcing, places_),
-          initial_(p, p.initial, places_), steps_(p, p.steps, places_), equation_(p, p.weight_equation, places_),
-          start_(p, p.weight_initial, places_), taylor_(p, p.weight_taylor, places_),
+          segments_((T_ + length_ - 1) / length_), places_(places(p, first_, number)),
+          coefficients_(p, p.coefficients, places_, p.T), forcing_(p, p.forcing, places_, p.T),
+          initial_(p, p.initial, places_, p.T0), steps_(p, p.steps, places_, p.T - 1),
+          equation_(p, p.weight_equation, places_, p.T), start_(p, p.weight_initial, places_, p.T0),
+          taylor_(p, p.weight_taylor, places_, p.T - 1),
           arena_(size_t(workspace())) {
-        const int64_t n = length_ + 2, R = s_.R, E = s_.E;
+        const int64_t n = length_ + 3, R = s_.R, E = s_.E;
         c_ = arena_.take(n * E * R), r_ = arena_.take(n * E), h_ = arena_.take(n), inverse_ = arena_.take(n);
         ratio_ = arena_.take(n), we_ = arena_.take(n * E), ws_ = arena_.take(n * s_.D);
         vi_ = arena_.take(s_.D * s_.K), wi_ = arena_.take(s_.D * s_.K);
-        carry_ = arena_.take(method_.carry()), x_ = arena_.take(R);
-        scratch_ = arena_.take(method_.scratch() + 8 * R + 8 * E);  // and, after that of the method, that of the passes
-        z_ = arena_.take((kept_.whole ? p.T : length_) * R);
+        carry_ = arena_.take(method_.carry()), x_ = arena_.take(R * RIDING);
+        scratch_ = arena_.take(method_.scratch() + 8 * R + 8 * E + (R + E) * RIDING);  // and, after that of the method, that of the passes
+        z_ = z ? z : arena_.take((kept_.whole ? T_ : length_) * R);
         u_ = arena_.take(n * R), g_ = arena_.take(n * R);
         dc_ = arena_.take(n * E * R), dr_ = arena_.take(n * E), dh_ = arena_.take(n), dv_ = arena_.take(s_.D * s_.K);
         totals_ = arena_.take(E * R + E + s_.D * s_.K + 1);
-        records_ = kept_.whole && !COMMON ? reinterpret_cast<Vec*>(kept_.data) + number * p.T * method_.record()
-                                          : arena_.take(length_ * method_.record());
+        records_ = kept_.whole && !COMMON ? reinterpret_cast<Vec*>(kept_.data) + number * T_ * record_size()
+                                          : arena_.take(length_ * record_size());
         carries_ = kept_.data && !kept_.whole ? reinterpret_cast<Vec*>(kept_.data) + number * segments_ * saved()
                                               : arena_.take(segments_ * saved());
     }
 
     // Groups of a problem: they do not reach across left-hand sides where those are shared.
     static int64_t groups(const Problem& p) {
+        if (PIECES) return p.systems * pieces(p) / LANES;
         return COMMON ? p.systems / p.columns * per_left(p) : (p.systems + LANES - 1) / LANES;
     }
 
@@ -187,6 +83,7 @@ public:
         const Method<Vec, S> method(S(int(p.D), int(p.K), int(p.E)), none);
         const int64_t groups = (p.systems + LANES - 1) / LANES, length = segment(p), R = p.D * p.K;
         if (COMMON) return p.systems / p.columns * p.T * method.record();
+        if (PIECES) return p.systems * (pieces(p) * piece_length(p) * (method.record() + R * R) + (pieces(p) + 1) * 2 * R * R);
         return groups * LANES * (whole ? p.T * method.record() : (p.T + length - 1) / length * (method.carry() + R));
     }
 
@@ -196,32 +93,104 @@ public:
         int64_t place[LANES] = {};
         begin_sweep();
         for (int64_t i = 0; i < segments_; ++i) sweep<1>(i, true, place, &sound);
-        const Target u{out.u, first_, R, p_.T, lanes_};
-        Vec *next = scratch_ + method_.scratch(), *ahead = next + R, *y = ahead + R, *w = y + R;
-        std::fill(next, next + R, Vec{});
-        for (int64_t i = segments_ - 1; i >= 0; --i) {
-            if (i < segments_ - 1) {
-                if (kept_.whole) stage(i);
-                else again<1>(i);
-            }
-            const int64_t start = i * length_, stop = std::min(p_.T, start + length_);
-            for (int64_t t = stop - 1; t >= start; --t) {
-                const int64_t at = t - start;
-                for (int64_t j = 0; j < R; ++j) ahead[j] = next[j];
-                rescale(s_, ratio_[at + 1], ahead);
-                method_.back(record(t), &ws_[at * s_.D], z(t), ahead, w, y);
-                Vec* natural = &u_[at * R];
-                for (int64_t j = 0; j < R; ++j) natural[j] = next[j] = y[j];
-                rescale(s_, inverse_[at], natural);
-                for (int64_t j = 0; j < R; ++j) sound += 0.0 * natural[j];
-            }
-            u.write(start, stop, u_);
-        }
+        std::fill(next(), next() + R, Vec{});
+        back(out.u, sound);
         for (int lane = 0; lane < lanes_; ++lane) {
             out.deficient[first_ + lane] = place[lane];
             out.suspect[first_ + lane] = !(sound[lane] == 0.0);
         }
     }
+
+    // Pieces: eliminate all but the separator. Out: the rows that tie it to the next, C and X = [over it | constants], and
+    // the rows over it alone, A (R x (R+1)).
+    void sweep_piece(Vec* C, Vec* X, Vec* A, Vec& sound, int64_t* place) {
+        const int64_t R = s_.R;
+        alone_ = A;
+        std::fill(A, A + R * (R + 1), Vec{});
+        begin_sweep();
+        for (int64_t i = 0; i < segments_; ++i) sweep<RIDING>(i, false, place, &sound);
+        std::copy(carry_, carry_ + R * R, C);
+        std::copy(x_, x_ + R * RIDING, X);
+    }
+
+    // Pieces: the rest of the solution, from the scaled unknowns (in the order of elimination) at its separator and the next.
+    void back_piece(const Vec* separator, const Vec* following, double* u, Vec& sound) {
+        separator_ = separator;
+        for (int j = 0; j < s_.R; ++j) next()[method_.at(j)] = following[j];
+        back(u, sound);
+    }
+
+    // Pieces: forwards with the transpose. Out: what the separator gets, and what the next one gets (order of elimination).
+    void forwards_piece(const Adjoint& in, Vec* own, Vec* following) {
+        const int64_t R = s_.R;
+        gathered_ = own;
+        std::fill(own, own + R, Vec{});
+        Vec* onward = scratch_ + method_.scratch();
+        std::fill(onward, onward + R, Vec{});
+        forwards_all(Source(p_, in.g, places_, p_.T), onward, nullptr);
+        rescale(s_, ratio_[T_ - (segments_ - 1) * length_], onward);
+        for (int j = 0; j < R; ++j) following[j] = onward[method_.at(j)];
+        for (int j = 0; j < R; ++j) own[j] = -own[j];
+    }
+
+    void backwards_piece(const Adjoint& in, const Vec* separator, const Vec* following) {
+        separator_ = separator;
+        for (int j = 0; j < s_.R; ++j) next()[method_.at(j)] = following[j];
+        backwards_all(in, nullptr);
+    }
+
+private:
+    // u_t from the last grid point to the first.
+    void back(double* to, Vec& sound) {
+        const int64_t R = s_.R;
+        const Target u = target(to, R, p_.T);
+        Vec *y = next() + 2 * R, *w = y + R;
+        for (int64_t i = segments_ - 1; i >= 0; --i) {
+            if (PIECES || i < segments_ - 1) {
+                if (kept_.whole) stage(i);
+                else again<1>(i);
+            }
+            const int64_t start = i * length_, stop = std::min(T_, start + length_);
+            for (int64_t t = stop - 1; t >= start; --t) {
+                const int64_t at = t - start;
+                step_back(t, at, w, y);
+                Vec* natural = &u_[at * R];
+                for (int64_t j = 0; j < R; ++j) natural[j] = y[j];
+                rescale(s_, inverse_[at], natural);
+                for (int64_t j = 0; j < R; ++j) sound += 0.0 * natural[j];
+            }
+            u.write(start, stop, u_);
+        }
+    }
+
+    // y_{t+1}, which the passes backwards hand from grid point to grid point.
+    Vec* next() const { return scratch_ + method_.scratch() + 2 * s_.R; }
+
+    // From next() = y_{t+1} to y = next() = y_t and w = w_t; y'_{t+1} stands behind next().
+    void step_back(int64_t t, int64_t at, Vec* w, Vec* y) {
+        const int64_t R = s_.R;
+        Vec *ahead = next() + R, *z_t = z(t);
+        for (int64_t j = 0; j < R; ++j) ahead[j] = next()[j];
+        rescale(s_, ratio_[at + 1], ahead);
+        if constexpr (PIECES) {
+            if (t == 0) {
+                for (int j = 0; j < R; ++j) y[method_.at(j)] = separator_[j];
+                predict<Vec>(s_, table_, ahead, w);
+                for (int64_t j = 0; j < R; ++j) w[j] = y[j] - w[j];
+                return;
+            }
+            const Vec* beside = record(t).at + method_.record();
+            z_t = w + R;
+            for (int64_t j = 0; j < R; ++j) {
+                z_t[j] = z(t)[j];
+                for (int64_t c = 0; c < R; ++c) z_t[j] -= beside[j * R + c] * separator_[c];
+            }
+        }
+        method_.back(record(t), &ws_[at * s_.D], z_t, ahead, w, y);
+        for (int64_t j = 0; j < R; ++j) next()[j] = y[j];
+    }
+
+public:
 
     // Factor alone, of the left-hand sides as the systems of `p` (one column each): records (systems, T, record).
     void factor(double* records, int64_t* deficient) {
@@ -230,7 +199,7 @@ public:
         const Target out{records, first_, method_.record(), p_.T, lanes_};
         for (int64_t i = 0; i < segments_; ++i) {
             sweep<0>(i, false, place, nullptr);
-            out.write(i * length_, std::min(p_.T, (i + 1) * length_), records_);
+            out.write(i * length_, std::min(T_, (i + 1) * length_), records_);
         }
         for (int lane = 0; lane < lanes_; ++lane) deficient[first_ + lane] = place[lane];
     }
@@ -247,24 +216,21 @@ public:
             std::fill(onward, onward + R, Vec{});
             std::fill(behind, behind + R, Vec{});
             for (int64_t i = 0; i < segments_; ++i) {
-                const int64_t start = i * length_, stop = std::min(p_.T, start + length_);
+                const int64_t start = i * length_, stop = std::min(T_, start + length_);
                 stage(i);
                 for (int64_t t = start; t < stop; ++t) {
                     moment(t, t - start, round ? u : nullptr, behind, &g_[(t - start) * R], round ? nullptr : &sound);
                     forwards(t, start, onward, p);
                 }
             }
-            Vec *next = onward, *ahead = next + R, *y = ahead + R, *w = y + R;
-            std::fill(next, next + R, Vec{});
+            Vec *y = next() + 2 * R, *w = y + R;
+            std::fill(next(), next() + R, Vec{});
             for (int64_t i = segments_ - 1; i >= 0; --i) {
                 if (i < segments_ - 1) stage(i);
-                const int64_t start = i * length_, stop = std::min(p_.T, start + length_);
+                const int64_t start = i * length_, stop = std::min(T_, start + length_);
                 for (int64_t t = stop - 1; t >= start; --t) {
                     const int64_t at = t - start;
-                    for (int64_t j = 0; j < R; ++j) ahead[j] = next[j];
-                    rescale(s_, ratio_[at + 1], ahead);
-                    method_.back(record(t), &ws_[at * s_.D], z(t), ahead, w, y);
-                    for (int64_t j = 0; j < R; ++j) next[j] = y[j];
+                    step_back(t, at, w, y);
                     rescale(s_, inverse_[at], y);
                     for (int64_t j = 0; j < R; ++j) {
                         u[t * R + j] = round ? u[t * R + j] + y[j] : y[j];
@@ -273,101 +239,124 @@ public:
                 }
             }
         }
-        Target{out.u, first_, R, p_.T, lanes_}.write(0, p_.T, u);
+        target(out.u, R, p_.T).write(0, p_.T, u);
         for (int lane = 0; lane < lanes_; ++lane) out.suspect[first_ + lane] = !(sound[lane] == 0.0);
     }
 
     void adjoint(const Adjoint& in) {
-        const int64_t R = s_.R, E = s_.E, D = s_.D, DK0 = D * p_.K0;
-        const Source g(p_, in.g, places_);
-        const Array plain{in.u, R, R, {}};
-        Source u(p_, plain, places_);
-        for (int lane = 0; lane < LANES; ++lane)
-            u.base[lane] = in.u + std::min(first_ + lane, p_.systems - 1) * p_.T * R;
-        u.same = false;
-        const Target lambda{in.lambda, first_, R, p_.T, lanes_};
-        auto target = [&](double* data, int64_t width, const Array& like, int64_t points) {
-            return Target{data, first_, width, like.along ? points : 1, lanes_};
-        };
-        auto left = [&](Target made) {
-            if (COMMON) made.together = true, made.first = number_;
-            return made;
-        };
-        Sum dc(left(target(in.coefficients, E * R, p_.coefficients, p_.T)), !p_.coefficients.along, totals_);
-        Sum dr(target(in.forcing, E, p_.forcing, p_.T), !p_.forcing.along, totals_ + E * R);
-        Sum dh(left(target(in.steps, 1, p_.steps, p_.T - 1)), !p_.steps.along, totals_ + E * R + E);
-        Sum dv(target(in.initial, DK0, p_.initial, p_.T0), !p_.initial.along, totals_ + E * R + E + 1);
-        Vec *onward = scratch_ + method_.scratch(), *a = onward + R, *next = a + R, *ahead = next + R;
-        Vec *y = ahead + R, *w = y + R, *q = w + R, *residual = q + E;
+        const int64_t R = s_.R;
+        Vec* onward = scratch_ + method_.scratch();
         std::fill(onward, onward + R, Vec{});
-        // forwards with the transpose of the factor
         if (!kept_.data) begin_sweep();
-        Vec* saved_onward = kept_.whole ? nullptr : new_onward();
+        Vec* saved_onward = kept_.whole ? nullptr : arena_.take(segments_ * R);
+        const Source g(p_, in.g, places_, p_.T);
+        forwards_all(g, onward, saved_onward);
+        std::fill(next(), next() + R, Vec{});
+        backwards_all(in, saved_onward);
+    }
+
+private:
+    // Forwards with the transpose of the factor; without the whole factor, `saved_onward` keeps where segments begin.
+    void forwards_all(const Source& g, Vec* onward, Vec* saved_onward) {
+        const int64_t R = s_.R;
         for (int64_t i = 0; i < segments_; ++i) {
-            const int64_t start = i * length_, stop = std::min(p_.T, start + length_);
-            if constexpr (COMMON) stage(i);
+            const int64_t start = i * length_, stop = std::min(T_, start + length_);
+            if constexpr (KIND != Kind::OWN) stage(i);
             else if (!kept_.data) sweep<0>(i, true, nullptr, nullptr);
             else if (!kept_.whole) again<0>(i);
             else stage(i);
             if (saved_onward) std::copy(onward, onward + R, saved_onward + i * R);
-            g.read(start, stop, g_);
-            for (int64_t t = start; t < stop; ++t) forwards(t, start, onward, a);
+            read_upstream(g, start, stop);
+            for (int64_t t = start; t < stop; ++t) forwards(t, start, onward, onward + R);
         }
-        // backwards: lambda, and the gradients of every grid point and interval as it is passed
-        std::fill(next, next + R, Vec{});
+    }
+
+    void read_upstream(const Source& g, int64_t start, int64_t stop) {
+        g.read(start, stop, g_);
+        if (PIECES && places_.shift[LANES - 1] + stop > p_.T)
+            for (int lane = 0; lane < LANES; ++lane)
+                for (int64_t t = std::max(start, p_.T - places_.shift[lane]); t < stop; ++t)
+                    for (int64_t j = 0; j < s_.R; ++j) g_[(t - start) * s_.R + j][lane] = 0.0;
+    }
+
+    // Backwards: lambda, and the gradients of every grid point and interval as it is passed.
+    void backwards_all(const Adjoint& in, const Vec* saved_onward) {
+        const int64_t R = s_.R, E = s_.E, D = s_.D, DK0 = D * p_.K0;
+        const Source u = result(in.u), g(p_, in.g, places_, p_.T);
+        const Target lambda = target(in.lambda, R, p_.T);
+        auto summed = [&](double* data, int64_t width, const Array& like, int64_t points, bool left) {
+            Target made = target(data, width, like.along ? points : 1);
+            if ((COMMON && left) || (PIECES && !like.along)) made.together = true, made.first = number_;
+            return made;
+        };
+        Sum dc(summed(in.coefficients, E * R, p_.coefficients, p_.T, true), !p_.coefficients.along, totals_);
+        Sum dr(summed(in.forcing, E, p_.forcing, p_.T, false), !p_.forcing.along, totals_ + E * R);
+        Sum dh(summed(in.steps, 1, p_.steps, p_.T - 1, true), !p_.steps.along, totals_ + E * R + E);
+        Sum dv(target(in.initial, DK0, p_.initial.along ? p_.T0 : 1), !p_.initial.along, totals_ + E * R + E + 1);
+        Vec *ahead = next() + R, *y = ahead + R, *w = y + R, *q = w + 2 * R, *residual = q + E;
         for (int64_t i = segments_ - 1; i >= 0; --i) {
-            const int64_t start = i * length_, stop = std::min(p_.T, start + length_);
-            if (i < segments_ - 1) {
-                if constexpr (COMMON) stage(i);
+            const int64_t start = i * length_, stop = std::min(T_, start + length_);
+            if (PIECES || i < segments_ - 1) {
+                if constexpr (KIND != Kind::OWN) stage(i);
                 else if (kept_.whole) stage(i);
                 else {
                     again<0>(i);
+                    Vec* onward = scratch_ + method_.scratch();
                     std::copy(saved_onward + i * R, saved_onward + (i + 1) * R, onward);
                     g.read(start, stop, g_);
-                    for (int64_t t = start; t < stop; ++t) forwards(t, start, onward, a);
+                    for (int64_t t = start; t < stop; ++t) forwards(t, start, onward, onward + R);
                 }
             }
-            if (in.u) {
-                const int64_t beyond = std::min(p_.T, stop + 1);
-                u.read(start, beyond, u_);
-            }
+            if (in.u) u.read(start, stop + 1, u_);
             for (int64_t t = stop - 1; t >= start; --t) {
                 const int64_t at = t - start;
-                for (int64_t j = 0; j < R; ++j) ahead[j] = next[j];
-                rescale(s_, ratio_[at + 1], ahead);
-                method_.back(record(t), &ws_[at * D], z(t), ahead, w, y);
+                step_back(t, at, w, y);
                 Vec* found = &g_[at * R];  // g has been read
-                for (int64_t j = 0; j < R; ++j) found[j] = next[j] = y[j];
+                for (int64_t j = 0; j < R; ++j) found[j] = y[j];
                 rescale(s_, inverse_[at], found);
                 if (!in.u) continue;
                 equation_gradient(at, found, q, residual);
-                if (in.steps && t < p_.T - 1) dh_[at] = step_gradient(at, y, ahead, w);
-                if (in.initial && t < p_.T0) {
-                    read_initial(t);
-                    for (int64_t d = 0; d < D; ++d)
-                        for (int64_t k = 0; k < p_.K0; ++k) {
-                            const Vec weight = wi_[d * p_.K0 + k];
-                            dv_[d * p_.K0 + k] = weight * weight * found[d * s_.K + k];
-                        }
-                    dv.add(t, t + 1, dv_);
-                }
+                if (in.steps && (PIECES || t < p_.T - 1)) dh_[at] = step_gradient(at, y, ahead, w);
+                if (in.initial && t < p_.T0 && (!PIECES || places_.shift[0] == 0)) initial_gradient(t, found, dv);
             }
             lambda.write(start, stop, g_);
-            if (in.u) {
-                dc.add(start, stop, dc_);
-                dr.add(start, stop, dr_);
-                dh.add(start, std::min(stop, p_.T - 1), dh_);
-            }
+            if (!in.u) continue;
+            dc.add(start, stop, dc_);
+            dr.add(start, stop, dr_);
+            if (PIECES) drop_steps_beyond(start, stop);
+            dh.add(start, PIECES ? stop : std::min(stop, p_.T - 1), dh_);
         }
-        if (in.u) dc.close(), dr.close(), dh.close(), dv.close();
+        if (!in.u) return;
+        dc.close(), dr.close(), dh.close();
+        if (!PIECES || places_.shift[0] == 0) dv.close();
     }
 
-private:
+    void drop_steps_beyond(int64_t start, int64_t stop) {
+        for (int lane = 0; lane < LANES; ++lane)
+            for (int64_t t = std::max(start, p_.T - 1 - places_.shift[lane]); t < stop; ++t) dh_[t - start][lane] = 0.0;
+    }
+
+    void initial_gradient(int64_t t, const Vec* lambda, Sum& dv) {
+        read_initial(t);
+        for (int64_t d = 0; d < s_.D; ++d)
+            for (int64_t k = 0; k < p_.K0; ++k) {
+                const Vec weight = wi_[d * p_.K0 + k];
+                dv_[d * p_.K0 + k] = weight * weight * lambda[d * s_.K + k];
+            }
+        dv.add(t, t + 1, dv_);
+    }
+
     static int64_t per_left(const Problem& p) { return (p.columns + LANES - 1) / LANES; }
     static int64_t first(const Problem& p, int64_t number) {
+        if (PIECES) return number / (pieces(p) / LANES);
         return COMMON ? number / per_left(p) * p.columns + number % per_left(p) * LANES : number * LANES;
     }
+    static Places places(const Problem& p, int64_t first, int64_t number) {
+        if (PIECES) return Places(p, first, number % (pieces(p) / LANES) * LANES, piece_length(p));
+        return Places(p, first);
+    }
     static int64_t last(const Problem& p, int64_t number) {
+        if (PIECES) return first(p, number) + LANES;
         return COMMON ? (number / per_left(p) + 1) * p.columns : p.systems;
     }
 
@@ -375,53 +364,67 @@ private:
     static int64_t segment(const Problem& p) {
         const int64_t R = p.D * p.K, numbers = 2 * R * R + 3 * p.E * R + 5 * R + 4 * p.E + p.D + 4;
         const int64_t points = SEGMENT_BYTES / (numbers * int64_t(sizeof(Vec)));
-        return std::min(std::max<int64_t>(points / 8 * 8, 8), (p.T + 7) / 8 * 8);
+        return std::min(std::max<int64_t>(points / 8 * 8, 8), ((PIECES ? piece_length(p) : p.T) + 7) / 8 * 8);
     }
 
     int64_t saved() const { return method_.carry() + s_.R; }
+    int64_t record_size() const { return method_.record() + (PIECES ? s_.R * s_.R : 0); }  // of pieces, also what meets the separator
 
     int64_t workspace() const {
-        const int64_t n = length_ + 2, R = s_.R, E = s_.E;
+        const int64_t n = length_ + 3, R = s_.R, E = s_.E;
         return n * (2 * E * R + 3 * E + 4 + s_.D + 2 * R) + 3 * s_.D * s_.K + method_.carry() + 2 * R + method_.scratch() +
-               16 * R + 16 * E + p_.T * R + length_ * R + length_ * method_.record() +
+               16 * R + 16 * E + (R + E) * RIDING + T_ * R + length_ * R + length_ * record_size() + R * RIDING +
                segments_ * (saved() + R) + E * R + E + s_.D * s_.K + 64;
     }
 
     Vec* new_onward() { return arena_.take(segments_ * s_.R); }
 
+    // Results of the kernel, (systems, T, R), as an argument.
+    Source result(const double* data) const {
+        Array array;
+        array.data = data, array.width = array.along = s_.R;
+        for (int64_t i = p_.batch_dims - 1, size = p_.T * s_.R; i >= 0; --i) {
+            array.batch[i] = size;
+            size *= p_.batch[i];
+        }
+        return Source(p_, array, places_, p_.T);
+    }
+    Target target(double* data, int64_t width, int64_t points) const {
+        return Target{data, first_, width, points, lanes_, false, PIECES ? places_.shift : nullptr};
+    }
+
     auto record(int64_t t) const {
         if constexpr (COMMON) return Common{kept_.data + (first_ / p_.columns * p_.T + t) * method_.record()};
-        else return Own{records_ + (kept_.whole ? t : t % length_) * method_.record()};
+        else return Own{records_ + (kept_.whole ? t : t % length_) * record_size()};
     }
     Vec* z(int64_t t) const { return z_ + (kept_.whole ? t : t % length_) * s_.R; }
 
     // Bring segment i into lanes; index 0 of every buffer is grid point i * length. h and its ratios also reach the grid
     // points before and after.
     void stage(int64_t i) {
-        const int64_t start = i * length_, stop = std::min(p_.T, start + length_), points = stop - start, last = p_.T - 2;
-        // h of start-1 .. stop: the first and the last interval stand for what is beyond the ends
-        const int64_t low = std::max<int64_t>(start - 1, 0), high = std::min(stop, last);
-        Vec* h = h_ + (low - (start - 1));
-        steps_.read(low, high + 1, h);
-        if (start == 0) h_[0] = h_[1];
-        for (int64_t t = high + 1; t <= stop; ++t) h_[t - start + 1] = h_[high - start + 1];
-        for (int64_t at = 0; at < points; ++at) inverse_[at] = 1.0 / h_[at + 1];
-        for (int64_t at = 0; at <= points; ++at) ratio_[at] = at < points ? h_[at] * inverse_[at] : h_[at] / h_[at + 1];
-        const int64_t behind = std::min(stop - 1, last);
-        if (start <= behind) taylor_.read(start, behind + 1, ws_);
-        if (stop - 1 > last) {
-            if (start <= behind) std::copy(ws_ + (behind - start) * s_.D, ws_ + (behind - start + 1) * s_.D, ws_ + (points - 1) * s_.D);
-            else taylor_.read(last, last + 1, ws_ + (points - 1) * s_.D);
-        }
-        coefficients_.read(start, stop, c_);
-        forcing_.read(start, stop, r_);
-        equation_.read(start, stop, we_);
+        const int64_t start = i * length_, stop = std::min(T_, start + length_), points = stop - start;
+        const int64_t more = PIECES ? 1 : 0;  // the grid point after the last is a separator: its rows end the piece
+        steps_.read(start - 1, stop + 1 + more, h_);
+        for (int64_t at = 0; at < points + more; ++at) inverse_[at] = 1.0 / h_[at + 1];
+        for (int64_t at = 0; at <= points; ++at) ratio_[at] = at < points + more ? h_[at] * inverse_[at] : h_[at] / h_[at + 1];
+        taylor_.read(start, stop + more, ws_);
+        coefficients_.read(start, stop + more, c_);
+        forcing_.read(start, stop + more, r_);
+        equation_.read(start, stop + more, we_);
+        if (PIECES && places_.shift[LANES - 1] + stop + more > p_.T) drop_rows_beyond(start, stop + more);
         const int64_t E = s_.E, R = s_.R;
-        for (int64_t at = 0; at < points * E; ++at) {
+        for (int64_t at = 0; at < (points + more) * E; ++at) {
             const Vec weight = we_[at];
             r_[at] = select(weight == 0.0, Vec{}, weight * r_[at]);
             for (int64_t c = 0; c < R; ++c) c_[at * R + c] = select(weight == 0.0, Vec{}, weight * c_[at * R + c]);
         }
+    }
+
+    // The last piece goes on beyond the record without rows: that is free, and changes nothing before.
+    void drop_rows_beyond(int64_t start, int64_t stop) {
+        for (int lane = 0; lane < LANES; ++lane)
+            for (int64_t t = std::max(start, p_.T - places_.shift[lane]); t < stop; ++t)
+                for (int64_t e = 0; e < s_.E; ++e) we_[(t - start) * s_.E + e][lane] = 0.0;
     }
 
     void read_initial(int64_t t) {
@@ -442,12 +445,16 @@ private:
             std::copy(x_, x_ + s_.R, carries_ + i * saved() + method_.carry());
         }
         stage(i);
-        const int64_t start = i * length_, stop = std::min(p_.T, start + length_), E = s_.E, R = s_.R;
+        const int64_t start = i * length_, stop = std::min(T_, start + length_), E = s_.E, R = s_.R;
         const Vec tolerance = Vec{} + 32.0 * std::sqrt(double(p_.T)) * std::numeric_limits<double>::epsilon();
         for (int64_t t = start; t < stop; ++t) {
             const int64_t at = t - start;
-            Vec* kept = records_ + (kept_.whole && !COMMON ? t : at) * method_.record();
+            Vec* kept = records_ + (kept_.whole && !COMMON ? t : at) * record_size();
             if (sound) *sound += unsound(at);
+            if constexpr (PIECES) {
+                sweep_beside(t, at, tolerance, kept, place);
+                continue;
+            }
             method_.template absorb<NX>(carry_, x_, ratio_[at], inverse_[at], &c_[at * E * R], &r_[at * E], nullptr, scratch_);
             if (t < p_.T0 && p_.K0 > 0) merge_initial<NX>(t, at, sound);
             Vec fresh = {};
@@ -457,6 +464,40 @@ private:
                 method_.finish(carry_, x_, tolerance, kept, z(t), fresh, scratch_);
             if (place) note(t, fresh, place);
         }
+    }
+
+    // One more row (R + 1 numbers) for the triangular rows A over the separator.
+    void append_row(Vec* A, Vec* row) const {
+        const int R = s_.R;
+        for (int j = 0; j < R; ++j) {
+            const Vec a = A[j * RIDING + j], x = row[j];
+            const Reflection<Vec> h(a, x * x);
+            A[j * RIDING + j] = h.diagonal(a);
+            for (int c = j + 1; c < RIDING; ++c) {
+                const Vec m = (h.v * A[j * RIDING + c] + x * row[c]) * h.scale;
+                A[j * RIDING + c] -= h.v * m, row[c] -= x * m;
+            }
+        }
+    }
+
+    // Pieces: one grid point of the sweep, and after the last the rows of the next separator.
+    void sweep_beside(int64_t t, int64_t at, Vec tolerance, Vec* kept, int64_t* place) {
+        const int64_t R = s_.R, E = s_.E;
+        Vec* z_all = scratch_ + method_.scratch();  // R x (R + 1)
+        Vec fresh = {};
+        if (t == 0) method_.begin_beside(carry_, x_, ws_);
+        else {
+            method_.template eliminate<RIDING>(carry_, x_, &ws_[at * s_.D], tolerance, kept, z_all, fresh, scratch_);
+            Vec* beside = kept + method_.record();
+            for (int64_t j = 0; j < R; ++j) {
+                for (int64_t c = 0; c < R; ++c) beside[j * R + c] = z_all[j * RIDING + c];
+                z(t)[j] = z_all[j * RIDING + R];
+            }
+            note(t, fresh, place);
+        }
+        Vec* rest = z_all;  // E x (R + 1)
+        method_.template absorb<RIDING>(carry_, x_, ratio_[at + 1], inverse_[at + 1], &c_[(at + 1) * E * R], &r_[(at + 1) * E], rest, scratch_);
+        for (int64_t e = 0; e < E; ++e) append_row(alone_, rest + e * RIDING);
     }
 
     void note(int64_t t, Vec fresh, int64_t* place) const {
@@ -547,11 +588,17 @@ private:
     // One grid point of the pass with the transposed factor: a_t into z(t).
     void forwards(int64_t t, int64_t start, Vec* onward, Vec* p) {
         const int64_t at = t - start, R = s_.R;
+        if (PIECES && t == 0) return;  // the separator
         for (int64_t j = 0; j < R; ++j) p[j] = g_[at * R + j];
         rescale(s_, inverse_[at], p);
         rescale(s_, ratio_[at], onward);
         for (int64_t j = 0; j < R; ++j) p[j] += onward[j];
         method_.adjoint(record(t), &ws_[at * s_.D], p, z(t), onward);
+        if constexpr (PIECES) {
+            const Vec* beside = record(t).at + method_.record();
+            for (int64_t j = 0; j < R; ++j)
+                for (int64_t c = 0; c < R; ++c) gathered_[c] += beside[j * R + c] * z(t)[j];
+        }
     }
 
     // Of -<A lam, A u - b> by the equation rows of one grid point: dc = -(lam res + u q) w, dr = w q, q = w c lam.
@@ -605,6 +652,7 @@ private:
     }
 
     const Problem& p_;
+    const int64_t T_;  // grid points of a lane
     Kept kept_;
     S s_;
     Method<Vec, S> method_;
@@ -617,6 +665,8 @@ private:
     Arena arena_;
     Vec *c_, *r_, *h_, *inverse_, *ratio_, *we_, *ws_, *vi_, *wi_, *carry_, *x_, *scratch_, *z_, *u_, *g_;
     Vec *dc_, *dr_, *dh_, *dv_, *totals_, *records_, *carries_;
+    Vec *alone_ = nullptr, *gathered_ = nullptr;  // of pieces: rows over the separator, and what it gathers
+    const Vec* separator_ = nullptr;
 };
 
 }  // namespace SMNN_ISA

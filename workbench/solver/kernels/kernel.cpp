@@ -1,6 +1,6 @@
 // The kernel for one instruction set. Compiled once per set, with its flags, SMNN_ISA (a name) and SMNN_LANES.
 
-#include "drive.hpp"
+#include "pieces.hpp"
 
 #define SMNN_STRING_(name) #name
 #define SMNN_STRING(name) SMNN_STRING_(name)
@@ -31,23 +31,37 @@ auto with_shape(const Problem& p, F f) {
     return f.template operator()<AnyShape>();
 }
 
-template <bool COMMON, class F>
+template <Kind KIND, class F>
 auto with_group(const Problem& p, F f) {
     return with_shape(p, [&]<class S>() {
-        return p.cholesky ? f.template operator()<Group<Cholesky, S, COMMON>>() : f.template operator()<Group<Qr, S, COMMON>>();
+        return p.cholesky ? f.template operator()<Group<Cholesky, S, KIND>>() : f.template operator()<Group<Qr, S, KIND>>();
     });
 }
 
 template <class F>
 auto with_group(const Problem& p, F f) {
-    return p.columns > 1 ? with_group<true>(p, f) : with_group<false>(p, f);
+    return p.columns > 1 ? with_group<Kind::COMMON>(p, f) : with_group<Kind::OWN>(p, f);
+}
+
+// Calls f<S>() and says true where the record is to be cut into pieces: not for the general path.
+template <class F>
+bool in_pieces(const Problem& p, F f) {
+    if (pieces(p) == 1) return false;
+    return with_shape(p, [&]<class S>() {
+        if constexpr (S::SIZE > 0) f.template operator()<S>();
+        return S::SIZE > 0;
+    });
 }
 
 int64_t kept_size(const Problem& p, bool whole) {
+    int64_t size = 0;
+    if (in_pieces(p, [&]<class S>() { size = Group<Qr, S, Kind::PIECES>::kept_size(p, true); })) return size;
     return with_group(p, [&]<class G>() { return G::kept_size(p, whole); });
 }
 
 int64_t groups(const Problem& p) {
+    int64_t number = 0;
+    if (in_pieces(p, [&]<class S>() { number = Group<Qr, S, Kind::PIECES>::groups(p); })) return number;
     return with_group(p, [&]<class G>() { return G::groups(p); });
 }
 
@@ -65,17 +79,18 @@ Problem left_sides(const Problem& p) {
 void factor(const Problem& p, Kept kept, int64_t* deficient, int threads) {
     const Constants table = constants(int(p.K));
     const Problem left = left_sides(p);
-    with_group<false>(left, [&]<class G>() {
+    with_group<Kind::OWN>(left, [&]<class G>() {
         parallel_for(G::groups(left), threads, [&](long number) { G(left, {}, table, number).factor(kept.data, deficient); });
     });
 }
 
 void solve(const Problem& p, Kept kept, Solve out, int threads) {
     const Constants table = constants(int(p.K));
+    if (in_pieces(p, [&]<class S>() { Pieces<S>(p, kept, table, threads).solve(out); })) return;
     with_group(p, [&]<class G>() {
         parallel_for(G::groups(p), threads, [&](long number) {
             G group(p, kept, table, number);
-            if constexpr (G::SHARED) group.solve_common(out);
+            if constexpr (G::COMMON) group.solve_common(out);
             else group.solve(out);
         });
     });
@@ -83,6 +98,7 @@ void solve(const Problem& p, Kept kept, Solve out, int threads) {
 
 void adjoint(const Problem& p, Kept kept, Adjoint in, int threads) {
     const Constants table = constants(int(p.K));
+    if (in_pieces(p, [&]<class S>() { Pieces<S>(p, kept, table, threads).adjoint(in); })) return;
     with_group(p, [&]<class G>() {
         parallel_for(G::groups(p), threads, [&](long number) { G(p, kept, table, number).adjoint(in); });
     });

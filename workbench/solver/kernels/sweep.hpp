@@ -324,6 +324,23 @@ struct Qr {
         }
     }
 
+    // The beginning of a piece: the Taylor rows of the first interval, G (y_s - Phi y'), as rows left over y' (C), with y_s,
+    // the separator, riding along (X: R x (R + 1), in the order of elimination, the right-hand side last).
+    SMNN_INLINE void begin_beside(V* C, V* X, const V* weight) const {
+        const int R = s.R, K = s.K;
+        for (int j = 0; j < R; ++j) {
+            const int d = j % s.D, top = K - 1 - j / s.D;
+            for (int c = 0; c < R; ++c) C[j * R + c] = V{};
+            for (int c = 0; c <= R; ++c) X[j * (R + 1) + c] = V{};
+            for (int i = 0; i < K; ++i) {
+                V sum = V{};
+                for (int m = 0; m <= (i < top ? i : top); ++m) sum -= k.link[top * K + m] * k.phi[m * K + i] * weight[d];
+                C[j * R + place(d, i)] = sum;
+                if (i <= top) X[j * (R + 1) + place(d, i)] = weight[d] * k.link[top * K + i];
+            }
+        }
+    }
+
     // The last grid point: the carry is U itself. `zero` as in `eliminate`, with a threshold: a pivot that is rounding,
     // `tolerance` (32 sqrt(T) eps) times its column or the Taylor rows, whose size is 1; the lowest such unknown.
     SMNN_INLINE void finish(const V* C, const V* X, V tolerance, V* record, V* z, V& zero, V*) const {
