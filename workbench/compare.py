@@ -346,7 +346,7 @@ def _factor_size(problem: LinearODE, variant: Variant) -> float:
     if ":" in variant.backend:
         return float(problem.T)
     name = select(problem, variant.backend, variant.method)
-    return float(sum(prod(shape) for shape in load(name).factor_shapes(problem)))
+    return float(sum(prod(shape) for shape in load(name).factor_shapes(problem, variant.method, "factor")))
 
 
 def _run_here(problem: LinearODE, variant: Variant) -> Result:

@@ -47,7 +47,7 @@ def test_whatever_is_kept_the_rest_is_computed_again(keep, central, method, back
     problem = small_problem((3,), central)
     call = arguments(problem, backend, method)
     u, deficient, factor = operators.solve(keep, [], *call)
-    shapes = backends.load(backend).factor_shapes(problem, keep)
+    shapes = backends.load(backend).factor_shapes(problem, method, keep)
     assert [tuple(x.shape) for x in factor] == [tuple(shape) for shape in shapes]
     assert all(x.dtype == torch.float64 for x in factor)
     assert keep != "nothing" or not factor

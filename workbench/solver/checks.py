@@ -35,6 +35,7 @@ def faults(problem: LinearODE) -> dict[str, tuple[Status, Tensor]]:
 def status(problem: LinearODE, deficient: Tensor) -> Tensor:
     """A `Status` per system (B), int8: a bad argument first, rank second."""
     result = torch.where(deficient > 0, int(Status.RANK_DEFICIENT), int(Status.OK))
+    result = torch.where(deficient < 0, int(Status.NON_FINITE), result)
     for name, (code, mask) in reversed(faults(problem).items()):
         rank = len(LAYOUT[name])
         per_system = mask.flatten(mask.ndim - rank).any(-1)
@@ -78,6 +79,19 @@ def _sentence(problem: LinearODE, name: str, code: Status, where: tuple[int, ...
     }[code]
     value = x[tuple(min(i, size - 1) for i, size in zip(where, x.shape, strict=True))].item()
     return f"{name}: expected {expected} at {place}, found {value}"
+
+
+def require_solved(problem: LinearODE, deficient: Tensor, method: str, methods: Sequence[str]) -> None:
+    """Raises for the first thing that went wrong: a bad value, rank, or a solution beyond what float64 can hold."""
+    if bool((deficient < 0).any()):
+        require_good_values(problem)
+    require_full_rank(problem, deficient, method, methods)
+    if bool((deficient < 0).any()):
+        where = tuple((deficient < 0).nonzero()[0].tolist())
+        raise ValueError(
+            f"the solution is not finite{f' at batch index {where}' if where else ''}, though every argument is: "
+            "expected coefficients, forcing, initial values and steps of a size that float64 can hold"
+        )
 
 
 _NORMAL = "; if it has them, its normal equations are too ill-conditioned for 'cholesky'"

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from workbench.solver.backends import load
-from workbench.solver.problem import LAYOUT, LinearODE, Weights
+from workbench.solver.problem import LAYOUT, LinearODE
 
 Options = tuple[int, int, bool, str, str]
 """What a problem is beside its tensors, and who solves it: n_steps, n_initial, central, backend, method."""
@@ -30,9 +30,7 @@ def posed(
     tensors: Sequence[Tensor], n_steps: int, n_initial: int, central: bool, backend: str, method: str
 ) -> tuple[LinearODE, ModuleType, str]:
     """The problem again, from what crossed the operator's boundary; its backend and method."""
-    c, r, v, h, we, wi, ws = tensors
-    weights = Weights(we, wi, ws)
-    problem = LinearODE(c, r, v, h, weights=weights, central=central, n_steps=n_steps, n_initial=n_initial)
+    problem = LinearODE.from_tensors(tensors, n_steps, n_initial, central)
     return problem, load(backend), method
 
 
@@ -48,11 +46,11 @@ def _solve(how: str, factor: list[Tensor], tensors: list[Tensor], *options: Any)
 def _fake_solve(
     how: str, factor: list[Tensor], tensors: list[Tensor], *options: Any
 ) -> tuple[Tensor, Tensor, list[Tensor]]:
-    problem, backend, _ = posed(tensors, *options)
+    problem, backend, method = posed(tensors, *options)
     like = problem.coefficients
     u = like.new_empty(*problem.batch, problem.T, problem.D, problem.K)
     deficient = like.new_empty(problem.batch, dtype=torch.int64)
-    shapes = backend.factor_shapes(problem, "nothing" if factor else how)
+    shapes = backend.factor_shapes(problem, method, "nothing" if factor else how)
     return u, deficient, [like.new_empty(shape) for shape in shapes]
 
 

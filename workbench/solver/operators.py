@@ -47,7 +47,8 @@ def solve(
     """
     if torch.compiler.is_compiling():
         return torch.ops.workbench.solve(how, list(factor), list(tensors), *options)
-    u, deficient, *made = _Solve.apply(how, options, *tensors, *factor)  # type: ignore[no-untyped-call]
+    step = _Solve if torch._C._are_functorch_transforms_active() else _EagerSolve
+    u, deficient, *made = step.apply(how, options, *tensors, *factor)  # type: ignore[no-untyped-call]
     return u, deficient, made
 
 
@@ -191,6 +192,18 @@ class _Solve(Function):
         wanted = ctx.needs_input_grad[2 : 2 + _N]
         grads = _solve_gradients(g, u, saved[_N:], saved[:_N], wanted, ctx.options)
         return None, None, *grads, *(None,) * ctx.n_given
+
+
+class _EagerSolve(Function):
+    """`_Solve` outside torch.func, which costs a look at the signature per call."""
+
+    @staticmethod
+    def forward(ctx: Any, how: str, options: Options, *tensors: Tensor) -> tuple[Tensor, ...]:
+        output = _Solve.forward(how, options, *tensors)
+        _Solve.setup_context(ctx, (how, options, *tensors), output)
+        return output
+
+    backward = _Solve.backward
 
 
 class _NormalSolve(Function):

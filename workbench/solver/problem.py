@@ -1,5 +1,6 @@
 """The problem: a batch of linear ordinary differential equations on a time grid, each one sparse least squares."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -121,6 +122,25 @@ class LinearODE:
         derived["tensors"] = {name: self._as_tensor(self._raw(name), len(dims)) for name, dims in LAYOUT.items()}
         for name, value in derived.items():
             object.__setattr__(self, name, value)
+
+    @classmethod
+    def from_tensors(cls, tensors: Sequence[Tensor], n_steps: int, n_initial: int, central: bool) -> "LinearODE":
+        """The problem whose `tensors` these are, in the order of LAYOUT, already checked: nothing is checked again."""
+        problem = object.__new__(cls)
+        c, r, v, h, *w = tensors
+        own = {name: x.shape[: x.ndim - len(LAYOUT[name])] for name, x in zip(LAYOUT, tensors, strict=True)}
+        E, D, K = c.shape[-3:]
+        values = {
+            **{"coefficients": c, "forcing": r, "initial": v, "steps": h, "weights": Weights(*w)},
+            **{"central": central, "n_steps": n_steps, "n_initial": n_initial},
+            **{"T": n_steps, "T0": n_initial, "E": E, "D": D, "K": K, "K0": v.shape[-1]},
+            "batch": broadcast_shapes(*own.values()),
+            "left_batch": broadcast_shapes(*(shape for name, shape in own.items() if name not in RIGHT)),
+            "tensors": dict(zip(LAYOUT, tensors, strict=True)),
+        }
+        for name, value in values.items():
+            object.__setattr__(problem, name, value)
+        return problem
 
     # sizes and derived quantities
 
@@ -261,6 +281,14 @@ class LinearODE:
                 raise ValueError(f"{name}: expected shape ({expected}) with {known}, found {found}: {dim} is {size}")
 
     def _broadcast_batch(self, *names: str) -> torch.Size:
+        shapes = {
+            value.shape[: value.ndim - len(LAYOUT[name])]
+            for name in names
+            for value in [self._raw(name)]
+            if isinstance(value, Tensor) and value.ndim
+        }
+        if len(shapes) == 1:
+            return shapes.pop()
         batch = torch.Size()
         for name in names:
             value = self._raw(name)

@@ -7,7 +7,7 @@ A backend module offers
     refusal(problem, method) -> str                 why it cannot solve this problem; "" if it can
     solve(problem, method, keep) -> (u, deficient, factor)
     normal_solve(problem, method, factor, g) -> (A^T A)^-1 g for g (B, T, D, K) of any strides
-    factor_shapes(problem, keep) -> the shapes of the tensors in `factor`
+    factor_shapes(problem, method, keep) -> the shapes of the tensors in `factor`
 
 `problem` is float64. `deficient` (B) is 0 for a system of full rank, else 1 + the flat index t*R + d*K + k of the first
 unknown that nothing determines. `factor` is a list of float64 tensors that depend on the left-hand side alone
@@ -31,6 +31,8 @@ Optional, looked up by name:
                                                     lam = (A^T A)^-1 g and, by name and in the exact shape of
                                                     problem.tensors[name], the gradients of <g, u> to the tensors that
                                                     require one; never differentiated itself
+    SCREENS                                         true: `deficient` is -1 where a value of the system is not what it
+                                                    should be, or its solution is not finite; nobody else looks then
     GRADIENTS                                       the names that `vjp` covers, by default coefficients, forcing,
                                                     initial and steps; the others are derived from `rows`
 

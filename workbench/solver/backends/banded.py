@@ -59,7 +59,7 @@ def refusal(problem: LinearODE, method: str) -> str:
     return ""
 
 
-def factor_shapes(problem: LinearODE, keep: str) -> list[tuple[int, ...]]:
+def factor_shapes(problem: LinearODE, method: str, keep: str) -> list[tuple[int, ...]]:
     """[U, A, rank indicator (L)]; see `Factor`. [] where nothing is kept."""
     shape = (problem.T, Columns(problem).L, problem.R, problem.R)
     return [shape, (2 if problem.central else 1, *shape), shape[1:2]] if keep == "factor" else []

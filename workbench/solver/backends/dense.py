@@ -41,7 +41,7 @@ def too_large(problem: LinearODE) -> str:
     return ""
 
 
-def factor_shapes(problem: LinearODE, keep: str) -> list[tuple[int, ...]]:
+def factor_shapes(problem: LinearODE, method: str, keep: str) -> list[tuple[int, ...]]:
     """[U (L, N, N), rank indicator (L)] with N = T * R, or [] where nothing is kept."""
     L, unknowns = Columns(problem).L, problem.T * problem.R
     return [] if keep == "nothing" else [(L, unknowns, unknowns), (L,)]

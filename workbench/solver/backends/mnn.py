@@ -47,7 +47,7 @@ def refusal(problem: LinearODE, method: str) -> str:
     return dense.too_large(problem)
 
 
-def factor_shapes(problem: LinearODE, keep: str) -> list[tuple[int, ...]]:
+def factor_shapes(problem: LinearODE, method: str, keep: str) -> list[tuple[int, ...]]:
     """[U (L, 1 + N, 1 + N), rank indicator (L)] with N = T * R, the slack first; [] where nothing is kept."""
     L, unknowns = Columns(problem).L, 1 + problem.T * problem.R
     return [] if keep == "nothing" else [(L, unknowns, unknowns), (L,)]

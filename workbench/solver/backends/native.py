@@ -1,77 +1,101 @@
 """The sweep in C++ (`workbench/solver/kernels`): SIMD across systems, threads across groups of them. CPU only.
 
-The mathematics is that of `banded`, with the structure of the rows exploited. What is kept is the whole factor while it
-is small, and for long records the carries at the starts of segments, from which the factor is computed again segment by
-segment in the cache: the same numbers bit for bit, in a hundredth of the memory and, for records beyond the caches, in
-less time. Results do not depend on the number of threads, nor on how a batch is split.
+The mathematics is that of `banded`, with the structure of the rows exploited and the unknowns eliminated in an order that
+keeps more digits (kernels/sweep.hpp). Three arrangements, chosen by shape alone, so that results never depend on threads:
+
+    systems side by side     a lane each. Bit for bit the same however the batch is split.
+    columns                  systems that share coefficients, steps and weights are factored once; their right-hand sides
+                             are the lanes, and one refinement on the residual keeps the accuracy of `qr`.
+    pieces                   fewer than 8 systems of 64 grid points and more (`qr`): each record is cut into pieces, the
+                             lanes. They agree with the first arrangement to rounding.
+
+What is kept is the whole factor while it is small, and for more the carries at the starts of segments, from which the
+factor is computed again segment by segment in the cache: the same numbers bit for bit, in a hundredth of the memory.
 """
 
-from functools import cache
+import logging
 from math import prod
-from types import ModuleType
 
 import torch
 from torch import Tensor
 
 from workbench.solver.problem import LAYOUT, LinearODE
 
+try:
+    from workbench.solver import _native
+except ImportError as error:
+    _native, _MISSING = None, f"the compiled extension is missing ({error})"
+else:
+    _MISSING = ""
+
+logger = logging.getLogger(__name__)
+
 METHODS = ("qr", "cholesky")
 GRADIENTS = ("coefficients", "forcing", "initial", "steps")
+SCREENS = True
+"""Bad values are found on the way: `deficient` is -1 there."""
+MOST_DERIVATIVES = 12
 WHOLE_LIMIT = 72 * 2**20
-"""Bytes of factor beyond which only carries are kept: writing and reading it takes longer than computing it again."""
-
-
-@cache
-def extension() -> tuple[ModuleType | None, str]:
-    """The compiled module, and why there is none."""
-    try:
-        from workbench.solver import _native
-    except ImportError as error:
-        return None, f"the compiled extension is missing ({error}): install the package where a C++ compiler is"
-    return _native, ""
+"""Bytes of factor beyond which only carries are kept: writing and reading it takes about as long as computing it again."""
+ADVICE = "install a C++ compiler and reinstall the package; until then 'banded' serves, some thirty times slower"
+_told = False
 
 
 def unfit(device: torch.device) -> str:
     """Why this backend cannot serve on `device`."""
-    return extension()[1] if device.type == "cpu" else "the native kernel runs on CPUs only"
+    if device.type != "cpu":
+        return "the native kernel runs on CPUs only"
+    if _MISSING and not torch.compiler.is_compiling():
+        _tell_once()
+    return f"{_MISSING}: {ADVICE}" if _MISSING else ""
+
+
+def _tell_once() -> None:
+    global _told
+    if not _told:
+        _told = True
+        logger.warning("%s: %s", _MISSING, ADVICE)
 
 
 def refusal(problem: LinearODE, method: str) -> str:
     """Why this backend cannot solve `problem`."""
     if problem.central:
         return "central rows are not part of the native kernel; 'banded' has them"
-    if problem.K > 12:
-        return f"the native kernel knows at most 12 derivatives, found K = {problem.K}"
+    if problem.K > MOST_DERIVATIVES:
+        return f"the native kernel knows at most {MOST_DERIVATIVES} derivatives, found K = {problem.K}"
     return ""
 
 
-def address(x: Tensor) -> int:
-    return x.data_ptr() if x.numel() else 0
+def instruction_sets() -> list[str]:
+    """Those that this machine can run and the kernel was compiled for, best first."""
+    return list(_native.instruction_sets()) if _native else []
 
 
 class Call:
     """A problem as the extension takes it; keeps alive what it points to.
 
     Systems that share coefficients, steps and weights are neighbours there: the batch is permuted so that its dimensions
-    of left-hand sides come first. `isa` names the instruction set; "" is the best of this machine.
+    of left-hand sides come first. `isa` names the instruction set; "" is the best of this machine. `shapes_only`: no
+    memory is read, only sizes are asked for.
     """
 
     isa = ""
 
-    def __init__(self, problem: LinearODE, method: str) -> None:
-        self.problem = problem
-        left = (1,) * (len(problem.batch) - len(problem.left_batch)) + tuple(problem.left_batch)
-        dims = range(len(problem.batch))
-        self.order = sorted(dims, key=lambda i: left[i] == 1 and problem.batch[i] != 1)
+    def __init__(self, problem: LinearODE, method: str, *, shapes_only: bool = False) -> None:
+        self.problem, self.shapes_only = problem, shapes_only
+        rank = len(problem.batch)
+        left = (1,) * (rank - len(problem.left_batch)) + tuple(problem.left_batch)
+        shared = [left[i] == 1 and problem.batch[i] != 1 for i in range(rank)]
+        self.order = sorted(range(rank), key=shared.__getitem__)
+        self.plain = self.order == list(range(rank))
         self.batch = [problem.batch[i] for i in self.order]
-        self.columns = prod(problem.batch[i] for i in dims if left[i] == 1)
+        self.columns = prod(problem.batch[i] for i in range(rank) if shared[i])
         inner = {"weights.equation": (problem.E,), "weights.initial": (problem.D, problem.K0)}
         inner |= {"weights.taylor": (problem.D,)}
-        self.tensors = {name: _inner(x, LAYOUT[name], inner.get(name)) for name, x in problem.tensors.items()}
+        self.tensors = {name: _inner(x, len(LAYOUT[name]), inner.get(name)) for name, x in problem.tensors.items()}
         described = [self._described(x, len(LAYOUT[name])) for name, x in self.tensors.items()]
         sizes = (problem.T, problem.T0, problem.E, problem.D, problem.K, problem.K0)
-        cholesky = method == "cholesky"
-        self.handle = extension()[0].Problem(*sizes, cholesky, self.columns, self.batch, described)
+        self.handle = _native.Problem(*sizes, method == "cholesky", self.columns, self.batch, described)
 
     def _described(self, x: Tensor, n: int) -> list[int]:
         """Address, width, stride along the grid points, strides along the batch."""
@@ -79,10 +103,28 @@ class Call:
         shape, strides = x.shape, x.stride()
         missing = len(self.batch) - split
         own = [0] * missing + [strides[i] if shape[i] > 1 else 0 for i in range(split)]
-        return [address(x), prod(shape[split + 1 :]), strides[split] if shape[split] > 1 else 0, *(own[i] for i in self.order)]
+        along = strides[split] if shape[split] > 1 else 0
+        return [self._address(x), prod(shape[split + 1 :]), along, *(own[i] for i in self.order)]
+
+    def _address(self, x: Tensor | None) -> int:
+        return 0 if x is None or self.shapes_only or not x.numel() else x.data_ptr()
 
     def kept_size(self, whole: bool) -> int:
-        return extension()[0].kept_size(self.handle, whole, self.isa)
+        return _native.kept_size(self.handle, whole, self.isa)
+
+    def wanted_size(self, keep: str) -> int:
+        """Numbers to keep."""
+        whole = self.kept_size(True)
+        fits = self.columns > 1 or 8 * whole <= WHOLE_LIMIT
+        return whole if keep == "factor" and fits else self.kept_size(False)
+
+    def usable(self, factor: list[Tensor]) -> list[Tensor]:
+        """The factor, if it is one of these left-hand sides in this arrangement; else nothing."""
+        if self.columns > 1:
+            good = len(factor) == 2 and factor[0].numel() == self.kept_size(True)
+        else:
+            good = len(factor) == 1 and factor[0].numel() in (self.kept_size(True), self.kept_size(False))
+        return factor if good else []
 
     def empty(self, *tail: int) -> Tensor:
         """A result in the order of the extension."""
@@ -90,73 +132,85 @@ class Call:
 
     def restored(self, x: Tensor) -> Tensor:
         """A result in the order of the batch."""
-        if self.order == sorted(self.order):
+        if self.plain:
             return x
         n = len(self.order)
         inverse = sorted(range(n), key=self.order.__getitem__)
         return x.permute(*inverse, *range(n, x.ndim)).contiguous()
 
     def factor(self) -> list[Tensor]:
-        """Several columns: the factor, and where it is deficient (as float64), one number per left-hand side."""
-        L = prod(self.batch) // self.columns
+        """Columns: the factor, and the rank indicator of each left-hand side (as float64)."""
         kept = self.problem.coefficients.new_empty(self.kept_size(True))
-        deficient = torch.empty(L, dtype=torch.int64)
-        extension()[0].factor(self.handle, address(kept), address(deficient), torch.get_num_threads(), self.isa)
+        deficient = torch.empty(prod(self.batch) // self.columns, dtype=torch.int64)
+        _native.factor(self.handle, kept.data_ptr(), deficient.data_ptr(), torch.get_num_threads(), self.isa)
         return [kept, deficient.to(kept.dtype)]
 
-    def solve(self, keep: str, factor: list[Tensor]) -> tuple[Tensor, Tensor, list[Tensor]]:
+    def solve(self, keep: str) -> tuple[Tensor, Tensor, list[Tensor]]:
         p, u = self.problem, self.empty(self.problem.T, self.problem.D, self.problem.K)
         suspect = torch.empty(self.batch, dtype=torch.int64)
         if self.columns > 1:
-            factor = factor or self.factor()
-            kept, deficient, whole = factor[0], factor[1].to(torch.int64), True
+            factor = self.factor()
+            deficient = factor[1].to(torch.int64)
         else:
+            factor = [] if keep == "nothing" else [p.coefficients.new_empty(self.wanted_size(keep))]
             deficient = torch.empty(self.batch, dtype=torch.int64)
-            whole = keep == "factor" and 8 * self.kept_size(True) <= WHOLE_LIMIT
-            kept = None if keep == "nothing" else u.new_empty(self.kept_size(whole))
-            factor = [] if kept is None else [kept]
-        where = (0 if kept is None else address(kept), whole, address(u), address(deficient), address(suspect))
-        extension()[0].solve(self.handle, *where, torch.get_num_threads(), self.isa)
+        kept = factor[0] if factor else None
+        whole = kept is not None and kept.numel() == self.kept_size(True)
+        where = (self._address(kept), whole, u.data_ptr(), deficient.data_ptr(), suspect.data_ptr())
+        _native.solve(self.handle, *where, torch.get_num_threads(), self.isa)
         if self.columns > 1:
             deficient = deficient[:, None].expand(-1, self.columns).reshape(self.batch)
         deficient = torch.where(suspect != 0, -1, deficient)
-        return self.restored(u), self.restored(deficient), factor if keep != "nothing" else []
+        return self.restored(u), self.restored(deficient), [] if keep == "nothing" else factor
 
     def adjoint(self, factor: list[Tensor], g: Tensor, u: Tensor | None, wanted: tuple[str, ...]) -> dict[str, Tensor]:
         """lam, and the gradients of the wanted arguments, in the order of the batch, not yet summed over it."""
         p = self.problem
-        if self.columns > 1:
-            factor = factor or self.factor()
-        g = _inner(g, ("T", "D", "K"), None)
-        if u is not None and self.order != sorted(self.order):
-            u = u.permute(*self.order, *range(len(self.order), u.ndim))
+        factor = self.usable(factor) or (self.factor() if self.columns > 1 else [])
+        g = _inner(g, 3, None)
+        if u is not None:
+            u = u if self.plain else u.permute(*self.order, *range(len(self.order), u.ndim))
+            u = u.contiguous()
         out = {"lam": self.empty(p.T, p.D, p.K)}
-        groups = extension()[0].groups(self.handle, self.isa) if self.columns > 1 else 0
         for name in wanted:
             x = p.tensors[name]
             tail = x.shape[x.ndim - len(LAYOUT[name]) :]
-            common = groups and name in ("coefficients", "steps")
-            out[name] = g.new_empty(groups, *tail) if common else self.empty(*tail)
-        whole = bool(factor) and factor[0].numel() == self.kept_size(True)
-        where = [address(out[name]) if name in out else 0 for name in ("lam", *GRADIENTS)]
-        kept = address(factor[0]) if factor else 0
-        values = None if u is None else u.contiguous()
-        given = (kept, whole, 0 if values is None else address(values), self._described(g, 3), where)
-        extension()[0].adjoint(self.handle, *given, torch.get_num_threads(), self.isa)
-        return {name: self._summed(name, x, groups) for name, x in out.items()}
+            out[name] = g.new_empty(self._groups(), *tail) if self._by_groups(name) else self.empty(*tail)
+        kept = factor[0] if factor else None
+        whole = kept is not None and kept.numel() == self.kept_size(True)
+        where = [self._address(out.get(name)) for name in ("lam", *GRADIENTS)]
+        given = (self._address(kept), whole, self._address(u), self._described(g, 3), where)
+        _native.adjoint(self.handle, *given, torch.get_num_threads(), self.isa)
+        return {name: self._summed(name, x) for name, x in out.items()}
 
-    def _summed(self, name: str, x: Tensor, groups: int) -> Tensor:
-        """A gradient over groups of the columns of each left-hand side, summed over those; others in their order."""
-        if not groups or name not in ("coefficients", "steps"):
+    def _groups(self) -> int:
+        """Groups of lanes: each gives its own sum of a gradient that is `_by_groups`."""
+        return _native.groups(self.handle, self.isa)
+
+    def _by_groups(self, name: str) -> bool:
+        if self.columns > 1:
+            return name in ("coefficients", "steps")
+        x = self.tensors.get(name)
+        over_time = x is not None and x.shape[x.ndim - len(LAYOUT[name])] == 1
+        return over_time and name != "initial" and _native.in_pieces(self.handle, self.isa)
+
+    def _summed(self, name: str, x: Tensor) -> Tensor:
+        """A gradient summed over groups, one per left-hand side; others in the order of the batch."""
+        if name == "lam" or not self._by_groups(name):
             return self.restored(x)
         L = prod(self.batch) // self.columns
-        left = [n if self.problem.left_batch else 1 for n in self.problem.left_batch]
-        return x.unflatten(0, (L, groups // L)).sum(1).reshape(*left, *x.shape[1:])
+        left = self.problem.left_batch if self.columns > 1 else self.batch
+        return x.unflatten(0, (L, len(x) // L)).sum(1).reshape(*left, *x.shape[1:])
 
 
-def _inner(x: Tensor, dims: tuple[str, ...], inner: tuple[int, ...] | None) -> Tensor:
-    """x with everything after the grid points contiguous, and of size `inner` if given."""
-    n = len(dims) - 1
+def _inner(x: Tensor, dims: int, inner: tuple[int, ...] | None) -> Tensor:
+    """x with everything after the grid points, the first of its last `dims` dimensions, contiguous, of size `inner`.
+
+    A stride of 0 along the grid points means broadcast to the kernel; where it comes from `expand`, x is copied.
+    """
+    n = dims - 1
+    if x.shape[-dims] > 1 and x.stride(-dims) == 0:
+        x = x.contiguous()
     if inner is not None:
         x = x.expand(*x.shape[: x.ndim - n], *inner)
     expected = 1
@@ -167,16 +221,17 @@ def _inner(x: Tensor, dims: tuple[str, ...], inner: tuple[int, ...] | None) -> T
     return x
 
 
-def factor_shapes(problem: LinearODE, keep: str) -> list[tuple[int, ...]]:
-    """[the kept numbers], flat; with several right-hand sides per left-hand side also where those are deficient."""
+def factor_shapes(problem: LinearODE, method: str, keep: str) -> list[tuple[int, ...]]:
+    """[the kept numbers], flat; of columns also the rank indicator of each left-hand side."""
     if keep == "nothing":
         return []
-    raise NotImplementedError
+    call = Call(problem, method, shapes_only=True)
+    return [(call.wanted_size(keep),)] + ([(prod(call.batch) // call.columns,)] if call.columns > 1 else [])
 
 
 def solve(problem: LinearODE, method: str, keep: str) -> tuple[Tensor, Tensor, list[Tensor]]:
     """u minimising |A u - b|, the rank indicator (-1: a value is not what it should be), and what is kept."""
-    return Call(problem, method).solve(keep, [])
+    return Call(problem, method).solve(keep)
 
 
 def normal_solve(problem: LinearODE, method: str, factor: list[Tensor], g: Tensor) -> Tensor:

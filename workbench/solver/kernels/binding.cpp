@@ -98,6 +98,7 @@ NB_MODULE(_native, m) {
     });
     m.def("kept_size", [](const Handle& h, bool whole, const std::string& isa) { return named(isa).kept_size(h.p, whole); });
     m.def("groups", [](const Handle& h, const std::string& isa) { return named(isa).groups(h.p); });
+    m.def("in_pieces", [](const Handle& h, const std::string& isa) { return named(isa).in_pieces(h.p); });
     m.def("factor", [](const Handle& h, int64_t kept, int64_t deficient, int threads, const std::string& isa) {
         const Kernel& kernel = named(isa);
         nb::gil_scoped_release released;

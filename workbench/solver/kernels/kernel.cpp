@@ -65,6 +65,10 @@ int64_t groups(const Problem& p) {
     return with_group(p, [&]<class G>() { return G::groups(p); });
 }
 
+bool cut(const Problem& p) {
+    return in_pieces(p, []<class S>() {});
+}
+
 // The left-hand sides of a problem with several columns, one system each.
 Problem left_sides(const Problem& p) {
     Problem left = p;
@@ -107,7 +111,7 @@ void adjoint(const Problem& p, Kept kept, Adjoint in, int threads) {
 }  // namespace
 
 extern const Kernel kernel;
-const Kernel kernel = {SMNN_STRING(SMNN_ISA), LANES, kept_size, groups, factor, solve, adjoint};
+const Kernel kernel = {SMNN_STRING(SMNN_ISA), LANES, kept_size, groups, cut, factor, solve, adjoint};
 
 }  // namespace SMNN_ISA
 }  // namespace smnn

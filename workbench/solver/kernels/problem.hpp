@@ -77,6 +77,7 @@ struct Kernel {
     int lanes;
     int64_t (*kept_size)(const Problem&, bool whole);  // numbers of `Kept::data`
     int64_t (*groups)(const Problem&);                 // groups of lanes: see Adjoint
+    bool (*in_pieces)(const Problem&);                 // whether records are cut into pieces
     void (*factor)(const Problem&, Kept, int64_t* deficient, int threads);  // several columns: before anything else
     void (*solve)(const Problem&, Kept, Solve, int threads);
     void (*adjoint)(const Problem&, Kept, Adjoint, int threads);
