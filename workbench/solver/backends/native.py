@@ -35,6 +35,8 @@ GRADIENTS = ("coefficients", "forcing", "initial", "steps")
 SCREENS = True
 """Bad values are found on the way: `deficient` is -1 there."""
 MOST_DERIVATIVES = 12
+MOST_BATCH_DIMS = 16
+ALIGNMENT = 64
 WHOLE_LIMIT = 72 * 2**20
 """Bytes of factor beyond which only carries are kept: writing and reading it takes about as long as computing it again."""
 ADVICE = "install a C++ compiler and reinstall the package; until then 'banded' serves, some thirty times slower"
@@ -63,6 +65,8 @@ def refusal(problem: LinearODE, method: str) -> str:
         return "central rows are not part of the native kernel; 'banded' has them"
     if problem.K > MOST_DERIVATIVES:
         return f"the native kernel knows at most {MOST_DERIVATIVES} derivatives, found K = {problem.K}"
+    if len(problem.batch) > MOST_BATCH_DIMS:
+        return f"the native kernel knows at most {MOST_BATCH_DIMS} batch dimensions, found {len(problem.batch)}"
     return ""
 
 
@@ -119,7 +123,13 @@ class Call:
         return whole if keep == "factor" and fits else self.kept_size(False)
 
     def usable(self, factor: list[Tensor]) -> list[Tensor]:
-        """The factor, if it is one of these left-hand sides in this arrangement; else nothing."""
+        """The factor, if it is one of these left-hand sides in this arrangement; else nothing.
+
+        Vector registers are loaded from it, so it has to lie where memory of torch begins, at a multiple of 64 bytes: one
+        from a file, say, may not.
+        """
+        if any(x.data_ptr() % ALIGNMENT for x in factor[:1]):
+            factor = [factor[0].clone(), *factor[1:]]
         if self.columns > 1:
             good = len(factor) == 2 and factor[0].numel() == self.kept_size(True)
         else:

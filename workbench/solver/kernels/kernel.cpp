@@ -19,9 +19,7 @@ auto with_shape(const Problem& p, F f) {
         case 104: return f.template operator()<Shape<1, 4, 1>>();
         case 105: return f.template operator()<Shape<1, 5, 1>>();
         case 106: return f.template operator()<Shape<1, 6, 1>>();
-#endif
         case 202: return f.template operator()<Shape<2, 2, 2>>();
-#if !defined(SMNN_FEW_SHAPES)
         case 203: return f.template operator()<Shape<2, 3, 2>>();
         case 204: return f.template operator()<Shape<2, 4, 2>>();
         case 303: return f.template operator()<Shape<3, 3, 3>>();

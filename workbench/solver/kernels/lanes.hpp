@@ -7,6 +7,12 @@
 #include <cstring>
 #include <memory>
 #include <vector>
+#if defined(SMNN_CHECKED)
+#include <sanitizer/asan_interface.h>
+
+#include <cstdlib>
+#include <limits>
+#endif
 
 #include "problem.hpp"
 #include "transpose.hpp"
@@ -17,13 +23,14 @@ inline namespace SMNN_ISA {
 constexpr int LANES = SMNN_LANES;
 
 // Memory of one thread, handed out piece by piece and kept for its next call while it is small. Two may live at a time:
-// `outer`, of a call that hands work to groups, and that of a group.
+// `outer`, of a call that hands work to groups, and that of a group. SMNN_CHECKED, for tests: all of it is NaN at first, and
+// the address sanitizer sees the ends of every piece.
 class Arena {
 public:
     explicit Arena(size_t numbers, bool outer = false) {
         static thread_local std::vector<double> both[2];
         std::vector<double>& kept = both[outer];
-        const size_t wanted = numbers * LANES + 8;
+        const size_t wanted = (numbers + MOST_PIECES * GAP) * LANES + 8;
         if (wanted > MOST) {
             own_.reset(new double[wanted]);
             next_ = aligned(own_.get());
@@ -31,14 +38,33 @@ public:
             if (kept.size() < wanted) kept.assign(wanted, 0.0);
             next_ = aligned(kept.data());
         }
+#if defined(SMNN_CHECKED)
+        start_ = next_, end_ = next_ + numbers + MOST_PIECES * GAP;
+        ASAN_UNPOISON_MEMORY_REGION(next_, (end_ - next_) * sizeof(Vec));
+        std::fill(next_, end_, Vec{} + std::numeric_limits<double>::quiet_NaN());
+        ASAN_POISON_MEMORY_REGION(next_, (end_ - next_) * sizeof(Vec));
+#endif
     }
     Vec* take(size_t numbers) {
         Vec* piece = next_;
-        next_ += numbers;
+        next_ += numbers + GAP;
+#if defined(SMNN_CHECKED)
+        if (next_ > end_) std::abort();
+        ASAN_UNPOISON_MEMORY_REGION(piece, numbers * sizeof(Vec));
+#endif
         return piece;
     }
+#if defined(SMNN_CHECKED)
+    ~Arena() { ASAN_UNPOISON_MEMORY_REGION(start_, (end_ - start_) * sizeof(Vec)); }
+#endif
 
 private:
+#if defined(SMNN_CHECKED)
+    static constexpr size_t GAP = 1, MOST_PIECES = 40;
+    Vec *start_, *end_;
+#else
+    static constexpr size_t GAP = 0, MOST_PIECES = 0;
+#endif
     static constexpr size_t MOST = (size_t(1) << 25) / sizeof(double);
     static Vec* aligned(double* p) { return reinterpret_cast<Vec*>((reinterpret_cast<uintptr_t>(p) + 63) / 64 * 64); }
     std::unique_ptr<double[]> own_;

@@ -1,9 +1,13 @@
 #include "threads.hpp"
 
+#include <algorithm>
 #include <atomic>
 #include <condition_variable>
+#include <exception>
 #include <mutex>
+#include <system_error>
 #include <thread>
+#include <utility>
 #include <vector>
 
 #if !defined(_WIN32)
@@ -28,18 +32,19 @@ void pause_briefly() {
 // Helpers wait for `round` to change, take numbers from `next` until they are used up, and count themselves out.
 class Pool {
 public:
-    // False if another caller has the pool.
+    explicit Pool(long process) : owner(process) {}
+    const long owner;
+
+    // False if another caller has the pool. Throws what `work` throws, when all threads have left it.
     bool run(long count, int helpers, const std::function<void(long)>& work) {
         std::unique_lock<std::mutex> mine(in_use_, std::try_to_lock);
         if (!mine) return false;
-        while (static_cast<int>(members_.size()) < helpers) {
-            const int number = static_cast<int>(members_.size());
-            members_.emplace_back([this, number] { serve(number); });
-        }
+        helpers = enlist(helpers);
         {
             std::lock_guard<std::mutex> guard(lock_);
             work_ = &work;
             count_ = count;
+            failure_ = nullptr;
             next_.store(0);
             wanted_ = helpers;
             busy_.store(helpers);
@@ -47,13 +52,34 @@ public:
         }
         wake_.notify_all();
         take();
-        for (int i = 0; busy_.load(std::memory_order_acquire) > 0; ++i) i < 100 * PATIENCE ? pause_briefly() : std::this_thread::yield();
+        for (int i = 0; busy_.load(std::memory_order_acquire) > 0;)
+            if (i < 100 * PATIENCE) pause_briefly(), ++i;
+            else std::this_thread::yield();
+        if (failure_) std::rethrow_exception(std::exchange(failure_, nullptr));
         return true;
     }
 
 private:
+    // So many members if the system grants the threads; how many there are to help.
+    int enlist(int helpers) {
+        try {
+            while (static_cast<int>(members_.size()) < helpers) {
+                const int number = static_cast<int>(members_.size());
+                members_.emplace_back([this, number] { serve(number); });
+            }
+        } catch (const std::system_error&) {
+        }
+        return std::min(helpers, static_cast<int>(members_.size()));
+    }
+
     void take() {
-        for (long i = next_.fetch_add(1); i < count_; i = next_.fetch_add(1)) (*work_)(i);
+        try {
+            for (long i = next_.fetch_add(1); i < count_; i = next_.fetch_add(1)) (*work_)(i);
+        } catch (...) {
+            next_.store(count_);
+            std::lock_guard<std::mutex> guard(lock_);
+            failure_ = std::current_exception();
+        }
     }
 
     void serve(int number) {
@@ -78,27 +104,26 @@ private:
     const std::function<void(long)>* work_ = nullptr;
     long count_ = 0;
     int wanted_ = 0;
+    std::exception_ptr failure_;
     std::atomic<long> round_{0}, next_{0};
     std::atomic<int> busy_{0};
 };
 
 // The pool of this process, never destroyed (its threads may outlive static objects). A child made by fork has no helpers
-// of its parent's: it gets a pool of its own.
+// of its parent's: it gets a pool of its own. No lock here: another thread might have held it at the fork.
 Pool& pool() {
-    static std::mutex lock;
-    static Pool* made = nullptr;
-    static long owner = -1;
+    static std::atomic<Pool*> made{nullptr};
 #if defined(_WIN32)
     const long me = 0;
 #else
     const long me = static_cast<long>(getpid());
 #endif
-    std::lock_guard<std::mutex> guard(lock);
-    if (owner != me) {
-        made = new Pool;
-        owner = me;
-    }
-    return *made;
+    Pool* found = made.load(std::memory_order_acquire);
+    if (found && found->owner == me) return *found;
+    Pool* fresh = new Pool(me);
+    if (made.compare_exchange_strong(found, fresh, std::memory_order_acq_rel)) return *fresh;
+    delete fresh;  // another thread was faster
+    return *found;
 }
 
 }  // namespace

@@ -6,7 +6,8 @@
 namespace smnn {
 
 // work(i) for i = 0 .. count-1, in any order, by at most `threads` threads, the caller among them; returns when all is done.
-// Callers in several threads may come at once: one has the pool, the others work alone. `work` must not throw.
+// Callers in several threads may come at once: one has the pool, the others work alone. What `work` throws (there may be no
+// memory) is thrown here, once no thread is at work any more; what was not begun is then not done.
 void parallel_for(long count, int threads, const std::function<void(long)>& work);
 
 // Ask for huge pages where the system grants them: fresh memory of this size otherwise costs as much as the arithmetic.
