@@ -10,6 +10,7 @@ PYTHON ?= $(firstword $(foreach name,python3 python3.12 python3.11 python3.13,$(
 # Threads that wait must not keep a core busy: where others compute too, that costs a factor of ten.
 export OMP_WAIT_POLICY ?= PASSIVE
 INSTALL := $(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt
+KERNEL := CMakeLists.txt $(wildcard workbench/solver/kernels/*)
 
 .PHONY: help app test lint notebooks clean
 .DEFAULT_GOAL := help
@@ -36,7 +37,7 @@ notebooks: $(VENV)/.test ## bring the .ipynb files up to date with their scripts
 	$(BIN)/jupyter nbconvert --to notebook --execute --output-dir build/notebooks notebooks/*.ipynb
 
 clean: ## remove the environment and everything built, not the data
-	rm -rf $(VENV) build dist .coverage htmlcov .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) build dist .coverage htmlcov .mypy_cache .pytest_cache .ruff_cache workbench/solver/_native*
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/.made:
@@ -46,12 +47,12 @@ $(VENV)/.made:
 	$(PYTHON) -m venv --clear $(VENV)
 	@touch $@
 
-$(VENV)/.app: pyproject.toml constraints.txt | $(VENV)/.made
+$(VENV)/.app: pyproject.toml constraints.txt $(KERNEL) | $(VENV)/.made
 	@echo "Installing what the page needs into $(VENV): a few minutes, this once."
 	$(INSTALL) -e '.[app]'
 	@touch $@
 
-$(VENV)/.test: pyproject.toml constraints.txt | $(VENV)/.made
+$(VENV)/.test: pyproject.toml constraints.txt $(KERNEL) | $(VENV)/.made
 	@echo "Installing what the tests need into $(VENV): a few minutes, this once."
 	$(INSTALL) -e '.[test]'
 	@touch $@
