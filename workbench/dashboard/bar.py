@@ -41,8 +41,9 @@ class Bar:
         for name in ("start", "step", "stop", "reset"):
             getattr(self, name).disabled = not enabled[name]
         snapshot = self.state.job.snapshot() if self.state.job else None
-        self._chip.object = words.chip(snapshot)
+        # The browser draws one after the other: who reads "Paused" must not read the numbers of before.
         self._numbers.object = words.numbers(snapshot, wrong=bool(self.state.errors), changed=self.state.changed)
+        self._chip.object = words.chip(snapshot)
 
 
 def _button(label: str, icon: str, act: Callable[[], None], variant: str = "outlined") -> pmui.Button:
