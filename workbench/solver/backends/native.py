@@ -39,7 +39,10 @@ SCREENS = True
 MOST_DERIVATIVES = 12
 WHOLE_LIMIT = 72 * 2**20
 """Bytes of factor beyond which only carries are kept: writing and reading it takes as long as computing it again."""
-ADVICE = "install a C++ compiler and reinstall the package; until then 'banded' serves, some thirty times slower"
+ADVICE = (
+    "install a C++ compiler and the headers of Python (Debian: apt-get install g++ python3-dev), then install this "
+    "package again (in a checkout: make native); until then 'banded' serves, many times slower"
+)
 _told = False
 
 
