@@ -9,9 +9,11 @@ IS_FIT := -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13
 PYTHON ?= $(firstword $(foreach name,python3 python3.12 python3.11 python3.13,$(shell $(name) $(IS_FIT) 2>/dev/null && echo $(name))))
 # Threads that wait must not keep a core busy: where others compute too, that costs a factor of ten.
 export OMP_WAIT_POLICY ?= PASSIVE
+# What the compiled kernel is built from: when one of these changes, the next `make` builds it again.
+KERNEL := CMakeLists.txt $(wildcard workbench/solver/kernels/*.cpp workbench/solver/kernels/*.hpp)
 INSTALL := $(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt
 
-.PHONY: help app test lint notebooks clean
+.PHONY: help app test lint notebooks native clean
 .DEFAULT_GOAL := help
 
 help: ## show these targets
@@ -35,8 +37,11 @@ notebooks: $(VENV)/.test ## bring the .ipynb files up to date with their scripts
 	$(BIN)/jupyter nbconvert --clear-output --inplace notebooks/*.ipynb
 	$(BIN)/jupyter nbconvert --to notebook --execute --output-dir build/notebooks notebooks/*.ipynb
 
+native: | $(VENV)/.made ## build the compiled kernel again, as after a C++ compiler was installed
+	$(INSTALL) --no-deps -e .
+
 clean: ## remove the environment and everything built, not the data
-	rm -rf $(VENV) build dist .coverage htmlcov .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) build dist workbench/solver/_native.*.so .coverage htmlcov .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/.made:
@@ -46,12 +51,12 @@ $(VENV)/.made:
 	$(PYTHON) -m venv --clear $(VENV)
 	@touch $@
 
-$(VENV)/.app: pyproject.toml constraints.txt | $(VENV)/.made
+$(VENV)/.app: pyproject.toml constraints.txt $(KERNEL) | $(VENV)/.made
 	@echo "Installing what the page needs into $(VENV): a few minutes, this once."
 	$(INSTALL) -e '.[app]'
 	@touch $@
 
-$(VENV)/.test: pyproject.toml constraints.txt | $(VENV)/.made
+$(VENV)/.test: pyproject.toml constraints.txt $(KERNEL) | $(VENV)/.made
 	@echo "Installing what the tests need into $(VENV): a few minutes, this once."
 	$(INSTALL) -e '.[test]'
 	@touch $@

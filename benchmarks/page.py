@@ -220,7 +220,8 @@ def write(path: Path, figures: dict[str, float], repeat: int) -> None:
     """The figures with where and when they were taken."""
     report: dict[str, Any] = {"figures": {name: round(value, 3) for name, value in figures.items()}, "goals": GOALS}
     machine = {"cores": os.cpu_count(), "processor": platform.machine(), "load": round(os.getloadavg()[0], 1)}
-    report |= {"repeat": repeat, "date": date.today().isoformat(), "machine": machine}
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True)
+    report |= {"repeat": repeat, "date": date.today().isoformat(), "commit": commit.stdout.strip(), "machine": machine}
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
 

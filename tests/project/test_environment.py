@@ -9,6 +9,8 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[2]
+# What pip needs from outside to build the kernel, beside what it brings itself. CMakeLists.txt has the bound of cmake.
+BUILD = {"cmake": ">=3.21", "cxx-compiler": "", "ninja": ""}
 CONDA_NAMES = {"torch": "pytorch", "dask": "dask-core", "playwright": "playwright-python"}
 
 
@@ -38,7 +40,11 @@ def test_environment_equals_pyproject():
     lines = [line for line in environment["dependencies"] if isinstance(line, str) and line != "pip"]
     here = {name: SpecifierSet(bounds) for name, _, bounds in (line.partition(" ") for line in lines)}
     there = {CONDA_NAMES.get(name, name): bounds for name, bounds in requirements("app", "studies", "test").items()}
+    there |= {name: SpecifierSet(bounds) for name, bounds in BUILD.items()}
     assert here == there | {"python": SpecifierSet(project()["requires-python"])}
+    assert (
+        f"cmake_minimum_required(VERSION {BUILD['cmake'].removeprefix('>=')})" in (ROOT / "CMakeLists.txt").read_text()
+    )
     assert environment["name"] == project()["name"]
     assert environment["dependencies"][-1] == {"pip": ["-e ."]}
 

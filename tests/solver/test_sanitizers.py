@@ -39,11 +39,11 @@ def compiler(flags: tuple[str, ...], folder: Path) -> list[str]:
 
 
 def compiled(required: Callable[[object, str], None], folder: Path, flags: tuple[str, ...], lanes: int) -> Path:
-    """The program, of those shapes that SMNN_FEW_SHAPES leaves."""
+    """The program, with one shape known at compile time and the general path."""
     cxx = compiler(flags, folder)
     required(cxx, INSTALL)
     sources = HERE / "kernel_check.cpp", KERNELS / "kernel.cpp", KERNELS / "threads.cpp"
-    defined = "-DSMNN_FEW_SHAPES", "-DSMNN_CHECKED", "-DSMNN_ISA=baseline", f"-DSMNN_LANES={lanes}"
+    defined = "-DSMNN_SHAPES=0", "-DSMNN_CHECKED", "-DSMNN_ISA=baseline", f"-DSMNN_LANES={lanes}"
     options = "-std=c++20", "-O1", "-g1", "-w", "-pthread", "-ffp-contract=off", f"-I{KERNELS}"
     made = run(*cxx, *options, *defined, *flags, *sources, "-o", folder / "check")
     assert made.returncode == 0, made.stderr[-4000:]

@@ -13,15 +13,16 @@ from workbench.dashboard.session import TrainState
 
 
 class Bar:
-    """Start, Pause or Resume, Step, Stop, Reset; then state, step, time and memory."""
+    """Start, Pause or Resume, Step, Stop, Reset; then state, step, time and memory. `answer` follows every press."""
 
-    def __init__(self, state: TrainState) -> None:
+    def __init__(self, state: TrainState, answer: Callable[[], None]) -> None:
         self.state = state
-        self.start = _button("Start", "play_arrow", state.start, variant="contained")
-        self.pause = _button("Pause", "pause", state.toggle)
-        self.step = _button("Step", "skip_next", state.step)
-        self.stop = _button("Stop", "stop", state.stop)
-        self.reset = _button("Reset", "replay", state.reset, variant="text")
+        self._answer = answer
+        self.start = self._button("Start", "play_arrow", state.start, variant="contained")
+        self.pause = self._button("Pause", "pause", state.toggle)
+        self.step = self._button("Step", "skip_next", state.step)
+        self.stop = self._button("Stop", "stop", state.stop)
+        self.reset = self._button("Reset", "replay", state.reset, variant="text")
         buttons = pn.Row(self.start, self.pause, self.step, self.stop, self.reset, margin=0, styles=look.LINE)
         self._chip = text("", sizing_mode=None)
         self._numbers = text("", styles=look.share(1, 250))
@@ -41,17 +42,18 @@ class Bar:
         for name in ("start", "step", "stop", "reset"):
             getattr(self, name).disabled = not enabled[name]
         snapshot = self.state.job.snapshot() if self.state.job else None
-        self._chip.object = words.chip(snapshot)
+        # The browser draws one after the other: who reads "Paused" must not read the numbers of before.
         self._numbers.object = words.numbers(snapshot, wrong=bool(self.state.errors), changed=self.state.changed)
+        self._chip.object = words.chip(snapshot)
 
+    def _button(self, label: str, icon: str, act: Callable[[], None], variant: str = "outlined") -> pmui.Button:
+        button = pmui.Button(
+            label=label, icon=icon, icon_size="1.35em", size="small", margin=0, variant=variant, color="primary"
+        )
 
-def _button(label: str, icon: str, act: Callable[[], None], variant: str = "outlined") -> pmui.Button:
-    button = pmui.Button(
-        label=label, icon=icon, icon_size="1.35em", size="small", margin=0, variant=variant, color="primary"
-    )
+        async def pressed(_: Any) -> None:
+            act()
+            self._answer()
 
-    async def pressed(_: Any) -> None:
-        act()
-
-    button.on_click(pressed)
-    return button
+        button.on_click(pressed)
+        return button

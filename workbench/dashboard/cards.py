@@ -180,7 +180,7 @@ class TrajectoryCard:
         self._phase = pn.pane.Plotly(
             None, height=trajectory.HEIGHT, config={"displaylogo": False, "responsive": True}, **WIDE
         )
-        self._scene = pn.Column(visible=False, **WIDE)
+        self._scene = pn.Column(visible=False, min_height=trajectory.HEIGHT, **WIDE)
         self._series = pn.Column(**WIDE)
         self._head = text(heading("Trajectory", ""))
         self._legend = text("")

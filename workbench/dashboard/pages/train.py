@@ -34,9 +34,10 @@ class TrainPage:
         self.state = state
         self._drawn = {}
         self._shown = False
+        self.soon = lambda: None  # once the page is followed: look at the job at once, not only at the next period
         self._kinds = [self._draw_equations, self._draw_records, self._draw_trajectory]
         self.form = Form(state)
-        self.bar = Bar(state)
+        self.bar = Bar(state, lambda: self.soon())
         self.equations = EquationCard(self.redraw)
         self.loss = LossCard(state.rewind)
         self.trajectory = TrajectoryCard(self.redraw)
@@ -204,4 +205,5 @@ def follow(train: TrainPage, document: Any) -> None:
             except Exception:  # one that leaves `freeze` would leave the document frozen, and the page dead, for good
                 logger.exception("the page could not be drawn")
 
+    train.soon = lambda: document.add_next_tick_callback(tick)
     document.add_periodic_callback(tick, PERIOD)

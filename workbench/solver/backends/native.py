@@ -1,11 +1,12 @@
 """The sweep in C++ (`workbench/solver/kernels`): SIMD across systems, threads across groups of them. CPU only.
 
-The mathematics is that of `banded`, with the structure of the rows exploited and the unknowns eliminated in an order that
-keeps more digits (kernels/sweep.hpp). Three arrangements, chosen by shape alone, so that results never depend on threads:
+The mathematics is that of `banded`, with the structure of the rows exploited and the unknowns eliminated in an order
+that keeps more digits (kernels/sweep.hpp). Three arrangements, chosen by shape alone, so that results never depend on
+the number of threads:
 
     systems side by side     a lane each. Bit for bit the same however the batch is split.
-    columns                  systems that share coefficients, steps and weights are factored once; their right-hand sides
-                             are the lanes, and one refinement on the residual keeps the accuracy of `qr`.
+    columns                  systems that share coefficients, steps and weights are factored once; their right-hand
+                             sides are the lanes, and one refinement on the residual keeps the accuracy of `qr`.
     pieces                   fewer than 8 systems of 64 grid points and more (`qr`): each record is cut into pieces, the
                              lanes. They agree with the first arrangement to rounding.
 
@@ -24,7 +25,8 @@ from workbench.solver.problem import LAYOUT, LinearODE
 try:
     from workbench.solver import _native
 except ImportError as error:
-    _native, _MISSING = None, f"the compiled extension is missing ({error})"
+    _native = None  # type: ignore[assignment]
+    _MISSING = f"the compiled extension is missing ({error})"
 else:
     _MISSING = ""
 
@@ -38,8 +40,11 @@ MOST_DERIVATIVES = 12
 MOST_BATCH_DIMS = 16
 ALIGNMENT = 64
 WHOLE_LIMIT = 72 * 2**20
-"""Bytes of factor beyond which only carries are kept: writing and reading it takes about as long as computing it again."""
-ADVICE = "install a C++ compiler and reinstall the package; until then 'banded' serves, some thirty times slower"
+"""Bytes of factor beyond which only carries are kept: writing and reading it takes as long as computing it again."""
+ADVICE = (
+    "install a C++ compiler and the headers of Python (Debian: apt-get install g++ python3-dev), then install this "
+    "package again (in a checkout: make native); until then 'banded' serves, many times slower"
+)
 _told = False
 
 
@@ -78,9 +83,9 @@ def instruction_sets() -> list[str]:
 class Call:
     """A problem as the extension takes it; keeps alive what it points to.
 
-    Systems that share coefficients, steps and weights are neighbours there: the batch is permuted so that its dimensions
-    of left-hand sides come first. `isa` names the instruction set; "" is the best of this machine. `shapes_only`: no
-    memory is read, only sizes are asked for.
+    Systems that share coefficients, steps and weights are neighbours there: the batch is permuted so that its
+    dimensions of left-hand sides come first. `isa` names the instruction set; "" is the best of this machine.
+    `shapes_only`: no memory is read, only sizes are asked for.
     """
 
     isa = ""
@@ -210,7 +215,7 @@ class Call:
             return self.restored(x)
         L = prod(self.batch) // self.columns
         left = self.problem.left_batch if self.columns > 1 else self.batch
-        return x.unflatten(0, (L, len(x) // L)).sum(1).reshape(*left, *x.shape[1:])
+        return x.reshape(L, len(x) // max(L, 1), *x.shape[1:]).sum(1).reshape(*left, *x.shape[1:])
 
 
 def _inner(x: Tensor, dims: int, inner: tuple[int, ...] | None) -> Tensor:
@@ -236,7 +241,10 @@ def factor_shapes(problem: LinearODE, method: str, keep: str) -> list[tuple[int,
     if keep == "nothing":
         return []
     call = Call(problem, method, shapes_only=True)
-    return [(call.wanted_size(keep),)] + ([(prod(call.batch) // call.columns,)] if call.columns > 1 else [])
+    shapes: list[tuple[int, ...]] = [(call.wanted_size(keep),)]
+    if call.columns > 1:
+        shapes.append((prod(call.batch) // call.columns,))
+    return shapes
 
 
 def solve(problem: LinearODE, method: str, keep: str) -> tuple[Tensor, Tensor, list[Tensor]]:

@@ -262,8 +262,8 @@ private:
         for (int64_t i = 0; i < segments_; ++i) {
             const int64_t start = i * length_, stop = std::min(T_, start + length_);
             if constexpr (KIND != Kind::OWN) stage(i);
-            else if (!kept_.data) sweep<0>(i, true, nullptr, nullptr);
-            else if (!kept_.whole) again<0>(i);
+            else if (!kept_.data) sweep<1>(i, true, nullptr, nullptr);
+            else if (!kept_.whole) again<1>(i);
             else stage(i);
             if (saved_onward) std::copy(onward, onward + R, saved_onward + i * R);
             read_upstream(g, start, stop);
@@ -300,7 +300,7 @@ private:
                 if constexpr (KIND != Kind::OWN) stage(i);
                 else if (kept_.whole) stage(i);
                 else {
-                    again<0>(i);
+                    again<1>(i);
                     Vec* onward = scratch_ + method_.scratch();
                     std::copy(saved_onward + i * R, saved_onward + (i + 1) * R, onward);
                     g.read(start, stop, g_);

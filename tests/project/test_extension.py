@@ -1,0 +1,38 @@
+"""The compiled kernel: built where a compiler is, and said to be missing where it is not."""
+
+import logging
+import subprocess
+import sys
+
+import torch
+
+from workbench.solver import LinearODE, available, solve
+from workbench.solver.backends import native
+
+
+def problem() -> LinearODE:
+    c, one = torch.ones(1, 1, 1, 2, dtype=torch.float64), torch.ones(1, 1, 1, dtype=torch.float64)
+    return LinearODE(c, one[0], one, torch.full((5,), 0.1, dtype=torch.float64))
+
+
+def test_the_extension_is_built(required):
+    required(not available()["native"], "install a C++ compiler (Debian: apt-get install g++), then make test again")
+    assert solve(problem()).backend == "native"
+    assert native.instruction_sets()[-1] == "baseline"
+
+
+def test_without_the_extension_banded_serves_and_it_is_said_once(monkeypatch, caplog):
+    monkeypatch.setattr(native, "_MISSING", "the compiled extension is missing (here, on purpose)")
+    monkeypatch.setattr(native, "_told", False)
+    with caplog.at_level(logging.WARNING, logger="workbench.solver"):
+        assert [solve(problem()).backend for _ in range(3)] == ["banded"] * 3
+    assert len(caplog.records) == 1
+    assert "C++ compiler" in caplog.text
+
+
+def test_the_package_imports_without_the_extension():
+    code = (
+        "import sys; sys.modules['workbench.solver._native'] = None; import workbench.solver as s; "
+        "assert 'missing' in s.available()['native']"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
