@@ -3,14 +3,16 @@
 // exactly their size, results between guards, and each is NaN before it is written.
 //
 //     kernel_check           every shape
-//     kernel_check together  several callers at once
+//     kernel_check together  several callers at once, and work that throws
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
 #include <limits>
 #include <memory>
+#include <new>
 #include <random>
 #include <string>
 #include <thread>
@@ -382,8 +384,34 @@ static bool together() {
     return true;
 }
 
+// What a piece of work throws comes out once, when no thread is at work; afterwards the pool serves as before.
+static bool thrown() {
+    for (int threads = 1; threads < 6; ++threads)
+        for (long bad = 0; bad < 40; bad += 13) {
+            std::atomic<int> inside{0};
+            bool caught = false;
+            try {
+                parallel_for(40, threads, [&](long i) {
+                    ++inside;
+                    if (i == bad) {
+                        --inside;
+                        throw std::bad_alloc();
+                    }
+                    std::this_thread::yield();
+                    --inside;
+                });
+            } catch (const std::bad_alloc&) {
+                caught = inside == 0;
+            }
+            std::atomic<long> sum{0};
+            parallel_for(100, threads, [&](long i) { sum += i; });
+            if (!caught || sum != 4950) return std::puts("wrong: work that throws"), false;
+        }
+    return true;
+}
+
 int main(int count, char** arguments) {
-    if (count > 1 && !std::strcmp(arguments[1], "together")) return together() ? 0 : 1;
+    if (count > 1 && !std::strcmp(arguments[1], "together")) return together() && thrown() ? 0 : 1;
     int wrong = 0, all = 0;
     for (const Case& c : cases()) ++all, wrong += !check(c);
     std::printf("%d of %d cases wrong\n", wrong, all);

@@ -15,9 +15,10 @@ import pytest
 
 HERE = Path(__file__).parent
 KERNELS = HERE.parents[1] / "workbench" / "solver" / "kernels"
-BOUNDS = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all")
+# Locals hold nonsense at first, so that one read before it is written gives another result.
+BOUNDS = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-ftrivial-auto-var-init=pattern")
 RACES = ("-fsanitize=thread",)
-INSTALL = "install a C++20 compiler with its sanitizers (Debian: apt-get install g++)"
+INSTALL = "install a C++20 compiler with its sanitizers, g++ from 12 or clang from 16 on (Debian: apt-get install g++)"
 
 pytestmark = pytest.mark.slow
 
@@ -33,7 +34,8 @@ def compiler(flags: tuple[str, ...], folder: Path) -> list[str]:
     probe.write_text("int main() { return []<class T>() { return T(); }.template operator()<int>(); }")
     for name in filter(None, (os.environ.get("CXX"), "g++", "clang++")):
         command = shlex.split(name)
-        if shutil.which(command[0]) and not run(*command, "-std=c++20", *flags, probe, "-o", folder / "probe").returncode:
+        options = "-std=c++20", *flags, "-o", folder / "probe"
+        if shutil.which(command[0]) and not run(*command, *options, probe).returncode:
             return command
     return []
 
