@@ -24,9 +24,9 @@ from workbench.solver.problem import LAYOUT, LinearODE
 
 try:
     from workbench.solver import _native
-except ImportError as error:
+except ImportError:
     _native = None  # type: ignore[assignment]
-    _MISSING = f"the compiled extension is missing ({error})"
+    _MISSING = "the compiled extension is missing"
 else:
     _MISSING = ""
 
