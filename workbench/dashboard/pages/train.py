@@ -19,7 +19,7 @@ from workbench.views import record
 
 logger = logging.getLogger(__name__)
 
-PERIOD = 125  # ms between two looks at the job: plots follow at up to 8 Hz
+PERIOD = 200  # ms between two looks at the job: plots follow at 5 Hz, and a click finds the page at leisure
 TITLE = "S-MNN workbench"
 
 
