@@ -130,8 +130,8 @@ class Call:
     def usable(self, factor: list[Tensor]) -> list[Tensor]:
         """The factor, if it is one of these left-hand sides in this arrangement; else nothing.
 
-        Vector registers are loaded from it, so it has to lie where memory of torch begins, at a multiple of 64 bytes: one
-        from a file, say, may not.
+        Vector registers are loaded from it, so it has to lie where memory of torch begins, at a multiple of 64 bytes:
+        one from a file, say, may not.
         """
         if any(x.data_ptr() % ALIGNMENT for x in factor[:1]):
             factor = [factor[0].clone(), *factor[1:]]
