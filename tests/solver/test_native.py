@@ -215,12 +215,23 @@ def test_nothing_kept_gives_the_same_gradients(method):
     """As after torch.func transforms, which hand no factor on."""
     problem, g = ode(arguments((19,), 1, 1, 3, 300)), randn(19, 300, 1, 3)
     u, _, factor = native.solve(problem, method, "factor")
-    for name in native.GRADIENTS:
-        problem.tensors[name].requires_grad_()
-    lam, gradients = native.vjp(problem, method, factor, u, g)
-    again, others = native.vjp(problem, method, [], u, g)
+    wanted = [*native.GRADIENTS, "weights.taylor"]  # lam serves those that are not covered
+    lam, gradients = native.vjp(problem, method, factor, u, g, wanted)
+    again, others = native.vjp(problem, method, [], u, g, wanted)
     assert_equal([again, *others.values()], [lam, *gradients.values()])
     assert torch.equal(native.normal_solve(problem, method, factor, g), lam)
+    assert native.vjp(problem, method, factor, u, g, native.GRADIENTS)[0] is None
+
+
+def test_the_memory_of_a_factor_that_is_gone_is_used_again():
+    problem = ode(arguments((19,), 1, 1, 3, 20))
+    factor = native.solve(problem, "qr", "factor")[2][0]
+    size, address = factor.numel(), factor.data_ptr()
+    other = native.solve(problem, "qr", "factor")[2][0]
+    assert other.data_ptr() != address  # both are in use
+    del factor
+    again = native.solve(problem, "qr", "factor")[2][0]
+    assert (again.numel(), again.data_ptr()) == (size, address)
 
 
 def test_kept_factor_at_an_address_that_no_register_likes():
@@ -272,10 +283,10 @@ def test_shared_left_hand_sides(D, E, K, left, batch, method):
 def in_place(x: dict[str, torch.Tensor]) -> None:
     """The kernel reads every argument where it lies."""
     problem = ode(x)
-    read = native.Call(problem, "qr").tensors
-    for name, value in problem.tensors.items():
-        assert read[name].data_ptr() == value.data_ptr(), name
-        assert read[name].untyped_storage().data_ptr() == value.untyped_storage().data_ptr(), name
+    call = native.Call(problem, "qr")
+    for (name, value), read, address in zip(problem.tensors.items(), call.tensors, call.arguments, strict=True):
+        assert read.data_ptr() == value.data_ptr() == address, name
+        assert read.untyped_storage().data_ptr() == value.untyped_storage().data_ptr(), name
 
 
 FORMS = {

@@ -9,8 +9,8 @@ from torch import Tensor
 
 from tests.solver.cases import both_row_modes, every_backend, every_method, small_problem
 from workbench.solver import LinearODE, backends, solve
-from workbench.solver.problem import LAYOUT
 from workbench.solver.rows import residual, rows
+from workbench.solver.sizes import LAYOUT
 
 KEEP = ("nothing", "factor", "carry")
 PROMISES = ("test_schema", "test_autograd_registration", "test_faketensor", "test_aot_dispatch_static")
@@ -114,11 +114,11 @@ def other(monkeypatch: pytest.MonkeyPatch, **parts: Any) -> None:
 
 
 def forcing_only(
-    problem: LinearODE, method: str, factor: list[Tensor], u: Tensor, g: Tensor
+    problem: LinearODE, method: str, factor: list[Tensor], u: Tensor, g: Tensor, wanted: list[str]
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """lam, and the gradient w_e^2 (c lam) of the forcing alone."""
     p = problem.tensors
-    assert [name for name, x in p.items() if x.requires_grad] == [*LAYOUT]
+    assert wanted == [*LAYOUT]
     lam = backends.banded.normal_solve(problem, method, factor, g)
     return lam, {"forcing": p["weights.equation"] ** 2 * torch.einsum("...edk,...dk->...e", p["coefficients"], lam)}
 

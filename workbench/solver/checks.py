@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from workbench.solver.problem import LAYOUT, LinearODE, broadcast_shapes
+from workbench.solver.problem import LinearODE
+from workbench.solver.sizes import LAYOUT, broadcast_shapes
 from workbench.solver.solution import RankDeficient, Status
 
 _READ_UNLESS = {  # the weight that drops a datum, and how many dimensions the weight lacks

@@ -7,7 +7,8 @@ from torch import Tensor
 
 from workbench.solver import checks, operators
 from workbench.solver.backends import load, select
-from workbench.solver.problem import LAYOUT, RIGHT, LinearODE
+from workbench.solver.problem import LinearODE
+from workbench.solver.sizes import LAYOUT, RIGHT
 from workbench.solver.solution import Solution
 from workbench.solver.solve import run
 

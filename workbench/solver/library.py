@@ -4,7 +4,7 @@ Tensors are those of `LinearODE.tensors`, in its order; `factor` is what a backe
 all this in one decorator, and loads the compiler at the first call: more than a second.)
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import ModuleType
 from typing import Any
 
@@ -12,7 +12,8 @@ import torch
 from torch import Tensor
 
 from workbench.solver.backends import load
-from workbench.solver.problem import LAYOUT, LinearODE
+from workbench.solver.problem import LinearODE
+from workbench.solver.sizes import LAYOUT
 
 Options = tuple[int, int, bool, str, str]
 """What a problem is beside its tensors, and who solves it: n_steps, n_initial, central, backend, method."""
@@ -34,8 +35,8 @@ def posed(
     return problem, load(backend), method
 
 
-@torch.library.impl("workbench::solve", "CompositeExplicitAutograd")
-def _solve(how: str, factor: list[Tensor], tensors: list[Tensor], *options: Any) -> tuple[Tensor, Tensor, list[Tensor]]:
+def solve(how: str, factor: list[Tensor], tensors: list[Tensor], *options: Any) -> tuple[Tensor, Tensor, list[Tensor]]:
+    """u, the rank indicator and what is kept of the factor."""
     problem, backend, method = posed(tensors, *options)
     if factor and hasattr(backend, "resolve"):
         return (*backend.resolve(problem, method, factor), [])
@@ -54,8 +55,8 @@ def _fake_solve(
     return u, deficient, [like.new_empty(shape) for shape in shapes]
 
 
-@torch.library.impl("workbench::normal_solve", "CompositeExplicitAutograd")
-def _normal_solve(g: Tensor, factor: list[Tensor], tensors: list[Tensor], *options: Any) -> Tensor:
+def normal_solve(g: Tensor, factor: list[Tensor], tensors: list[Tensor], *options: Any) -> Tensor:
+    """(A^T A)^-1 g."""
     problem, backend, method = posed(tensors, *options)
     return backend.normal_solve(problem, method, factor, g)
 
@@ -69,18 +70,21 @@ def covered(backend: ModuleType) -> tuple[str, ...]:
     return getattr(backend, "GRADIENTS", ("coefficients", "forcing", "initial", "steps"))
 
 
-@torch.library.impl("workbench::vjp", "CompositeExplicitAutograd")
-def _vjp(
+def vjp(
     g: Tensor, u: Tensor, wanted: list[bool], factor: list[Tensor], tensors: list[Tensor], *options: Any
 ) -> list[Tensor]:
-    """lam and a gradient per argument of LAYOUT, empty where it is not wanted or not covered by the backend."""
-    leaves = [x.detach().requires_grad_(want) for x, want in zip(tensors, wanted, strict=True)]
-    problem, backend, method = posed(leaves, *options)
-    lam, found = backend.vjp(problem, method, factor, u, g)
-    expected = {name for name, want in zip(LAYOUT, wanted, strict=True) if want} & {*covered(backend)}
+    """lam, and a gradient per argument of LAYOUT; empty where it is not wanted or not covered by the backend.
+
+    lam is wanted where a wanted gradient is not covered.
+    """
+    problem, backend, method = posed(tensors, *options)
+    names = [name for name, want in zip(LAYOUT, wanted, strict=True) if want]
+    lam, found = backend.vjp(problem, method, factor, u, g, names)
+    expected = {*names} & {*covered(backend)}
     if expected - {*found}:
         raise RuntimeError(f"{options[3]}: vjp returned no gradient for {', '.join(sorted(expected - {*found}))}")
-    return [lam, *(found[name].detach() if name in expected else g.new_empty(0) for name in LAYOUT)]
+    gradients = [found[name].detach() if name in expected else g.new_empty(0) for name in LAYOUT]
+    return [g.new_empty(0) if lam is None or expected == {*names} else lam, *gradients]
 
 
 def _fake_vjp(
@@ -90,9 +94,25 @@ def _fake_vjp(
     shapes = [
         x.shape if want and name in names else (0,) for name, x, want in zip(LAYOUT, tensors, wanted, strict=True)
     ]
-    return [g.new_empty(u.shape), *(g.new_empty(shape) for shape in shapes)]
+    rest = any(want and name not in names for name, want in zip(LAYOUT, wanted, strict=True))
+    return [g.new_empty(u.shape if rest else 0), *(g.new_empty(shape) for shape in shapes)]
 
 
-torch.library.register_fake("workbench::solve", _fake_solve)
-torch.library.register_fake("workbench::normal_solve", _fake_normal_solve)
-torch.library.register_fake("workbench::vjp", _fake_vjp)
+_MEANS: dict[str, tuple[Callable[..., Any], Callable[..., Any]]] = {
+    "solve": (solve, _fake_solve),
+    "normal_solve": (normal_solve, _fake_normal_solve),
+    "vjp": (vjp, _fake_vjp),
+}
+for _name, (_function, _fake) in _MEANS.items():
+    torch.library.impl(f"workbench::{_name}", "CompositeExplicitAutograd")(_function)
+    torch.library.register_fake(f"workbench::{_name}", _fake)
+
+
+def step(name: str, tensors: Sequence[Tensor]) -> Callable[..., Any]:
+    """The operator of that name; for plain tensors that nobody watches the function itself, without dispatch."""
+    watched = torch._C._len_torch_dispatch_stack() > 0 or torch._C._are_functorch_transforms_active()
+    plain = not watched and all(type(x) in _PLAIN for x in tensors)
+    return _MEANS[name][0] if plain else getattr(torch.ops.workbench, name)
+
+
+_PLAIN = (Tensor, torch.nn.Parameter)

@@ -24,9 +24,10 @@ from torch.autograd import Function
 
 from workbench.solver import rows as standard
 from workbench.solver.backends import load
-from workbench.solver.library import Options, covered, posed
-from workbench.solver.problem import LAYOUT, RIGHT, LinearODE
+from workbench.solver.library import Options, covered, posed, step
+from workbench.solver.problem import LinearODE
 from workbench.solver.rows import data_constants, data_rows
+from workbench.solver.sizes import LAYOUT, RIGHT
 
 _N = len(LAYOUT)
 
@@ -98,12 +99,15 @@ def _solve_gradients(
     backend = load(options[3])
     fused: list[Tensor | None] = [None] * _N
     if hasattr(backend, "vjp") and not torch.is_grad_enabled():
-        lam, *found = torch.ops.workbench.vjp(g, u, list(wanted), list(factor), list(tensors), *options)
+        given = (g, u, list(wanted), list(factor), list(tensors))
+        lam, *found = step("vjp", (g, u, *factor, *tensors))(*given, *options)
         done = [want and name in covered(backend) for name, want in zip(LAYOUT, wanted, strict=True)]
         fused = [x if is_done else None for x, is_done in zip(found, done, strict=True)]
         wanted = [want and not is_done for want, is_done in zip(wanted, done, strict=True)]
     else:
         lam = normal_solve(g, factor, tensors, options)
+    if not any(wanted):
+        return fused
     rows, residual = getattr(backend, "rows", standard.rows), getattr(backend, "residual", standard.residual)
     wants_left = any(want for name, want in zip(LAYOUT, wanted, strict=True) if name not in RIGHT)
     if wants_left or rows is not standard.rows:
@@ -162,7 +166,7 @@ class _Solve(Function):
     @staticmethod
     def forward(how: str, options: Options, *tensors: Tensor) -> tuple[Tensor, ...]:
         problem, factor = list(tensors[:_N]), list(tensors[_N:])
-        u, deficient, made = torch.ops.workbench.solve(how, factor, problem, *options)
+        u, deficient, made = step("solve", tensors)(how, factor, problem, *options)
         return u, deficient, *made
 
     @staticmethod
@@ -211,7 +215,7 @@ class _NormalSolve(Function):
 
     @staticmethod
     def forward(options: Options, g: Tensor, *tensors: Tensor) -> Tensor:
-        return torch.ops.workbench.normal_solve(g, list(tensors[_N:]), list(tensors[:_N]), *options)
+        return step("normal_solve", (g, *tensors))(g, list(tensors[_N:]), list(tensors[:_N]), *options)
 
     @staticmethod
     def setup_context(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:

@@ -7,6 +7,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from workbench.solver.sizes import LAYOUT, Sizes, sizes_of
+
 
 @dataclass(frozen=True, eq=False)
 class Weights:
@@ -24,48 +26,11 @@ class Weights:
     taylor: Tensor | float = 1.0
 
 
-# name -> what its dimensions after the batch dimensions are called in messages
-LAYOUT = {
-    "coefficients": ("T", "E", "D", "K"),
-    "forcing": ("T", "E"),
-    "initial": ("T0", "D", "K0"),
-    "steps": ("T-1",),
-    "weights.equation": ("T", "E"),
-    "weights.initial": ("T0", "D", "K0"),
-    "weights.taylor": ("T-1", "D"),
-}
-# dimensions that may be 1 and are then the same for every index
-BROADCAST = {
-    "coefficients": ("T",),
-    "forcing": ("T",),
-    "initial": ("T0",),
-    "steps": ("T-1",),
-    "weights.equation": ("T", "E"),
-    "weights.initial": ("T0", "D", "K0"),
-    "weights.taylor": ("T-1", "D"),
-}
-RIGHT = ("forcing", "initial")
-"""The arguments that only the constants of the rows depend on; all others make the left-hand side."""
-
 AUTOCAST = {torch.float16, torch.bfloat16, torch.float32, torch.float64}
 
 
 def _autocast(device: str) -> bool:
     return torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device)
-
-
-def broadcast_shapes(*shapes: tuple[int, ...]) -> torch.Size:
-    """The usual rules. (`torch.broadcast_shapes` loads symbolic algebra at its first call, a third of a second.)
-
-    Raises ValueError where two sizes differ and neither is 1.
-    """
-    sizes = [1] * max([0, *map(len, shapes)])
-    for shape in shapes:
-        for position, size in enumerate(shape, start=len(sizes) - len(shape)):
-            if size != 1 and sizes[position] not in (1, size):
-                raise ValueError(f"shapes {', '.join(str(tuple(s)) for s in shapes)} do not broadcast")
-            sizes[position] = size if size != 1 else sizes[position]
-    return torch.Size(sizes)
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,33 +79,27 @@ class LinearODE:
             object.__setattr__(self, "weights", Weights())
         self._cast_under_autocast()
         self._check_types()
-        sizes = self._infer_sizes()
-        self._check_shapes(sizes)
-        derived: dict[str, Any] = {name: sizes[name] for name in ("T", "T0", "E", "D", "K", "K0")}
-        derived["batch"] = self._broadcast_batch(*LAYOUT)
-        derived["left_batch"] = self._broadcast_batch(*(name for name in LAYOUT if name not in RIGHT))
-        derived["tensors"] = {name: self._as_tensor(self._raw(name), len(dims)) for name, dims in LAYOUT.items()}
-        for name, value in derived.items():
-            object.__setattr__(self, name, value)
+        arguments = self._arguments()
+        shapes = tuple([x.shape if isinstance(x, Tensor) else None for x in arguments])
+        sizes = sizes_of(shapes, self.n_steps, self.n_initial, self.central)
+        tensors = [self._as_tensor(x, len(dims)) for x, dims in zip(arguments, LAYOUT.values(), strict=True)]
+        self._derive(tensors, sizes)
 
     @classmethod
     def from_tensors(cls, tensors: Sequence[Tensor], n_steps: int, n_initial: int, central: bool) -> "LinearODE":
-        """The problem whose `tensors` these are, in the order of LAYOUT, already checked: nothing is checked again."""
+        """The problem whose `tensors` these are, in the order of LAYOUT, already checked."""
         problem = object.__new__(cls)
         c, r, v, h, *w = tensors
-        own = {name: x.shape[: x.ndim - len(LAYOUT[name])] for name, x in zip(LAYOUT, tensors, strict=True)}
-        E, D, K = c.shape[-3:]
-        values = {
-            **{"coefficients": c, "forcing": r, "initial": v, "steps": h, "weights": Weights(*w)},
-            **{"central": central, "n_steps": n_steps, "n_initial": n_initial},
-            **{"T": n_steps, "T0": n_initial, "E": E, "D": D, "K": K, "K0": v.shape[-1]},
-            "batch": broadcast_shapes(*own.values()),
-            "left_batch": broadcast_shapes(*(shape for name, shape in own.items() if name not in RIGHT)),
-            "tensors": dict(zip(LAYOUT, tensors, strict=True)),
-        }
-        for name, value in values.items():
+        given = (c, r, v, h, Weights(*w), central, n_steps, n_initial)
+        for name, value in zip(_GIVEN, given, strict=True):
             object.__setattr__(problem, name, value)
+        problem._derive(tensors, sizes_of(tuple([x.shape for x in tensors]), n_steps, n_initial, central))
         return problem
+
+    def _derive(self, tensors: Sequence[Tensor], sizes: Sizes) -> None:
+        object.__setattr__(self, "tensors", dict(zip(LAYOUT, tensors, strict=True)))
+        for name in _SIZES:
+            object.__setattr__(self, name, getattr(sizes, name))
 
     # sizes and derived quantities
 
@@ -189,7 +148,7 @@ class LinearODE:
 
     def _cast_under_autocast(self) -> None:
         """Inside torch.autocast a problem comes in as float32, unless all of it is float64."""
-        tensors = [x for x in map(self._raw, LAYOUT) if isinstance(x, Tensor)]
+        tensors = [x for x in self._arguments() if isinstance(x, Tensor)]
         dtypes = {x.dtype for x in tensors}
         if dtypes == {torch.float64} or not dtypes <= AUTOCAST or not any(_autocast(x.device.type) for x in tensors):
             return
@@ -197,106 +156,35 @@ class LinearODE:
             object.__setattr__(self, name, value)
 
     def _check_types(self) -> None:
-        for name in ("coefficients", "forcing", "initial", "steps"):
-            if not isinstance(getattr(self, name), Tensor):
-                raise TypeError(f"{name}: expected a torch.Tensor, found {type(getattr(self, name)).__name__}")
-        if self.dtype not in (torch.float32, torch.float64):
-            raise TypeError(f"coefficients: expected dtype torch.float32 or torch.float64, found {self.dtype}")
-        for name in LAYOUT:
-            value = self._raw(name)
-            if isinstance(value, Tensor):
-                if value.dtype != self.dtype:
-                    raise TypeError(f"{name}: expected dtype {self.dtype} as coefficients have, found {value.dtype}")
-                if value.device != self.device:
-                    raise TypeError(f"{name}: expected device {self.device} as coefficients have, found {value.device}")
-            elif isinstance(value, bool) or not isinstance(value, int | float):
-                raise TypeError(f"{name}: expected a number or a torch.Tensor, found {type(value).__name__}")
-            elif not 0 <= value < float("inf"):
-                raise ValueError(f"{name}: expected a finite number >= 0, found {value}")
+        dtype, device = getattr(self.coefficients, "dtype", None), getattr(self.coefficients, "device", None)
+        for name, value in zip(LAYOUT, self._arguments(), strict=True):
+            if not isinstance(value, Tensor):
+                _require_weight(name, value)
+            elif name == "coefficients" and dtype not in (torch.float32, torch.float64):
+                raise TypeError(f"coefficients: expected dtype torch.float32 or torch.float64, found {dtype}")
+            elif value.dtype != dtype:
+                raise TypeError(f"{name}: expected dtype {dtype} as coefficients have, found {value.dtype}")
+            elif value.device != device:
+                raise TypeError(f"{name}: expected device {device} as coefficients have, found {value.device}")
+        for name, given in (("n_steps", self.n_steps), ("n_initial", self.n_initial)):
+            if given is not None and (isinstance(given, bool) or not isinstance(given, int)):
+                raise TypeError(f"{name}: expected an int, found {type(given).__name__} {given!r}")
 
-    def _raw(self, name: str) -> Tensor | float:
-        owner, _, attribute = name.rpartition(".")
-        return getattr(self.weights if owner else self, attribute)
+    def _arguments(self) -> tuple[Tensor | float, ...]:
+        """In the order of LAYOUT."""
+        w = self.weights
+        return self.coefficients, self.forcing, self.initial, self.steps, w.equation, w.initial, w.taylor
 
-    def _infer_sizes(self) -> dict[str, int]:
-        for name, dims in LAYOUT.items():
-            value = self._raw(name)
-            if isinstance(value, Tensor) and value.ndim < len(dims) and (value.ndim > 0 or "." not in name):
-                expected = ", ".join(("...", *dims))
-                raise ValueError(f"{name}: expected shape ({expected}), found {tuple(value.shape)}")
-        E, D, K = self.coefficients.shape[-3:]
-        sizes = {"E": E, "D": D, "K": K, "K0": self.initial.shape[-1]}
-        sizes["T"] = self._infer_length("T", self.n_steps, "n_steps")
-        sizes["T-1"] = sizes["T"] - 1
-        sizes["T0"] = self._infer_length("T0", self.n_initial, "n_initial")
-        return sizes
 
-    def _infer_length(self, dim: str, given: int | None, argument: str) -> int:
-        """T or T0: what is given, else the first tensor that is not broadcast over it."""
-        if given is not None:
-            if isinstance(given, bool) or not isinstance(given, int):
-                raise TypeError(f"{argument}: expected an int, found {type(given).__name__} {given!r}")
-            return given
-        for name, dims in LAYOUT.items():
-            value = self._raw(name)
-            if not isinstance(value, Tensor) or value.ndim == 0:
-                continue
-            for position, found in enumerate(dims, start=-len(dims)):
-                size = value.shape[position]
-                if found == dim and size != 1:
-                    return size
-                if dim == "T" and found == "T-1" and size != 1:
-                    return size + 1
-        if dim == "T0":
-            return self.initial.shape[-3]
-        raise ValueError(f"{argument}: every tensor is broadcast over the grid points; say how many there are")
+def _require_weight(name: str, value: object) -> None:
+    """Only a weight may be a plain number."""
+    if "." not in name:
+        raise TypeError(f"{name}: expected a torch.Tensor, found {type(value).__name__}")
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise TypeError(f"{name}: expected a number or a torch.Tensor, found {type(value).__name__}")
+    if not 0 <= value < float("inf"):
+        raise ValueError(f"{name}: expected a finite number >= 0, found {value}")
 
-    def _check_shapes(self, sizes: dict[str, int]) -> None:
-        if sizes["T"] < 2:
-            raise ValueError(f"n_steps: expected at least 2 grid points, found {sizes['T']}")
-        for dim in ("E", "D", "K"):
-            if sizes[dim] < 1:
-                raise ValueError(f"coefficients: expected {dim} >= 1, found shape {tuple(self.coefficients.shape)}")
-        if self.central and sizes["K"] < 2:
-            raise ValueError(f"central: central rows need K >= 2 (last dimension of coefficients), found {sizes['K']}")
-        if sizes["K0"] > sizes["K"]:
-            raise ValueError(f"initial: expected K0 <= K = {sizes['K']} (its last dimension), found K0 = {sizes['K0']}")
-        if sizes["T0"] < 0:
-            raise ValueError(f"n_initial: expected n_initial >= 0, found {sizes['T0']}")
-        if sizes["T0"] > sizes["T"]:
-            raise ValueError(f"initial: expected T0 <= T = {sizes['T']} grid points, found T0 = {sizes['T0']}")
-        for name, dims in LAYOUT.items():
-            value = self._raw(name)
-            if isinstance(value, Tensor) and value.ndim:
-                self._check_shape(name, value, dims, sizes)
 
-    @staticmethod
-    def _check_shape(name: str, value: Tensor, dims: tuple[str, ...], sizes: dict[str, int]) -> None:
-        for position, dim in enumerate(dims, start=-len(dims)):
-            size = value.shape[position]
-            if size != sizes[dim] and not (size == 1 and dim in BROADCAST[name]):
-                known = ", ".join(f"{d} = {sizes[d]}" for d in dims)
-                expected = ", ".join(("...", *(f"{d} or 1" if d in BROADCAST[name] else d for d in dims)))
-                found = tuple(value.shape)
-                raise ValueError(f"{name}: expected shape ({expected}) with {known}, found {found}: {dim} is {size}")
-
-    def _broadcast_batch(self, *names: str) -> torch.Size:
-        shapes = {
-            value.shape[: value.ndim - len(LAYOUT[name])]
-            for name in names
-            for value in [self._raw(name)]
-            if isinstance(value, Tensor) and value.ndim
-        }
-        if len(shapes) == 1:
-            return shapes.pop()
-        batch = torch.Size()
-        for name in names:
-            value = self._raw(name)
-            if isinstance(value, Tensor) and value.ndim:
-                own = value.shape[: value.ndim - len(LAYOUT[name])]
-                try:
-                    batch = broadcast_shapes(batch, own)
-                except ValueError:
-                    found = f"{name}: batch shape {tuple(own)} does not broadcast with {tuple(batch)}"
-                    raise ValueError(f"{found} of the arguments before it") from None
-        return batch
+_GIVEN = ("coefficients", "forcing", "initial", "steps", "weights", "central", "n_steps", "n_initial")
+_SIZES = ("T", "T0", "E", "D", "K", "K0", "batch", "left_batch")

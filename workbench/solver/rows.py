@@ -17,7 +17,8 @@ from math import factorial
 import torch
 from torch import Tensor
 
-from workbench.solver.problem import LinearODE, broadcast_shapes
+from workbench.solver.problem import LinearODE
+from workbench.solver.sizes import broadcast_shapes
 
 
 def taylor_matrix(K: int, like: Tensor, sign: int = 1) -> Tensor:

@@ -27,10 +27,11 @@ Optional, looked up by name:
     resolve(problem, method, factor) -> (u, deficient)
                                                     solves for other forcing and initial values than those that the
                                                     factor was made with, as accurately as `solve`
-    vjp(problem, method, factor, u, g) -> (lam, gradients)
-                                                    lam = (A^T A)^-1 g and, by name and in the exact shape of
-                                                    problem.tensors[name], the gradients of <g, u> to the tensors that
-                                                    require one; never differentiated itself
+    vjp(problem, method, factor, u, g, wanted) -> (lam, gradients)
+                                                    by name and in the exact shape of problem.tensors[name], the
+                                                    gradients of <g, u> to those of the `wanted` tensors (names) that it
+                                                    covers, and lam = (A^T A)^-1 g, or None where it covers all of them;
+                                                    never differentiated itself
     SCREENS                                         true: `deficient` is -1 where a value of the system is not what it
                                                     should be, or its solution is not finite; nobody else looks then
     GRADIENTS                                       the names that `vjp` covers, by default coefficients, forcing,

@@ -15,12 +15,14 @@ factor is computed again segment by segment in the cache: the same numbers bit f
 """
 
 import logging
+from collections.abc import Sequence
 from math import prod
 
 import torch
 from torch import Tensor
 
-from workbench.solver.problem import LAYOUT, LinearODE
+from workbench.solver.problem import LinearODE
+from workbench.solver.sizes import LAYOUT, Shape, Sizes, remembered, sizes_of
 
 try:
     from workbench.solver import _native
@@ -46,6 +48,9 @@ ADVICE = (
     "package again (in a checkout: make native); until then 'banded' serves, many times slower"
 )
 _told = False
+
+Layout = tuple[tuple[Shape, Shape], ...]
+"""Shape and strides of every argument, in the order of LAYOUT."""
 
 
 def unfit(device: torch.device) -> str:
@@ -80,70 +85,62 @@ def instruction_sets() -> list[str]:
     return list(_native.instruction_sets()) if _native else []
 
 
-class Call:
-    """A problem as the extension takes it; keeps alive what it points to.
+class Plan:
+    """How problems of one layout are handed to the extension: all that follows from shapes and strides alone.
 
     Systems that share coefficients, steps and weights are neighbours there: the batch is permuted so that its
-    dimensions of left-hand sides come first. `isa` names the instruction set; "" is the best of this machine.
-    `shapes_only`: no memory is read, only sizes are asked for.
+    dimensions of left-hand sides come first.
     """
 
-    isa = ""
-
-    def __init__(self, problem: LinearODE, method: str, *, shapes_only: bool = False) -> None:
-        self.problem, self.shapes_only = problem, shapes_only
-        rank = len(problem.batch)
-        left = (1,) * (rank - len(problem.left_batch)) + tuple(problem.left_batch)
-        shared = [left[i] == 1 and problem.batch[i] != 1 for i in range(rank)]
+    def __init__(self, layout: Layout, sizes: Sizes, method: str, isa: str) -> None:
+        rank = len(sizes.batch)
+        left = (1,) * (rank - len(sizes.left_batch)) + tuple(sizes.left_batch)
+        shared = [left[i] == 1 and sizes.batch[i] != 1 for i in range(rank)]
         self.order = sorted(range(rank), key=shared.__getitem__)
         self.plain = self.order == list(range(rank))
-        self.batch = [problem.batch[i] for i in self.order]
-        self.columns = prod(problem.batch[i] for i in range(rank) if shared[i])
-        inner = {"weights.equation": (problem.E,), "weights.initial": (problem.D, problem.K0)}
-        inner |= {"weights.taylor": (problem.D,)}
-        self.tensors = {name: _inner(x, len(LAYOUT[name]), inner.get(name)) for name, x in problem.tensors.items()}
-        described = [self._described(x, len(LAYOUT[name])) for name, x in self.tensors.items()]
-        sizes = (problem.T, problem.T0, problem.E, problem.D, problem.K, problem.K0)
-        self.handle = _native.Problem(*sizes, method == "cholesky", self.columns, self.batch, described)
+        self.sizes, self.left_batch = sizes, sizes.left_batch
+        self.batch = tuple(sizes.batch[i] for i in self.order)
+        self.columns = prod(sizes.batch[i] for i in range(rank) if shared[i])
+        self.systems, self.tail = prod(self.batch), (sizes.T, sizes.D, sizes.K)
+        inner = {"weights.equation": (sizes.E,), "weights.initial": (sizes.D, sizes.K0), "weights.taylor": (sizes.D,)}
+        self.copied: list[tuple[int, int, tuple[int, ...] | None]] = []
+        described = []
+        for i, (name, (shape, stride)) in enumerate(zip(LAYOUT, layout, strict=True)):
+            x = torch.empty_strided(shape, stride, device="meta")
+            how = (len(LAYOUT[name]), inner.get(name))
+            ready = _inner(x, *how)
+            if ready.stride() != x.stride() or ready.shape != x.shape:
+                self.copied.append((i, *how))
+            described.append(self.described(ready, how[0]))
+        own = (sizes.T, sizes.T0, sizes.E, sizes.D, sizes.K, sizes.K0)
+        self.handle = _native.Problem(*own, method == "cholesky", self.columns, self.batch, described, isa)
+        self.whole, self.carry = _native.kept_size(self.handle, True), _native.kept_size(self.handle, False)
+        self.tails = {
+            name: tuple(shape[len(shape) - len(LAYOUT[name]) :])
+            for name, (shape, _) in zip(LAYOUT, layout, strict=True)
+        }
+        self.by_groups = {name for name in GRADIENTS if self._by_groups(name)}
+        self.groups = _native.groups(self.handle)
 
-    def _described(self, x: Tensor, n: int) -> list[int]:
-        """Address, width, stride along the grid points, strides along the batch."""
+    def _by_groups(self, name: str) -> bool:
+        """Whether each group of lanes gives its own sum of this gradient."""
+        if self.columns > 1:
+            return name in ("coefficients", "steps")
+        return self.tails[name][0] == 1 and name != "initial" and _native.in_pieces(self.handle)
+
+    def described(self, x: Tensor, n: int) -> list[int]:
+        """Width, stride along the grid points, strides along the batch."""
         split = x.ndim - n
         shape, strides = x.shape, x.stride()
         missing = len(self.batch) - split
         own = [0] * missing + [strides[i] if shape[i] > 1 else 0 for i in range(split)]
         along = strides[split] if shape[split] > 1 else 0
-        return [self._address(x), prod(shape[split + 1 :]), along, *(own[i] for i in self.order)]
+        return [prod(shape[split + 1 :]), along, *(own[i] for i in self.order)]
 
-    def _address(self, x: Tensor | None) -> int:
-        return 0 if x is None or self.shapes_only or not x.numel() else x.data_ptr()
-
-    def kept_size(self, whole: bool) -> int:
-        return _native.kept_size(self.handle, whole, self.isa)
-
-    def wanted_size(self, keep: str) -> int:
+    def kept(self, keep: str) -> int:
         """Numbers to keep."""
-        whole = self.kept_size(True)
-        fits = self.columns > 1 or 8 * whole <= WHOLE_LIMIT
-        return whole if keep == "factor" and fits else self.kept_size(False)
-
-    def usable(self, factor: list[Tensor]) -> list[Tensor]:
-        """The factor, if it is one of these left-hand sides in this arrangement; else nothing.
-
-        Vector registers are loaded from it, so it has to lie where memory of torch begins, at a multiple of 64 bytes:
-        one from a file, say, may not.
-        """
-        if any(x.data_ptr() % ALIGNMENT for x in factor[:1]):
-            factor = [factor[0].clone(), *factor[1:]]
-        if self.columns > 1:
-            good = len(factor) == 2 and factor[0].numel() == self.kept_size(True)
-        else:
-            good = len(factor) == 1 and factor[0].numel() in (self.kept_size(True), self.kept_size(False))
-        return factor if good else []
-
-    def empty(self, *tail: int) -> Tensor:
-        """A result in the order of the extension."""
-        return self.problem.coefficients.new_empty(*self.batch, *tail)
+        fits = self.columns > 1 or 8 * self.whole <= WHOLE_LIMIT
+        return self.whole if keep == "factor" and fits else self.carry
 
     def restored(self, x: Tensor) -> Tensor:
         """A result in the order of the batch."""
@@ -153,69 +150,105 @@ class Call:
         inverse = sorted(range(n), key=self.order.__getitem__)
         return x.permute(*inverse, *range(n, x.ndim)).contiguous()
 
+    def summed(self, name: str, x: Tensor) -> Tensor:
+        """A gradient summed over groups, one per left-hand side; others in the order of the batch."""
+        if name not in self.by_groups:
+            return self.restored(x)
+        lefts = self.systems // self.columns
+        left = self.left_batch if self.columns > 1 else self.batch
+        return x.reshape(lefts, len(x) // max(lefts, 1), *x.shape[1:]).sum(1).reshape(*left, *x.shape[1:])
+
+
+@remembered
+def _plan(layout: Layout, T: int, T0: int, central: bool, method: str, isa: str) -> Plan:
+    return Plan(layout, sizes_of(tuple([shape for shape, _ in layout]), T, T0, central), method, isa)
+
+
+class Call:
+    """A problem as the extension takes it; keeps alive what it points to.
+
+    `isa` names the instruction set; "" is the best of this machine.
+    """
+
+    isa = ""
+
+    def __init__(self, problem: LinearODE, method: str) -> None:
+        self.tensors = list(problem.tensors.values())
+        layout = tuple([(x.shape, x.stride()) for x in self.tensors])
+        self.plan = plan = _plan(layout, problem.T, problem.T0, problem.central, method, self.isa)
+        for i, dims, inner in plan.copied:
+            self.tensors[i] = _inner(self.tensors[i], dims, inner)
+
+    @property
+    def arguments(self) -> list[int]:
+        return [x.data_ptr() for x in self.tensors]
+
+    def usable(self, factor: list[Tensor]) -> list[Tensor]:
+        """The factor, if it is one of these left-hand sides in this arrangement; else nothing.
+
+        Vector registers are loaded from it, so it has to lie where memory of torch begins, at a multiple of 64 bytes:
+        one from a file, say, may not.
+        """
+        if any(x.data_ptr() % ALIGNMENT for x in factor[:1]):
+            factor = [factor[0].clone(), *factor[1:]]
+        if self.plan.columns > 1:
+            good = len(factor) == 2 and factor[0].numel() == self.plan.whole
+        else:
+            good = len(factor) == 1 and factor[0].numel() in (self.plan.whole, self.plan.carry)
+        return factor if good else []
+
     def factor(self) -> list[Tensor]:
         """Columns: the factor, and the rank indicator of each left-hand side (as float64)."""
-        kept = self.problem.coefficients.new_empty(self.kept_size(True))
-        deficient = torch.empty(prod(self.batch) // self.columns, dtype=torch.int64)
-        _native.factor(self.handle, kept.data_ptr(), deficient.data_ptr(), torch.get_num_threads(), self.isa)
-        return [kept, deficient.to(kept.dtype)]
+        kept = _buffer(self.plan.whole)
+        deficient = torch.empty(self.plan.systems // self.plan.columns, dtype=torch.int64)
+        threads = torch.get_num_threads()
+        _native.factor(self.plan.handle, self.arguments, kept.data_ptr(), deficient.data_ptr(), threads)
+        return [kept, deficient.to(torch.float64)]
 
     def solve(self, keep: str) -> tuple[Tensor, Tensor, list[Tensor]]:
-        p, u = self.problem, self.empty(self.problem.T, self.problem.D, self.problem.K)
-        suspect = torch.empty(self.batch, dtype=torch.int64)
-        if self.columns > 1:
+        plan = self.plan
+        u = torch.empty(*plan.batch, *plan.tail, dtype=torch.float64)
+        deficient = torch.empty(plan.batch, dtype=torch.int64)
+        if plan.columns > 1:
             factor = self.factor()
-            deficient = factor[1].to(torch.int64)
+            deficient.view(-1, plan.columns)[:] = factor[1][:, None]
         else:
-            factor = [] if keep == "nothing" else [p.coefficients.new_empty(self.wanted_size(keep))]
-            deficient = torch.empty(self.batch, dtype=torch.int64)
+            factor = [] if keep == "nothing" else [_buffer(plan.kept(keep))]
         kept = factor[0] if factor else None
-        whole = kept is not None and kept.numel() == self.kept_size(True)
-        where = (self._address(kept), whole, u.data_ptr(), deficient.data_ptr(), suspect.data_ptr())
-        _native.solve(self.handle, *where, torch.get_num_threads(), self.isa)
-        if self.columns > 1:
-            deficient = deficient[:, None].expand(-1, self.columns).reshape(self.batch)
-        deficient = torch.where(suspect != 0, -1, deficient)
-        return self.restored(u), self.restored(deficient), [] if keep == "nothing" else factor
+        where = (*_kept(kept, plan), u.data_ptr(), deficient.data_ptr(), torch.get_num_threads())
+        _native.solve(plan.handle, self.arguments, *where)
+        return plan.restored(u), plan.restored(deficient), [] if keep == "nothing" else factor
 
-    def adjoint(self, factor: list[Tensor], g: Tensor, u: Tensor | None, wanted: tuple[str, ...]) -> dict[str, Tensor]:
-        """lam, and the gradients of the wanted arguments, in the order of the batch, not yet summed over it."""
-        p = self.problem
-        factor = self.usable(factor) or (self.factor() if self.columns > 1 else [])
+    def adjoint(self, factor: list[Tensor], g: Tensor, u: Tensor | None, wanted: Sequence[str]) -> dict[str, Tensor]:
+        """What is wanted of lam ("lam") and of the gradients, in the order of the batch, not yet summed over it."""
+        plan = self.plan
+        factor = self.usable(factor) or (self.factor() if plan.columns > 1 else [])
         g = _inner(g, 3, None)
         if u is not None:
-            u = u if self.plain else u.permute(*self.order, *range(len(self.order), u.ndim))
+            u = u if plan.plain else u.permute(*plan.order, *range(len(plan.order), u.ndim))
             u = u.contiguous()
-        out = {"lam": self.empty(p.T, p.D, p.K)}
+        out = {}
         for name in wanted:
-            x = p.tensors[name]
-            tail = x.shape[x.ndim - len(LAYOUT[name]) :]
-            out[name] = g.new_empty(self._groups(), *tail) if self._by_groups(name) else self.empty(*tail)
-        kept = factor[0] if factor else None
-        whole = kept is not None and kept.numel() == self.kept_size(True)
-        where = [self._address(out.get(name)) for name in ("lam", *GRADIENTS)]
-        given = (self._address(kept), whole, self._address(u), self._described(g, 3), where)
-        _native.adjoint(self.handle, *given, torch.get_num_threads(), self.isa)
-        return {name: self._summed(name, x) for name, x in out.items()}
+            tail = plan.tails.get(name, plan.tail)
+            batch = (plan.groups,) if name in plan.by_groups else plan.batch
+            out[name] = torch.empty(*batch, *tail, dtype=torch.float64)
+        where = [out[name].data_ptr() if name in out else 0 for name in ("lam", *GRADIENTS)]
+        given = (*_kept(factor[0] if factor else None, plan), 0 if u is None else u.data_ptr())
+        upstream = [g.data_ptr(), *plan.described(g, 3)]
+        _native.adjoint(plan.handle, self.arguments, *given, upstream, where, torch.get_num_threads())
+        return {name: plan.summed(name, x) for name, x in out.items()}
 
-    def _groups(self) -> int:
-        """Groups of lanes: each gives its own sum of a gradient that is `_by_groups`."""
-        return _native.groups(self.handle, self.isa)
 
-    def _by_groups(self, name: str) -> bool:
-        if self.columns > 1:
-            return name in ("coefficients", "steps")
-        x = self.tensors.get(name)
-        over_time = x is not None and x.shape[x.ndim - len(LAYOUT[name])] == 1
-        return over_time and name != "initial" and _native.in_pieces(self.handle, self.isa)
+def _kept(kept: Tensor | None, plan: Plan) -> tuple[int, bool]:
+    """Address, and whether it is the whole factor."""
+    return (0, False) if kept is None else (kept.data_ptr(), kept.numel() == plan.whole)
 
-    def _summed(self, name: str, x: Tensor) -> Tensor:
-        """A gradient summed over groups, one per left-hand side; others in the order of the batch."""
-        if name == "lam" or not self._by_groups(name):
-            return self.restored(x)
-        L = prod(self.batch) // self.columns
-        left = self.problem.left_batch if self.columns > 1 else self.batch
-        return x.reshape(L, len(x) // max(L, 1), *x.shape[1:]).sum(1).reshape(*left, *x.shape[1:])
+
+def _buffer(numbers: int) -> Tensor:
+    """Memory for a factor, in place of that of one that is gone: fresh memory costs as much as the arithmetic."""
+    if not numbers:
+        return torch.empty(0, dtype=torch.float64)
+    return torch.frombuffer(_native.Buffer(numbers), dtype=torch.float64)
 
 
 def _inner(x: Tensor, dims: int, inner: tuple[int, ...] | None) -> Tensor:
@@ -240,11 +273,9 @@ def factor_shapes(problem: LinearODE, method: str, keep: str) -> list[tuple[int,
     """[the kept numbers], flat; of columns also the rank indicator of each left-hand side."""
     if keep == "nothing":
         return []
-    call = Call(problem, method, shapes_only=True)
-    shapes: list[tuple[int, ...]] = [(call.wanted_size(keep),)]
-    if call.columns > 1:
-        shapes.append((prod(call.batch) // call.columns,))
-    return shapes
+    plan = Call(problem, method).plan
+    ranks = [(plan.systems // plan.columns,)] if plan.columns > 1 else []
+    return [(plan.kept(keep),), *ranks]
 
 
 def solve(problem: LinearODE, method: str, keep: str) -> tuple[Tensor, Tensor, list[Tensor]]:
@@ -254,14 +285,18 @@ def solve(problem: LinearODE, method: str, keep: str) -> tuple[Tensor, Tensor, l
 
 def normal_solve(problem: LinearODE, method: str, factor: list[Tensor], g: Tensor) -> Tensor:
     """(A^T A)^-1 g for g (B, T, D, K)."""
-    return Call(problem, method).adjoint(factor, g, None, ())["lam"]
+    return Call(problem, method).adjoint(factor, g, None, ["lam"])["lam"]
 
 
 def vjp(
-    problem: LinearODE, method: str, factor: list[Tensor], u: Tensor, g: Tensor
-) -> tuple[Tensor, dict[str, Tensor]]:
-    """lam = (A^T A)^-1 g, and the gradients of <g, u>, all in one pass over the record."""
-    wanted = tuple(name for name in GRADIENTS if problem.tensors[name].requires_grad)
-    found = Call(problem, method).adjoint(factor, g, u, wanted)
-    lam = found.pop("lam")
-    return lam, {name: x.sum_to_size(problem.tensors[name].shape) for name, x in found.items()}
+    problem: LinearODE, method: str, factor: list[Tensor], u: Tensor, g: Tensor, wanted: Sequence[str]
+) -> tuple[Tensor | None, dict[str, Tensor]]:
+    """The gradients of <g, u>, all in one pass over the record; lam = (A^T A)^-1 g where others need it too."""
+    mine = [name for name in GRADIENTS if name in wanted]
+    rest = [] if len(mine) == len(wanted) else ["lam"]
+    found = Call(problem, method).adjoint(factor, g, u, [*mine, *rest])
+    shapes = {name: problem.tensors[name].shape for name in mine}
+    return found.get("lam"), {
+        name: found[name] if found[name].shape == shape else found[name].sum_to_size(shape)
+        for name, shape in shapes.items()
+    }

@@ -12,6 +12,7 @@
 
 #include "problem.hpp"
 #include "threads.hpp"
+#include "workspace.hpp"
 
 namespace nb = nanobind;
 
@@ -51,37 +52,59 @@ const Kernel& named(const std::string& name) {
 template <class T = double>
 T* address(int64_t value) { return reinterpret_cast<T*>(value); }
 
-// (address, width, along, batch strides) of one argument.
-using Argument = std::vector<int64_t>;
+// (width, along, batch strides) of one argument.
+using Layout = std::vector<int64_t>;
 
-Array array(const Argument& values, size_t dims) {
-    if (values.size() != 3 + dims) throw std::invalid_argument("an argument needs address, width, along and a stride per batch dimension");
+Array array(const double* data, const Layout& values, size_t dims) {
+    if (values.size() != 2 + dims) throw std::invalid_argument("an argument needs width, along and a stride per batch dimension");
     Array made;
-    made.data = address<const double>(values[0]);
-    made.width = values[1], made.along = values[2];
-    for (size_t i = 0; i < dims; ++i) made.batch[i] = values[3 + i];
+    made.data = data, made.width = values[0], made.along = values[1];
+    for (size_t i = 0; i < dims; ++i) made.batch[i] = values[2 + i];
     return made;
 }
 
-Problem problem(const std::array<int64_t, 6>& sizes, bool cholesky, int64_t columns, const std::vector<int64_t>& batch, const std::vector<Argument>& arguments) {
-    if (batch.size() > MOST_BATCH_DIMS) throw std::invalid_argument("too many batch dimensions");
-    if (arguments.size() != 7) throw std::invalid_argument("a problem has seven arguments");
+// A problem without its numbers: what a call adds are the seven addresses of its arguments.
+struct Plan {
     Problem p{};
-    p.T = sizes[0], p.T0 = sizes[1], p.E = sizes[2], p.D = sizes[3], p.K = sizes[4], p.K0 = sizes[5];
-    p.cholesky = cholesky, p.columns = columns;
-    p.batch_dims = int64_t(batch.size()), p.systems = 1;
-    for (size_t i = 0; i < batch.size(); ++i) p.systems *= p.batch[i] = batch[i];
-    Array* into[] = {&p.coefficients, &p.forcing, &p.initial, &p.steps, &p.weight_equation, &p.weight_initial, &p.weight_taylor};
-    for (size_t i = 0; i < 7; ++i) *into[i] = array(arguments[i], batch.size());
-    return p;
-}
+    const Kernel& kernel;
 
-struct Handle {
-    Problem p;
-    Handle(int64_t T, int64_t T0, int64_t E, int64_t D, int64_t K, int64_t K0, bool cholesky, int64_t columns,
-           const std::vector<int64_t>& batch, const std::vector<Argument>& arguments)
-        : p(problem({T, T0, E, D, K, K0}, cholesky, columns, batch, arguments)) {}
+    Plan(int64_t T, int64_t T0, int64_t E, int64_t D, int64_t K, int64_t K0, bool cholesky, int64_t columns,
+         const std::vector<int64_t>& batch, const std::vector<Layout>& arguments, const std::string& isa)
+        : kernel(named(isa)) {
+        if (batch.size() > MOST_BATCH_DIMS) throw std::invalid_argument("too many batch dimensions");
+        if (arguments.size() != 7) throw std::invalid_argument("a problem has seven arguments");
+        p.T = T, p.T0 = T0, p.E = E, p.D = D, p.K = K, p.K0 = K0;
+        p.cholesky = cholesky, p.columns = columns;
+        p.batch_dims = int64_t(batch.size()), p.systems = 1;
+        for (size_t i = 0; i < batch.size(); ++i) p.systems *= p.batch[i] = batch[i];
+        for (size_t i = 0; i < 7; ++i) *all(p)[i] = array(nullptr, arguments[i], batch.size());
+    }
+    Problem at(const std::array<int64_t, 7>& addresses) const {
+        Problem made = p;
+        for (size_t i = 0; i < 7; ++i) all(made)[i]->data = address<const double>(addresses[i]);
+        return made;
+    }
+
+private:
+    static std::array<Array*, 7> all(Problem& p) {
+        return {&p.coefficients, &p.forcing, &p.initial, &p.steps, &p.weight_equation, &p.weight_initial, &p.weight_taylor};
+    }
 };
+
+// Memory of the workspace as an object that Python can read and write, and lets go of.
+struct Buffer {
+    explicit Buffer(int64_t numbers) : bytes(8 * numbers), data(borrow(bytes)) {}
+    ~Buffer() { give_back(data, bytes); }
+    Buffer(const Buffer&) = delete;
+    const int64_t bytes;
+    void* const data;
+
+    static int expose(PyObject* self, Py_buffer* view, int flags) {
+        const Buffer& b = *nb::inst_ptr<Buffer>(nb::handle(self));
+        return PyBuffer_FillInfo(view, self, b.data, b.bytes, 0, flags);
+    }
+};
+PyType_Slot buffer_slots[] = {{Py_bf_getbuffer, reinterpret_cast<void*>(Buffer::expose)}, {0, nullptr}};
 
 }  // namespace
 }  // namespace smnn
@@ -89,40 +112,41 @@ struct Handle {
 NB_MODULE(_native, m) {
     using namespace smnn;
     m.doc() = "The compiled sweep. Private: use workbench.solver. Arrays are addresses of float64 memory that the caller keeps alive.";
-    nb::class_<Handle>(m, "Problem")
-        .def(nb::init<int64_t, int64_t, int64_t, int64_t, int64_t, int64_t, bool, int64_t, const std::vector<int64_t>&, const std::vector<Argument>&>());
+    using Addresses = std::array<int64_t, 7>;
+    nb::class_<Buffer>(m, "Buffer", nb::type_slots(buffer_slots)).def(nb::init<int64_t>());
+    nb::class_<Plan>(m, "Problem")
+        .def(nb::init<int64_t, int64_t, int64_t, int64_t, int64_t, int64_t, bool, int64_t, const std::vector<int64_t>&, const std::vector<Layout>&,
+                      const std::string&>());
     m.def("instruction_sets", [] {
         std::vector<std::string> names;
         for (const Kernel* kernel : runnable()) names.push_back(kernel->name);
         return names;
     });
-    m.def("kept_size", [](const Handle& h, bool whole, const std::string& isa) { return named(isa).kept_size(h.p, whole); });
-    m.def("groups", [](const Handle& h, const std::string& isa) { return named(isa).groups(h.p); });
-    m.def("in_pieces", [](const Handle& h, const std::string& isa) { return named(isa).in_pieces(h.p); });
-    m.def("factor", [](const Handle& h, int64_t kept, int64_t deficient, int threads, const std::string& isa) {
-        const Kernel& kernel = named(isa);
+    m.def("kept_size", [](const Plan& plan, bool whole) { return plan.kernel.kept_size(plan.p, whole); });
+    m.def("groups", [](const Plan& plan) { return plan.kernel.groups(plan.p); });
+    m.def("in_pieces", [](const Plan& plan) { return plan.kernel.in_pieces(plan.p); });
+    m.def("factor", [](const Plan& plan, const Addresses& arguments, int64_t kept, int64_t deficient, int threads) {
         nb::gil_scoped_release released;
-        expect_much(address<void>(kept), 8 * kernel.kept_size(h.p, true));
-        kernel.factor(h.p, {address(kept), true}, address<int64_t>(deficient), threads);
+        plan.kernel.factor(plan.at(arguments), {address(kept), true}, address<int64_t>(deficient), threads);
     });
-    m.def("solve", [](const Handle& h, int64_t kept, bool whole, int64_t u, int64_t deficient, int64_t suspect, int threads,
-                      const std::string& isa) {
-        const Kernel& kernel = named(isa);
+    m.def("solve", [](const Plan& plan, const Addresses& arguments, int64_t kept, bool whole, int64_t u, int64_t deficient, int threads) {
         nb::gil_scoped_release released;
-        const int64_t unknowns = 8 * h.p.systems * h.p.T * h.p.D * h.p.K;
-        expect_much(address<void>(u), unknowns);
-        if (kept) expect_much(address<void>(kept), 8 * kernel.kept_size(h.p, whole));
-        kernel.solve(h.p, {address(kept), whole}, {address(u), address<int64_t>(deficient), address<int64_t>(suspect)}, threads);
+        const Problem p = plan.at(arguments);
+        std::vector<int64_t> suspect(size_t(p.systems)), none(p.columns > 1 ? size_t(p.systems) : 0);
+        expect_much(address<void>(u), 8 * p.systems * p.T * p.D * p.K);
+        plan.kernel.solve(p, {address(kept), whole}, {address(u), p.columns > 1 ? none.data() : address<int64_t>(deficient), suspect.data()}, threads);
+        for (int64_t i = 0; i < p.systems; ++i)
+            if (suspect[i]) address<int64_t>(deficient)[i] = -1;
     });
-    m.def("adjoint", [](const Handle& h, int64_t kept, bool whole, int64_t u, const Argument& g, const std::array<int64_t, 5>& out, int threads,
-                        const std::string& isa) {
-        const Kernel& kernel = named(isa);
-        const Array upstream = array(g, size_t(h.p.batch_dims));
+    m.def("adjoint", [](const Plan& plan, const Addresses& arguments, int64_t kept, bool whole, int64_t u, const std::vector<int64_t>& g,
+                        const std::array<int64_t, 5>& out, int threads) {
+        const Problem p = plan.at(arguments);
+        const Array upstream = array(address<const double>(g.at(0)), Layout(g.begin() + 1, g.end()), size_t(p.batch_dims));
         nb::gil_scoped_release released;
-        const int64_t unknowns = 8 * h.p.systems * h.p.T * h.p.D * h.p.K;
+        const int64_t unknowns = 8 * p.systems * p.T * p.D * p.K;
         expect_much(address<void>(out[0]), unknowns);
-        if (h.p.coefficients.along && h.p.columns == 1) expect_much(address<void>(out[1]), unknowns * h.p.E);
-        kernel.adjoint(h.p, {address(kept), whole},
-                       {address<const double>(u), upstream, address(out[0]), address(out[1]), address(out[2]), address(out[3]), address(out[4])}, threads);
+        if (p.coefficients.along && p.columns == 1) expect_much(address<void>(out[1]), unknowns * p.E);
+        plan.kernel.adjoint(p, {address(kept), whole},
+                            {address<const double>(u), upstream, address(out[0]), address(out[1]), address(out[2]), address(out[3]), address(out[4])}, threads);
     });
 }
