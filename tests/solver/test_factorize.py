@@ -211,7 +211,7 @@ def test_a_frozen_left_hand_side_is_factored_once(backend, monkeypatch):
         problem = replace(small_problem((3,), False), forcing=randn(*batch, T, E))
         u = frozen(problem, 1, cache, backend).u
         torch.testing.assert_close(u, solve(problem, backend="banded").u, rtol=1e-10, atol=1e-12)
-    assert seen == ["factor"] + ["nothing"] * (4 if backend == "banded" else 0)
+    assert seen == ["resolve"] + ["nothing"] * (4 if backend == "banded" else 0)
 
 
 @every_method
@@ -286,13 +286,33 @@ def test_gaps_do_not_make_a_left_hand_side_another():
     assert torch.equal(frozen(problem, 1, cache).u, frozen(problem, 1, cache).u)
 
 
+def test_native_factors_what_systems_share_once(monkeypatch):
+    """Right-hand sides that come later, and their gradients, use the factor that is kept."""
+    native = backends.TABLE["native"]
+    if native.unfit(torch.device("cpu")):
+        pytest.skip("the compiled kernel is missing")
+    problem = small_problem((), False)
+    factored = factorize(problem, backend="native")
+
+    def never(*arguments: Any) -> Any:
+        raise AssertionError("factored again")
+
+    monkeypatch.setattr(native._native, "factor", never)
+    r, v = randn(9, T, E).requires_grad_(), randn(9, *problem.initial.shape[-3:])
+    u = factored.solve(r, v).u
+    (found,) = torch.autograd.grad(u.sin().sum(), r)
+    other = solve(replace(problem, forcing=r, initial=v), backend="banded").u
+    torch.testing.assert_close(u, other, rtol=1e-10, atol=1e-12)
+    torch.testing.assert_close(found, torch.autograd.grad(other.sin().sum(), r)[0], rtol=1e-9, atol=1e-11)
+
+
 def test_the_cache_is_bounded_and_forgets_what_was_used_longest_ago(monkeypatch):
     seen, cache = count_factorisations(monkeypatch, "banded"), FrozenFactors(3)
     problems = [small_problem((3,), False, seed=seed) for seed in range(5)]
     for version in (0, 1, 2, 0, 3, 0, 4):
         frozen(problems[version], version, cache, "banded")
     assert len(cache) == 3
-    assert seen == ["factor"] * 5
+    assert seen == ["resolve"] * 5
     frozen(problems[0], 0, cache, "banded")
     assert len(seen) == 5
     frozen(problems[1], 1, cache, "banded")

@@ -26,7 +26,7 @@ def factorize(problem: LinearODE, *, backend: str = "auto", method: str = "qr", 
         checks.require_good_values(left)
     tensors = list(left.to(torch.float64).tensors.values())
     with torch.no_grad():
-        _, deficient, factor = operators.solve("factor", tensors, (left.T, left.T0, left.central, name, method))
+        _, deficient, factor = operators.solve("resolve", tensors, (left.T, left.T0, left.central, name, method))
     if check:
         checks.require_full_rank(left, deficient, method, load(name).METHODS)
     return Factorization(left, name, method, factor)

@@ -16,9 +16,10 @@ unknown that nothing determines. `factor` is a list of float64 tensors that depe
 
     "nothing"    no gradient follows: []
     "factor"     the whole
+    "resolve"    the whole, and what `resolve` needs beyond it
     "carry"      as little as the rest can be computed from again; may be [] or the whole
 
-`normal_solve`, `resolve` and `vjp` take any of the three, and compute again what is missing.
+`normal_solve`, `resolve` and `vjp` take any of them, and compute again what is missing.
 
 Optional, looked up by name:
 

@@ -62,7 +62,7 @@ def refusal(problem: LinearODE, method: str) -> str:
 def factor_shapes(problem: LinearODE, method: str, keep: str) -> list[tuple[int, ...]]:
     """[U, A, rank indicator (L)]; see `Factor`. [] where nothing is kept."""
     shape = (problem.T, Columns(problem).L, problem.R, problem.R)
-    return [shape, (2 if problem.central else 1, *shape), shape[1:2]] if keep == "factor" else []
+    return [shape, (2 if problem.central else 1, *shape), shape[1:2]] if keep in ("factor", "resolve") else []
 
 
 def solve(problem: LinearODE, method: str, keep: str) -> tuple[Tensor, Tensor, list[Tensor]]:
@@ -75,7 +75,7 @@ def solve(problem: LinearODE, method: str, keep: str) -> tuple[Tensor, Tensor, l
     else:
         factor, first = cholesky_sweep(problem, columns, equation, initial)
         u = solve_normal_equations(factor, moment(problem, equation, initial))
-    kept = [*factor, first.to(u.dtype)] if keep == "factor" else []
+    kept = [*factor, first.to(u.dtype)] if keep in ("factor", "resolve") else []
     return unpack(u, problem, columns), columns.unpack_left(first), kept
 
 

@@ -6,7 +6,8 @@ the number of threads:
 
     systems side by side     a lane each. Bit for bit the same however the batch is split.
     columns                  systems that share coefficients, steps and weights are factored once; their right-hand
-                             sides are the lanes, and one refinement on the residual keeps the accuracy of `qr`.
+                             sides are the lanes, and take the reflections that are kept with the factor: the accuracy
+                             of `qr` without a refinement.
     pieces                   fewer than 8 systems of 64 grid points and more (`qr`): each record is cut into pieces, the
                              lanes. They agree with the first arrangement to rounding.
 
@@ -100,7 +101,7 @@ class Plan:
         self.plain = self.order == list(range(rank))
         self.sizes, self.left_batch = sizes, sizes.left_batch
         self.batch = tuple(sizes.batch[i] for i in self.order)
-        self.columns = prod(sizes.batch[i] for i in range(rank) if shared[i])
+        self.columns = prod(sizes.batch[i] for i in range(rank) if shared[i]) or 1
         self.systems, self.tail = prod(self.batch), (sizes.T, sizes.D, sizes.K)
         inner = {"weights.equation": (sizes.E,), "weights.initial": (sizes.D, sizes.K0), "weights.taylor": (sizes.D,)}
         self.copied: list[tuple[int, int, tuple[int, ...] | None]] = []
@@ -115,6 +116,7 @@ class Plan:
         own = (sizes.T, sizes.T0, sizes.E, sizes.D, sizes.K, sizes.K0)
         self.handle = _native.Problem(*own, method == "cholesky", self.columns, self.batch, described, isa)
         self.whole, self.carry = _native.kept_size(self.handle, True), _native.kept_size(self.handle, False)
+        self.shared, self.lefts = _native.shared_size(self.handle), prod(self.left_batch)
         self.tails = {
             name: tuple(shape[len(shape) - len(LAYOUT[name]) :])
             for name, (shape, _) in zip(LAYOUT, layout, strict=True)
@@ -137,10 +139,14 @@ class Plan:
         along = strides[split] if shape[split] > 1 else 0
         return [prod(shape[split + 1 :]), along, *(own[i] for i in self.order)]
 
-    def kept(self, keep: str) -> int:
-        """Numbers to keep."""
-        fits = self.columns > 1 or 8 * self.whole <= WHOLE_LIMIT
-        return self.whole if keep == "factor" and fits else self.carry
+    def kept(self, keep: str) -> list[tuple[int, ...]]:
+        """The shapes of what is kept."""
+        if keep == "nothing":
+            return []
+        if keep == "resolve" or self.columns > 1:
+            return [(self.shared,), (self.lefts,)]
+        fits = keep == "factor" and 8 * self.whole <= WHOLE_LIMIT
+        return [(self.whole if fits else self.carry,)]
 
     def restored(self, x: Tensor) -> Tensor:
         """A result in the order of the batch."""
@@ -192,31 +198,34 @@ class Call:
         if any(x.data_ptr() % ALIGNMENT for x in factor[:1]):
             factor = [factor[0].clone(), *factor[1:]]
         if self.plan.columns > 1:
-            good = len(factor) == 2 and factor[0].numel() == self.plan.whole
+            good = len(factor) == 2 and factor[0].numel() == self.plan.shared
         else:
             good = len(factor) == 1 and factor[0].numel() in (self.plan.whole, self.plan.carry)
         return factor if good else []
 
     def factor(self) -> list[Tensor]:
-        """Columns: the factor, and the rank indicator of each left-hand side (as float64)."""
-        kept = _buffer(self.plan.whole)
-        deficient = torch.empty(self.plan.systems // self.plan.columns, dtype=torch.int64)
-        threads = torch.get_num_threads()
-        _native.factor(self.plan.handle, self.arguments, kept.data_ptr(), deficient.data_ptr(), threads)
+        """Of every left-hand side, for any number of columns: the factor, and the rank indicator (as float64)."""
+        plan = self.plan
+        kept, deficient = _buffer(plan.shared), torch.empty(plan.lefts, dtype=torch.int64)
+        _native.factor(plan.handle, self.arguments, kept.data_ptr(), deficient.data_ptr(), torch.get_num_threads())
         return [kept, deficient.to(torch.float64)]
 
-    def solve(self, keep: str) -> tuple[Tensor, Tensor, list[Tensor]]:
+    def solve(self, keep: str, factor: list[Tensor]) -> tuple[Tensor, Tensor, list[Tensor]]:
+        """With `factor`, if it is usable, else with one made here; what is to be kept of that."""
         plan = self.plan
         u = torch.empty(*plan.batch, *plan.tail, dtype=torch.float64)
         deficient = torch.empty(plan.batch, dtype=torch.int64)
         if plan.columns > 1:
-            factor = self.factor()
+            factor = self.usable(factor) or self.factor()
             deficient.view(-1, plan.columns)[:] = factor[1][:, None]
+            where = (factor[0].data_ptr(), True)
         else:
-            factor = [] if keep == "nothing" else [_buffer(plan.kept(keep))]
-        kept = factor[0] if factor else None
-        where = (*_kept(kept, plan), u.data_ptr(), deficient.data_ptr(), torch.get_num_threads())
-        _native.solve(plan.handle, self.arguments, *where)
+            factor = [] if keep in ("nothing", "resolve") else [_buffer(n) for (n,) in plan.kept(keep)]
+            where = _kept(factor, plan)
+        given = (*where, u.data_ptr(), deficient.data_ptr(), torch.get_num_threads())
+        _native.solve(plan.handle, self.arguments, *given)
+        if keep == "resolve" and plan.columns == 1:
+            factor = self.factor()
         return plan.restored(u), plan.restored(deficient), [] if keep == "nothing" else factor
 
     def adjoint(self, factor: list[Tensor], g: Tensor, u: Tensor | None, wanted: Sequence[str]) -> dict[str, Tensor]:
@@ -233,15 +242,15 @@ class Call:
             batch = (plan.groups,) if name in plan.by_groups else plan.batch
             out[name] = torch.empty(*batch, *tail, dtype=torch.float64)
         where = [out[name].data_ptr() if name in out else 0 for name in ("lam", *GRADIENTS)]
-        given = (*_kept(factor[0] if factor else None, plan), 0 if u is None else u.data_ptr())
+        given = (*_kept(factor, plan), 0 if u is None else u.data_ptr())
         upstream = [g.data_ptr(), *plan.described(g, 3)]
         _native.adjoint(plan.handle, self.arguments, *given, upstream, where, torch.get_num_threads())
         return {name: plan.summed(name, x) for name, x in out.items()}
 
 
-def _kept(kept: Tensor | None, plan: Plan) -> tuple[int, bool]:
+def _kept(factor: list[Tensor], plan: Plan) -> tuple[int, bool]:
     """Address, and whether it is the whole factor."""
-    return (0, False) if kept is None else (kept.data_ptr(), kept.numel() == plan.whole)
+    return (factor[0].data_ptr(), len(factor) == 2 or factor[0].numel() == plan.whole) if factor else (0, False)
 
 
 def _buffer(numbers: int) -> Tensor:
@@ -271,16 +280,19 @@ def _inner(x: Tensor, dims: int, inner: tuple[int, ...] | None) -> Tensor:
 
 def factor_shapes(problem: LinearODE, method: str, keep: str) -> list[tuple[int, ...]]:
     """[the kept numbers], flat; of columns also the rank indicator of each left-hand side."""
-    if keep == "nothing":
-        return []
-    plan = Call(problem, method).plan
-    ranks = [(plan.systems // plan.columns,)] if plan.columns > 1 else []
-    return [(plan.kept(keep),), *ranks]
+    return Call(problem, method).plan.kept(keep)
 
 
 def solve(problem: LinearODE, method: str, keep: str) -> tuple[Tensor, Tensor, list[Tensor]]:
     """u minimising |A u - b|, the rank indicator (-1: a value is not what it should be), and what is kept."""
-    return Call(problem, method).solve(keep)
+    return Call(problem, method).solve(keep, [])
+
+
+def resolve(problem: LinearODE, method: str, factor: list[Tensor]) -> tuple[Tensor, Tensor]:
+    """`solve` with a factor that is kept: for systems that share it. Where none do, a new one takes no longer to make
+    than the old one to read, so that it is made."""
+    u, deficient, _ = Call(problem, method).solve("nothing", factor)
+    return u, deficient
 
 
 def normal_solve(problem: LinearODE, method: str, factor: list[Tensor], g: Tensor) -> Tensor:

@@ -123,6 +123,7 @@ NB_MODULE(_native, m) {
         return names;
     });
     m.def("kept_size", [](const Plan& plan, bool whole) { return plan.kernel.kept_size(plan.p, whole); });
+    m.def("shared_size", [](const Plan& plan) { return plan.kernel.shared_size(plan.p); });
     m.def("groups", [](const Plan& plan) { return plan.kernel.groups(plan.p); });
     m.def("in_pieces", [](const Plan& plan) { return plan.kernel.in_pieces(plan.p); });
     m.def("factor", [](const Plan& plan, const Addresses& arguments, int64_t kept, int64_t deficient, int threads) {

@@ -28,6 +28,21 @@ struct Common {
     Vec operator[](int i) const { return Vec{} + at[i]; }
 };
 
+// The factor of left-hand sides that systems share: per left-hand side and grid point a record, the reflections, and those of
+// the initial rows.
+struct Shared {
+    double *records, *reflections, *initial;
+    int64_t size;  // numbers of all three
+
+    template <class M>
+    Shared(const Problem& p, const M& method, double* data) {
+        const int64_t lefts = p.systems / p.columns;
+        const int64_t first = lefts * p.T * method.record(), second = lefts * p.T * method.reflections();
+        size = first + second + lefts * p.T0 * p.D * p.K0 * method.reflections_of_row();
+        records = data, reflections = data + first, initial = data + first + second;
+    }
+};
+
 // What the lanes of a group are: systems with a factor each; systems that share one; or pieces of one record, which are
 // eliminated side by side with the first grid point of each, its separator, riding along (pieces.hpp).
 enum class Kind { OWN, COMMON, PIECES };
@@ -65,6 +80,7 @@ public:
         u_ = arena_.take(n * R), g_ = arena_.take(n * R);
         dc_ = arena_.take(n * E * R), dr_ = arena_.take(n * E), dh_ = arena_.take(n), dv_ = arena_.take(s_.D * s_.K);
         totals_ = arena_.take(E * R + E + s_.D * s_.K + 1);
+        reflections_ = arena_.take(length_ * method_.reflections()), merged_ = arena_.take(s_.D * p_.K0 * method_.reflections_of_row());
         records_ = kept_.whole && !COMMON ? reinterpret_cast<Vec*>(kept_.data) + number * T_ * record_size()
                                           : arena_.take(length_ * record_size());
         carries_ = kept_.data && !kept_.whole ? reinterpret_cast<Vec*>(kept_.data) + number * segments_ * saved()
@@ -82,9 +98,14 @@ public:
         const Constants none = {};
         const Method<Vec, S> method(S(int(p.D), int(p.K), int(p.E)), none);
         const int64_t groups = (p.systems + LANES - 1) / LANES, length = segment(p), R = p.D * p.K;
-        if (COMMON) return p.systems / p.columns * p.T * method.record();
+        if (COMMON) return Shared(p, method, nullptr).size;
         if (PIECES) return p.systems * (pieces(p) * piece_length(p) * (method.record() + R * R) + (pieces(p) + 1) * 2 * R * R);
         return groups * LANES * (whole ? p.T * method.record() : (p.T + length - 1) / length * (method.carry() + R));
+    }
+
+    // Numbers of `Shared` for the left-hand sides as the systems of `p`.
+    static int64_t shared_size(const Problem& p, const Constants& table) {
+        return Shared(p, Method<Vec, S>(S(int(p.D), int(p.K), int(p.E)), table), nullptr).size;
     }
 
     void solve(const Solve& out) {
@@ -125,11 +146,10 @@ public:
         const int64_t R = s_.R;
         gathered_ = own;
         std::fill(own, own + R, Vec{});
-        Vec* onward = scratch_ + method_.scratch();
-        std::fill(onward, onward + R, Vec{});
-        forwards_all(Source(p_, in.g, places_, p_.T), onward, nullptr);
-        rescale(s_, ratio_[T_ - (segments_ - 1) * length_], onward);
-        for (int j = 0; j < R; ++j) following[j] = onward[method_.at(j)];
+        std::fill(onward(), onward() + R, Vec{});
+        forwards_all(Source(p_, in.g, places_, p_.T), nullptr);
+        rescale(s_, ratio_[T_ - (segments_ - 1) * length_], onward());
+        for (int j = 0; j < R; ++j) following[j] = onward()[method_.at(j)];
         for (int j = 0; j < R; ++j) own[j] = -own[j];
     }
 
@@ -147,7 +167,8 @@ private:
         Vec *y = next() + 2 * R, *w = y + R;
         for (int64_t i = segments_ - 1; i >= 0; --i) {
             if (PIECES || i < segments_ - 1) {
-                if (kept_.whole) stage(i);
+                if constexpr (KIND != Kind::OWN) stage(i);
+                else if (kept_.whole) stage(i);
                 else again<1>(i);
             }
             const int64_t start = i * length_, stop = std::min(T_, start + length_);
@@ -163,6 +184,8 @@ private:
         }
     }
 
+    // What the passes forwards with the transpose hand from grid point to grid point.
+    Vec* onward() const { return scratch_ + method_.scratch(); }
     // y_{t+1}, which the passes backwards hand from grid point to grid point.
     Vec* next() const { return scratch_ + method_.scratch() + 2 * s_.R; }
 
@@ -192,72 +215,55 @@ private:
 
 public:
 
-    // Factor alone, of the left-hand sides as the systems of `p` (one column each): records (systems, T, record).
-    void factor(double* records, int64_t* deficient) {
+    // Factor alone, of the left-hand sides as the systems of `p` (one column each).
+    void factor(double* data, int64_t* deficient) {
+        const Shared to(p_, method_, data);
         int64_t place[LANES] = {};
         begin_sweep();
-        const Target out{records, first_, method_.record(), p_.T, lanes_};
+        const Target records{to.records, first_, method_.record(), p_.T, lanes_};
+        const Target reflections{to.reflections, first_, method_.reflections(), p_.T, lanes_};
+        const Target initial{to.initial, first_, p_.D * p_.K0 * method_.reflections_of_row(), p_.T0, lanes_};
         for (int64_t i = 0; i < segments_; ++i) {
-            sweep<0>(i, false, place, nullptr);
-            out.write(i * length_, std::min(T_, (i + 1) * length_), records_);
+            const int64_t start = i * length_, stop = std::min(T_, start + length_);
+            sweep<0>(i, false, place, nullptr, &initial);
+            records.write(start, stop, records_);
+            reflections.write(start, stop, reflections_);
         }
         for (int lane = 0; lane < lanes_; ++lane) deficient[first_ + lane] = place[lane];
     }
 
-    // Solve with the factor at hand: N u = A^T b, and once more for the residual, N du = A^T (b - A u), which gives back
-    // the digits that the normal equations cost (corrected semi-normal equations: Bjorck, Lin. Alg. Appl. 88, 1987).
+    // Solve with the factor at hand: the right-hand side takes the reflections that made it (qr), or the normal equations
+    // are solved with it (cholesky).
     void solve_common(const Solve& out) {
-        const int64_t R = s_.R;
         Vec sound = {};
-        std::vector<double> memory(size_t(p_.T + 1) * R * LANES + 8);
-        Vec* u = reinterpret_cast<Vec*>((reinterpret_cast<uintptr_t>(memory.data()) + 63) / 64 * 64);
-        for (int round = 0; round < 2; ++round) {
-            Vec *onward = scratch_ + method_.scratch(), *p = onward + R, *behind = p + R;
-            std::fill(onward, onward + R, Vec{});
-            std::fill(behind, behind + R, Vec{});
-            for (int64_t i = 0; i < segments_; ++i) {
-                const int64_t start = i * length_, stop = std::min(T_, start + length_);
-                stage(i);
-                for (int64_t t = start; t < stop; ++t) {
-                    moment(t, t - start, round ? u : nullptr, behind, &g_[(t - start) * R], round ? nullptr : &sound);
-                    forwards(t, start, onward, p);
-                }
-            }
-            Vec *y = next() + 2 * R, *w = y + R;
-            std::fill(next(), next() + R, Vec{});
-            for (int64_t i = segments_ - 1; i >= 0; --i) {
-                if (i < segments_ - 1) stage(i);
-                const int64_t start = i * length_, stop = std::min(T_, start + length_);
-                for (int64_t t = stop - 1; t >= start; --t) {
-                    const int64_t at = t - start;
-                    step_back(t, at, w, y);
-                    rescale(s_, inverse_[at], y);
-                    for (int64_t j = 0; j < R; ++j) {
-                        u[t * R + j] = round ? u[t * R + j] + y[j] : y[j];
-                        sound += 0.0 * u[t * R + j];
-                    }
-                }
+        std::fill(x_, x_ + s_.R, Vec{});
+        std::fill(onward(), onward() + s_.R, Vec{});
+        for (int64_t i = 0; i < segments_; ++i) {
+            const int64_t start = i * length_, stop = std::min(T_, start + length_);
+            stage(i);
+            for (int64_t t = start; t < stop; ++t) {
+                sound += unsound(t - start);
+                ride(t, start, sound);
             }
         }
-        target(out.u, R, p_.T).write(0, p_.T, u);
+        std::fill(next(), next() + s_.R, Vec{});
+        back(out.u, sound);
         for (int lane = 0; lane < lanes_; ++lane) out.suspect[first_ + lane] = !(sound[lane] == 0.0);
     }
 
     void adjoint(const Adjoint& in) {
         const int64_t R = s_.R;
-        Vec* onward = scratch_ + method_.scratch();
-        std::fill(onward, onward + R, Vec{});
+        std::fill(onward(), onward() + R, Vec{});
         if (!kept_.data) begin_sweep();
         Vec* saved_onward = kept_.whole ? nullptr : arena_.take(segments_ * R);
-        const Source g(p_, in.g, places_, p_.T);
-        forwards_all(g, onward, saved_onward);
+        forwards_all(Source(p_, in.g, places_, p_.T), saved_onward);
         std::fill(next(), next() + R, Vec{});
         backwards_all(in, saved_onward);
     }
 
 private:
     // Forwards with the transpose of the factor; without the whole factor, `saved_onward` keeps where segments begin.
-    void forwards_all(const Source& g, Vec* onward, Vec* saved_onward) {
+    void forwards_all(const Source& g, Vec* saved_onward) {
         const int64_t R = s_.R;
         for (int64_t i = 0; i < segments_; ++i) {
             const int64_t start = i * length_, stop = std::min(T_, start + length_);
@@ -265,9 +271,9 @@ private:
             else if (!kept_.data) sweep<1>(i, true, nullptr, nullptr);
             else if (!kept_.whole) again<1>(i);
             else stage(i);
-            if (saved_onward) std::copy(onward, onward + R, saved_onward + i * R);
+            if (saved_onward) std::copy(onward(), onward() + R, saved_onward + i * R);
             read_upstream(g, start, stop);
-            for (int64_t t = start; t < stop; ++t) forwards(t, start, onward, onward + R);
+            for (int64_t t = start; t < stop; ++t) forwards(t, start);
         }
     }
 
@@ -301,10 +307,9 @@ private:
                 else if (kept_.whole) stage(i);
                 else {
                     again<1>(i);
-                    Vec* onward = scratch_ + method_.scratch();
-                    std::copy(saved_onward + i * R, saved_onward + (i + 1) * R, onward);
+                    std::copy(saved_onward + i * R, saved_onward + (i + 1) * R, onward());
                     g.read(start, stop, g_);
-                    for (int64_t t = start; t < stop; ++t) forwards(t, start, onward, onward + R);
+                    for (int64_t t = start; t < stop; ++t) forwards(t, start);
                 }
             }
             if (in.u) u.read(start, stop + 1, u_);
@@ -374,10 +379,9 @@ private:
         const int64_t n = length_ + 3, R = s_.R, E = s_.E;
         return n * (2 * E * R + 3 * E + 4 + s_.D + 2 * R) + 3 * s_.D * s_.K + method_.carry() + 2 * R + method_.scratch() +
                16 * R + 16 * E + (R + E) * RIDING + T_ * R + length_ * R + length_ * record_size() + R * RIDING +
-               segments_ * (saved() + R) + E * R + E + s_.D * s_.K + 64;
+               segments_ * (saved() + R) + E * R + E + s_.D * s_.K + 64 +
+               length_ * method_.reflections() + s_.D * p_.K0 * method_.reflections_of_row();
     }
-
-    Vec* new_onward() { return arena_.take(segments_ * s_.R); }
 
     // Results of the kernel, (systems, T, R), as an argument.
     Source result(const double* data) const {
@@ -394,7 +398,7 @@ private:
     }
 
     auto record(int64_t t) const {
-        if constexpr (COMMON) return Common{kept_.data + (first_ / p_.columns * p_.T + t) * method_.record()};
+        if constexpr (COMMON) return Common{kept_.data + (first_ / p_.columns * p_.T + t) * method_.record()};  // Shared::records
         else return Own{records_ + (kept_.whole ? t : t % length_) * record_size()};
     }
     Vec* z(int64_t t) const { return z_ + (kept_.whole ? t : t % length_) * s_.R; }
@@ -439,7 +443,7 @@ private:
 
     // The records (and z) of segment i, from the carry that is at hand.
     template <int NX>
-    void sweep(int64_t i, bool save, int64_t* place, Vec* sound) {
+    void sweep(int64_t i, bool save, int64_t* place, Vec* sound, const Target* initial = nullptr) {
         if (save && !kept_.whole) {
             std::copy(carry_, carry_ + method_.carry(), carries_ + i * saved());
             std::copy(x_, x_ + s_.R, carries_ + i * saved() + method_.carry());
@@ -453,16 +457,17 @@ private:
             if (sound) *sound += unsound(at);
             if constexpr (PIECES) {
                 sweep_beside(t, at, tolerance, kept, place);
-                continue;
+            } else {
+                Vec* reflections = NX == 0 ? reflections_ + at * method_.reflections() : nullptr;
+                method_.template absorb<NX>(carry_, x_, ratio_[at], inverse_[at], &c_[at * E * R], &r_[at * E], nullptr, scratch_, reflections);
+                merge_initial<NX>(t, at, sound, initial);
+                Vec fresh = {};
+                if (t < p_.T - 1)
+                    method_.template eliminate<NX>(carry_, x_, &ws_[at * s_.D], tolerance, kept, z(t), fresh, scratch_, reflections);
+                else
+                    method_.finish(carry_, x_, tolerance, kept, z(t), fresh, scratch_);
+                if (place) note(t, fresh, place);
             }
-            method_.template absorb<NX>(carry_, x_, ratio_[at], inverse_[at], &c_[at * E * R], &r_[at * E], nullptr, scratch_);
-            if (t < p_.T0 && p_.K0 > 0) merge_initial<NX>(t, at, sound);
-            Vec fresh = {};
-            if (t < p_.T - 1)
-                method_.template eliminate<NX>(carry_, x_, &ws_[at * s_.D], tolerance, kept, z(t), fresh, scratch_);
-            else
-                method_.finish(carry_, x_, tolerance, kept, z(t), fresh, scratch_);
-            if (place) note(t, fresh, place);
         }
     }
 
@@ -506,20 +511,19 @@ private:
     }
 
     template <int NX>
-    void merge_initial(int64_t t, int64_t at, Vec* sound) {
-        read_initial(t);
-        Vec* row = scratch_;
-        for (int64_t d = 0; d < s_.D; ++d) {
-            Vec power = Vec{} + 1.0;
-            for (int64_t k = 0; k < p_.K0; ++k, power *= inverse_[at]) {
-                const Vec weight = wi_[d * p_.K0 + k];
-                if (sound) *sound += select(weight < 0.0, Vec{} + 1.0, Vec{});
-                std::fill(row, row + s_.R, Vec{});
-                row[method_.place(int(d), int(k))] = weight * power;
-                Vec constant = select(weight == 0.0, Vec{}, weight * vi_[d * p_.K0 + k]);
-                method_.template merge<NX>(carry_, x_, row, &constant, int(d), int(k));
-            }
-        }
+    void merge_initial(int64_t t, int64_t at, Vec* sound, const Target* initial) {
+        const int64_t K0 = p_.K0, row = method_.reflections_of_row();
+        Vec powers[MOST_DERIVATIVES], ignored = {};
+        powers[0] = Vec{} + 1.0;
+        for (int64_t k = 1; k < K0; ++k) powers[k] = powers[k - 1] * inverse_[at];
+        initial_rows(t, [&](int d, int k, Vec weight, Vec given) {
+            Vec *entries = scratch_, constant = weight * given;
+            std::fill(entries, entries + s_.R, Vec{});
+            entries[method_.place(d, k)] = weight * powers[k];
+            Vec* reflections = NX == 0 ? merged_ + (d * K0 + k) * row : nullptr;
+            method_.template merge<NX>(carry_, x_, entries, &constant, d, k, reflections);
+        }, sound ? *sound : ignored);
+        if (initial && t < p_.T0) initial->write(t, t + 1, merged_);
     }
 
     // The records (and z) of segment i, from its saved carry.
@@ -530,51 +534,41 @@ private:
         sweep<NX>(i, false, nullptr, nullptr);
     }
 
-    // (A^T (b - A u))_t into `out`, u = 0 where it is null. `behind` is G^T G w of the interval before, times its weights
-    // squared, and becomes that of the interval after.
-    void moment(int64_t t, int64_t at, const Vec* u, Vec* behind, Vec* out, Vec* sound) {
-        const int64_t E = s_.E, R = s_.R, D = s_.D, K = s_.K;
-        const Vec *c = &c_[at * E * R], *now = u + t * R;
-        std::fill(out, out + R, Vec{});
-        for (int64_t e = 0; e < E; ++e) {
-            Vec left = r_[at * E + e];
-            if (u)
-                for (int64_t j = 0; j < R; ++j) left -= c[e * R + j] * now[j];
-            for (int64_t j = 0; j < R; ++j) out[j] += c[e * R + j] * left;
+    // One grid point of a right-hand side on its way through the factor: z(t).
+    void ride(int64_t t, int64_t start, Vec& sound) {
+        const int64_t at = t - start, E = s_.E, R = s_.R;
+        if constexpr (Method<Vec, S>::ORTHOGONAL) {
+            const Shared shared(p_, method_, kept_.data);
+            const int64_t left = first_ / p_.columns, row = method_.reflections_of_row();
+            const Common kept{shared.reflections + (left * p_.T + t) * method_.reflections()};
+            method_.ride_on(kept, x_, &r_[at * E], scratch_);
+            initial_rows(t, [&](int d, int k, Vec weight, Vec given) {
+                const Common of_row{shared.initial + ((left * p_.T0 + t) * p_.D * p_.K0 + d * p_.K0 + k) * row};
+                method_.ride_initial(of_row, x_, weight * given, d, k);
+            }, sound);
+            if (t < p_.T - 1) method_.ride(kept, x_, z(t), scratch_);
+            else std::copy(x_, x_ + R, z(t));
+        } else {
+            Vec* moment = &g_[at * R];  // (A^T b)_t
+            std::fill(moment, moment + R, Vec{});
+            for (int64_t e = 0; e < E; ++e)
+                for (int64_t j = 0; j < R; ++j) moment[j] += c_[(at * E + e) * R + j] * r_[at * E + e];
+            initial_rows(t, [&](int d, int k, Vec weight, Vec given) { moment[d * s_.K + k] += weight * weight * given; }, sound);
+            forwards(t, start);
         }
-        if (t < p_.T0 && p_.K0 > 0) {
-            read_initial(t);
-            for (int64_t d = 0; d < D; ++d)
-                for (int64_t i = 0; i < p_.K0; ++i) {
-                    const Vec weight = wi_[d * p_.K0 + i];
-                    if (sound) *sound += select(weight < 0.0, Vec{} + 1.0, Vec{});
-                    const Vec given = select(weight == 0.0, Vec{}, vi_[d * p_.K0 + i]);
-                    out[d * K + i] += weight * weight * (u ? given - now[d * K + i] : given);
-                }
-        }
-        if (sound) *sound += unsound(at);
-        if (!u) return;
-        // Taylor rows: w = y_t - Phi y', q = w_s^2 G^T G w; -q to y_t, Phi^T q to y'
-        Vec* q = scratch_;
-        Vec *ahead = q + R, *w = ahead + R;
-        predict_transposed<Vec>(s_, table_, behind, q);
-        rescale(s_, h_[at], q);
-        for (int64_t j = 0; j < R; ++j) out[j] += q[j];
-        std::fill(behind, behind + R, Vec{});
-        if (t == p_.T - 1) return;
-        for (int64_t j = 0; j < R; ++j) ahead[j] = now[R + j], q[j] = now[j];
-        rescale(s_, h_[at + 1], ahead);
-        rescale(s_, h_[at + 1], q);
-        predict<Vec>(s_, table_, ahead, w);
-        for (int64_t d = 0; d < D; ++d) {
-            const Vec weight = ws_[at * D + d];
-            for (int64_t i = 0; i < K; ++i)
-                for (int64_t j = 0; j < K; ++j)
-                    behind[d * K + i] += table_.gram[i * K + j] * (q[d * K + j] - w[d * K + j]) * weight * weight;
-        }
-        for (int64_t j = 0; j < R; ++j) q[j] = behind[j];
-        rescale(s_, h_[at + 1], q);
-        for (int64_t j = 0; j < R; ++j) out[j] -= q[j];
+    }
+
+    // f(variable, derivative, weight, initial value) for the initial rows of grid point t.
+    template <class F>
+    void initial_rows(int64_t t, F f, Vec& sound) {
+        if (t >= p_.T0 || p_.K0 == 0) return;
+        read_initial(t);
+        for (int d = 0; d < s_.D; ++d)
+            for (int k = 0; k < p_.K0; ++k) {
+                const Vec weight = wi_[d * p_.K0 + k];
+                sound += select(weight < 0.0, Vec{} + 1.0, Vec{});
+                f(d, k, weight, select(weight == 0.0, Vec{}, vi_[d * p_.K0 + k]));
+            }
     }
 
     // 0 where steps and weights of a grid point are what they should be.
@@ -586,14 +580,15 @@ private:
     }
 
     // One grid point of the pass with the transposed factor: a_t into z(t).
-    void forwards(int64_t t, int64_t start, Vec* onward, Vec* p) {
+    void forwards(int64_t t, int64_t start) {
         const int64_t at = t - start, R = s_.R;
         if (PIECES && t == 0) return;  // the separator
+        Vec* p = onward() + R;
         for (int64_t j = 0; j < R; ++j) p[j] = g_[at * R + j];
         rescale(s_, inverse_[at], p);
-        rescale(s_, ratio_[at], onward);
-        for (int64_t j = 0; j < R; ++j) p[j] += onward[j];
-        method_.adjoint(record(t), &ws_[at * s_.D], p, z(t), onward);
+        rescale(s_, ratio_[at], onward());
+        for (int64_t j = 0; j < R; ++j) p[j] += onward()[j];
+        method_.adjoint(record(t), &ws_[at * s_.D], p, z(t), onward());
         if constexpr (PIECES) {
             const Vec* beside = record(t).at + method_.record();
             for (int64_t j = 0; j < R; ++j)
@@ -664,7 +659,7 @@ private:
     Source coefficients_, forcing_, initial_, steps_, equation_, start_, taylor_;
     Arena arena_;
     Vec *c_, *r_, *h_, *inverse_, *ratio_, *we_, *ws_, *vi_, *wi_, *carry_, *x_, *scratch_, *z_, *u_, *g_;
-    Vec *dc_, *dr_, *dh_, *dv_, *totals_, *records_, *carries_;
+    Vec *dc_, *dr_, *dh_, *dv_, *totals_, *records_, *carries_, *reflections_, *merged_;
     Vec *alone_ = nullptr, *gathered_ = nullptr;  // of pieces: rows over the separator, and what it gathers
     const Vec* separator_ = nullptr;
 };

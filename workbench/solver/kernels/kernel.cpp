@@ -95,6 +95,12 @@ void factor(const Problem& p, Kept kept, int64_t* deficient, int threads) {
     });
 }
 
+int64_t shared_size(const Problem& p) {
+    const Constants none = {};
+    const Problem left = left_sides(p);
+    return with_group<Kind::OWN>(left, [&]<class G>() { return G::shared_size(left, none); });
+}
+
 void solve(const Problem& p, Kept kept, Solve out, int threads) {
     const Constants table = constants(int(p.K));
     if (in_pieces(p, [&]<class S>() { Pieces<S>(p, kept, table, threads).solve(out); })) return;
@@ -118,7 +124,7 @@ void adjoint(const Problem& p, Kept kept, Adjoint in, int threads) {
 }  // namespace
 
 extern const Kernel kernel;
-const Kernel kernel = {SMNN_STRING(SMNN_ISA), LANES, kept_size, groups, cut, factor, solve, adjoint};
+const Kernel kernel = {SMNN_STRING(SMNN_ISA), LANES, kept_size, shared_size, groups, cut, factor, solve, adjoint};
 
 }  // namespace SMNN_ISA
 }  // namespace smnn

@@ -46,7 +46,8 @@ struct Problem {
 
 // What is kept of the elimination, for later solves with the same left-hand side: all records, or the carries at the
 // starts of segments, from which the records are computed again, bit for bit. Layout: group of lanes, then grid point or
-// segment, then number, then lane. With several columns it is always the records: left-hand side, grid point, number.
+// segment, then number, then lane. With several columns it is always `Shared` (drive.hpp), made by `factor`, with the
+// reflections that right-hand sides take later.
 struct Kept {
     double* data = nullptr;  // null: nothing
     bool whole = true;
@@ -76,9 +77,10 @@ struct Kernel {
     const char* name;
     int lanes;
     int64_t (*kept_size)(const Problem&, bool whole);  // numbers of `Kept::data`
+    int64_t (*shared_size)(const Problem&);            // numbers that `factor` makes, whatever the columns
     int64_t (*groups)(const Problem&);                 // groups of lanes: see Adjoint
     bool (*in_pieces)(const Problem&);                 // whether records are cut into pieces
-    void (*factor)(const Problem&, Kept, int64_t* deficient, int threads);  // several columns: before anything else
+    void (*factor)(const Problem&, Kept, int64_t* deficient, int threads);  // of the left-hand sides, for several columns
     void (*solve)(const Problem&, Kept, Solve, int threads);
     void (*adjoint)(const Problem&, Kept, Adjoint, int threads);
 };

@@ -165,7 +165,8 @@ SMNN_INLINE void rescale(const S& s, V factor, V* x) {
     }
 }
 
-// The orthogonal method. NX columns ride along: the right-hand side, and what else the caller eliminates with it.
+// The orthogonal method. NX columns ride along: the right-hand side, and what else the caller eliminates with it. NX = 0:
+// none yet, and the reflections are kept, for right-hand sides that ride later (`ride_initial`, `ride`, `ride_on`).
 //
 // Unknowns are eliminated derivative by derivative, the highest first, `at(j)` the j-th of them: 1/h^k makes the columns of
 // the high derivatives the largest, by far at small steps, and a large entry that is not the pivot of its column spoils
@@ -174,6 +175,7 @@ SMNN_INLINE void rescale(const S& s, V factor, V* x) {
 template <class V, class S>
 struct Qr {
     static constexpr int SIZE = S::SIZE;
+    static constexpr bool ORTHOGONAL = true;
     S s;
     const Constants& k;
     SMNN_INLINE Qr(S shape, const Constants& table) : s(shape), k(table) {}
@@ -186,6 +188,10 @@ struct Qr {
     SMNN_INLINE int record() const { return s.R * (s.R + 1) / 2 + s.R * s.R; }
     // Where the row of U begins in it, less j: its entry in the c-th column is `row(j) + c`.
     SMNN_INLINE int row(int j) const { return j * s.R - j * (j - 1) / 2 - j; }
+    // Numbers per grid point of reflections: those of `eliminate`, then those of `absorb`; and of one row that is merged.
+    SMNN_INLINE int reflections() const { return s.R * (s.R + s.E + 4); }
+    SMNN_INLINE int reflections_of_row() const { return 3 * s.R; }
+    SMNN_INLINE int absorbing() const { return s.R * (s.R + 1) / 2 + 2 * s.R; }  // where those of `absorb` begin
     // Numbers per grid point of a carry without what rides along: C, row-major, R x R.
     SMNN_INLINE int carry() const { return s.R * s.R; }
     // Numbers of scratch that any of these functions needs.
@@ -194,13 +200,14 @@ struct Qr {
     // Carry (C | X) with one more row over y_t, zero but for derivative i of variable d and what is eliminated after it: C
     // stays triangular. `entries` (in the order of elimination) and `extra` (NX) are consumed; extra is then the residual.
     template <int NX>
-    SMNN_INLINE void merge(V* C, V* X, V* entries, V* extra, int d, int i) const {
+    SMNN_INLINE void merge(V* C, V* X, V* entries, V* extra, int d, int i, V* reflections = nullptr) const {
         const int R = s.R;
         for (int j = place(d, i); j < R; ++j) {
             V* pivot = C + j * R;
             const V a = pivot[j], x = entries[j];
             const Reflection<V> h(a, x * x);
             pivot[j] = h.diagonal(a);
+            if constexpr (NX == 0) reflections[3 * j] = h.v, reflections[3 * j + 1] = x, reflections[3 * j + 2] = h.scale;
             for (int c = j + 1; c < R; ++c) {
                 const V m = (h.v * pivot[c] + x * entries[c]) * h.scale;
                 pivot[c] -= h.v * m, entries[c] -= x * m;
@@ -220,7 +227,7 @@ struct Qr {
     // the R rows of G, takes all reflections before it, and over w_t then makes its own. The reflection of column j is x_ij,
     // i <= j, in row i of G, and v_j in row j of the carry.
     template <int NX>
-    SMNN_INLINE void eliminate(V* C, V* X, const V* weight, V, V* record, V* z, V& zero, V* scratch) const {
+    SMNN_INLINE void eliminate(V* C, V* X, const V* weight, V, V* record, V* z, V& zero, V* scratch, V* reflections = nullptr) const {
         const int R = s.R, K = s.K, D = s.D;
         Local<V, SIZE * SIZE> x(scratch, R * R);
         Local<V, SIZE> v(scratch, R), scale(scratch, R), top(scratch, R), low(scratch, R);
@@ -246,6 +253,12 @@ struct Qr {
             record[row(c) + c] = h.inverse;
             zero = select((h.norm == 0.0) & (zero == 0.0), V{} + (1.0 + at(c)), zero);
         });
+        if constexpr (NX == 0) {
+            for (int j = 0; j < R; ++j)
+                for (int i = 0; i <= j; ++i) *reflections++ = x[i * R + j];
+            for (int j = 0; j < R; ++j) *reflections++ = v[j];
+            for (int j = 0; j < R; ++j) *reflections++ = scale[j];
+        }
         // A column over y' or of the right-hand side: row j of G enters it as zero.
         auto ride = [&](V* kept, V* left, int stride) SMNN_ALWAYS {
             each<SIZE>(R, [&](int j) SMNN_ALWAYS {
@@ -282,7 +295,7 @@ struct Qr {
     // Column by column as in `eliminate`; reflection j is x_ij in the rows i > j.
     template <int NX>
     SMNN_INLINE void absorb(V* C, V* X, V ratio, V inverse, const V* coefficients, const V* constants, V* rest,
-                            V* scratch) const {
+                            V* scratch, V* reflections = nullptr) const {
         constexpr int ROWS = S::ROWS;
         const int R = s.R, E = s.E, N = s.R + s.E;
         Local<V, ROWS * SIZE> x(scratch, N * R);
@@ -322,6 +335,52 @@ struct Qr {
             each<SIZE>(R, [&](int j) SMNN_ALWAYS { X[j * NX + c] = column[j]; });
             if (rest) for (int e = 0; e < E; ++e) rest[e * NX + c] = column[R + e];
         }
+        if constexpr (NX == 0) {
+            reflections += absorbing();
+            for (int j = 0; j < R; ++j)
+                for (int i = j + 1; i < N; ++i) *reflections++ = x[i * R + j];
+            for (int j = 0; j < R; ++j) *reflections++ = v[j];
+            for (int j = 0; j < R; ++j) *reflections++ = scale[j];
+        }
+    }
+
+    // What `merge`, `eliminate` and `absorb` do to the one column X of a right-hand side, by the reflections that they kept.
+    template <class Kept>
+    SMNN_INLINE void ride_initial(const Kept& kept, V* X, V extra, int d, int i) const {
+        for (int j = place(d, i); j < s.R; ++j) {
+            const V m = (kept[3 * j] * X[j] + kept[3 * j + 1] * extra) * kept[3 * j + 2];
+            X[j] -= kept[3 * j] * m, extra -= kept[3 * j + 1] * m;
+        }
+    }
+    template <class Kept>
+    SMNN_INLINE void ride(const Kept& kept, V* X, V* z, V* scratch) const {
+        const int R = s.R, v = R * (R + 1) / 2, scale = v + R;
+        Local<V, SIZE> low(scratch, R);
+        each<SIZE>(R, [&](int j) SMNN_ALWAYS {
+            const int x = j * (j + 1) / 2;
+            V m = kept[v + j] * X[j];
+            each<SIZE>(R, [&](int i) SMNN_ALWAYS { if (i < j) m += kept[x + i] * low[i]; });
+            m *= kept[scale + j];
+            z[j] = X[j] - kept[v + j] * m;
+            each<SIZE>(R, [&](int i) SMNN_ALWAYS { if (i < j) low[i] -= kept[x + i] * m; });
+            low[j] = -kept[x + j] * m;
+        });
+        for (int j = 0; j < R; ++j) X[j] = low[j];
+    }
+    template <class Kept>
+    SMNN_INLINE void ride_on(const Kept& kept, V* X, const V* constants, V* scratch) const {
+        constexpr int ROWS = S::ROWS;
+        const int R = s.R, E = s.E, N = R + E, first = absorbing(), v = first + R * N - R * (R + 1) / 2, scale = v + R;
+        Local<V, ROWS> column(scratch, N);
+        each<ROWS>(N, [&](int i) SMNN_ALWAYS { column[i] = i < E ? constants[i] : X[i - E]; });
+        each<SIZE>(R, [&](int j) SMNN_ALWAYS {
+            const int x = first + j * N - j * (j + 1) / 2 - j - 1;
+            V m = kept[v + j] * column[j];
+            each<ROWS>(N, [&](int i) SMNN_ALWAYS { if (i > j) m += kept[x + i] * column[i]; });
+            m *= kept[scale + j];
+            X[j] = column[j] - kept[v + j] * m;
+            each<ROWS>(N, [&](int i) SMNN_ALWAYS { if (i > j) column[i] -= kept[x + i] * m; });
+        });
     }
 
     // The beginning of a piece: the Taylor rows of the first interval, G (y_s - Phi y'), as rows left over y' (C), with y_s,
@@ -393,12 +452,16 @@ struct Qr {
 template <class V, class S>
 struct Cholesky {
     static constexpr int SIZE = S::SIZE;
+    static constexpr bool ORTHOGONAL = false;
     S s;
     const Constants& k;
     SMNN_INLINE Cholesky(S shape, const Constants& table) : s(shape), k(table) {}
 
     // Rows of L^T with 1/L_jj for L_jj; the off-diagonal block is recomputed from constants.
     SMNN_INLINE int record() const { return s.R * (s.R + 1) / 2; }
+    // It keeps no reflections: a right-hand side that comes later needs no more than the record.
+    SMNN_INLINE int reflections() const { return 0; }
+    SMNN_INLINE int reflections_of_row() const { return 0; }
     // C (R x R, upper triangle), then the diagonal as it was before anything was subtracted: what rounding is judged by.
     SMNN_INLINE int carry() const { return s.R * s.R + s.R; }
     SMNN_INLINE int scratch() const { return 2 * s.R * s.R + 2 * s.R; }
@@ -407,7 +470,7 @@ struct Cholesky {
 
     // One more row over y_t, that has nothing but derivative i of variable d.
     template <int NX>
-    SMNN_INLINE void merge(V* C, V* X, V* entries, V* extra, int d, int i) const {
+    SMNN_INLINE void merge(V* C, V* X, V* entries, V* extra, int d, int i, V* = nullptr) const {
         const int j = place(d, i);
         C[s.R * s.R + j] += entries[j] * entries[j];
         C[j * s.R + j] += entries[j] * entries[j];
@@ -415,7 +478,7 @@ struct Cholesky {
     }
 
     template <int NX>
-    SMNN_INLINE void eliminate(V* C, V* X, const V* weight, V tolerance, V* record, V* z, V& zero, V* scratch) const {
+    SMNN_INLINE void eliminate(V* C, V* X, const V* weight, V tolerance, V* record, V* z, V& zero, V* scratch, V* = nullptr) const {
         const int R = s.R, K = s.K;
         for (int d = 0; d < s.D; ++d)
             for (int i = 0; i < K; ++i) {
@@ -462,8 +525,8 @@ struct Cholesky {
     }
 
     template <int NX>
-    SMNN_INLINE void absorb(V* C, V* X, V ratio, V inverse, const V* coefficients, const V* constants, V*,
-                            V* scratch) const {
+    SMNN_INLINE void absorb(V* C, V* X, V ratio, V inverse, const V* coefficients, const V* constants, V*, V* scratch,
+                            V* = nullptr) const {
         const int R = s.R;
         Local<V, SIZE> row(scratch, R);
         for (int i = 0; i < R; ++i) row[i] = V{} + 1.0;
