@@ -7,7 +7,7 @@ from math import sqrt
 import numpy as np
 
 COLLINEAR = 300.0
-"""Condition index from which candidates cannot be told apart: Lorenz to degree 2 has 111, and is found without doubt."""
+"""Condition index from which candidates cannot be told apart; Lorenz to degree 2, which is found, has 111."""
 
 
 @dataclass(frozen=True)
