@@ -19,7 +19,7 @@ def residuals(found: Residuals, names: Sequence[str], units: Sequence[str] = (),
     units = units or ["1"] * len(names)
     for name, unit, values, correlation in zip(names, units, found.values.T, found.correlation, strict=True):
         band = 2 * float(np.sqrt(np.nanmean(values**2)))
-        dots = hv.Scatter((found.times, values), "time", "residual", label="left over")
+        dots = hv.Scatter((found.times, values), "time", f"residual of {name}", label="left over")
         overlay = hv.Overlay(
             [
                 options(hv.HSpan(-band, band), color=palette.QUIET, alpha=0.2),

@@ -23,13 +23,13 @@ def _variable(trajectory: xr.Dataset, index: int, horizon: float | None) -> hv.O
     own = trajectory.isel(variable=index)
     parts = []
     if noisy(trajectory) or "truth" not in trajectory:
-        dots = hv.Scatter((times, own["data"].values), "time", "state", label="data")
+        dots = hv.Scatter((times, own["data"].values), "time", f"state of {name}", label="data")
         parts.append(options(dots, color=palette.DATA, size=3, alpha=0.6))
     if "truth" in trajectory:
-        road = hv.Curve((times, own["truth"].values), "time", "state", label="truth")
+        road = hv.Curve((times, own["truth"].values), "time", f"state of {name}", label="truth")
         parts.append(options(road, color=palette.TRUTH, line_width=5, alpha=palette.TRUTH_ALPHA))
     if "estimate" in trajectory:
-        line = hv.Curve((times, own["estimate"].values), "time", "state", label="simulated")
+        line = hv.Curve((times, own["estimate"].values), "time", f"state of {name}", label="simulated")
         parts.append(options(line, color=palette.FOUND, line_width=palette.FOUND_WIDTH))
     if horizon is not None:
         mark = hv.VLine(float(times[0]) + horizon)
