@@ -67,10 +67,12 @@ def multiply(a: Node, b: Node) -> Node:
 
 
 def divide(a: Node, b: Node) -> Node:
-    """a / b. Raises ArithmeticError for a number divided by the number 0."""
+    """a / b. Raises ArithmeticError if b is the number 0."""
+    if b == ZERO:
+        raise ZeroDivisionError("division by zero")
     if b == ONE:
         return a
-    return ZERO if a == ZERO and b != ZERO else _folded("divide", a, b)
+    return ZERO if a == ZERO else _folded("divide", a, b)
 
 
 def negate(a: Node) -> Node:
