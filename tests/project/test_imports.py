@@ -16,7 +16,7 @@ PLOTTING = {"bokeh", "holoviews", "numpy", "plotly", "xarray"}
 EVERYTHING = STORE | PLOTTING | {"dask", "distributed", "ipywidgets", "panel", "panel_material_ui", "param"}
 EVERYTHING |= {"psutil", "pydantic", "scipy", "torch"}
 PROTOCOL = {"experiments.protocol"}  # and `experiments` itself: its table of names, no concrete experiment
-RUNNING = {"solver", "datasets", "metrics", "training", "runs", "scaling", "compare", "studies"} | PROTOCOL
+RUNNING = {"solver", "datasets", "metrics", "judging", "training", "runs", "scaling", "compare", "studies"} | PROTOCOL
 SHOWING = RUNNING | {"experiments", "models", "views"}
 
 # unit of workbench: (third-party packages, units or modules of workbench) that it may import
@@ -24,9 +24,10 @@ ALLOWED = {
     "solver": ({"torch"}, set()),
     "datasets": (STORE | {"pooch", "scipy"}, set()),
     "metrics": ({"numpy", "xarray"}, set()),
-    "views": (PLOTTING, PROTOCOL),
+    "judging": ({"numpy", "scipy"}, set()),
+    "views": (PLOTTING, PROTOCOL | {"judging"}),
     "models": ({"numpy", "torch"}, {"solver"}),
-    "experiments": ({"numpy", "pydantic", "torch", "xarray"}, {"datasets", "metrics", "models", "solver"}),
+    "experiments": ({"numpy", "pydantic", "torch", "xarray"}, {"datasets", "judging", "metrics", "models", "solver"}),
     **dict.fromkeys(
         ("training", "runs", "scaling", "compare", "studies"),
         (STORE | {"dask", "distributed", "optuna", "psutil", "torch"}, RUNNING),
@@ -38,7 +39,18 @@ ALLOWED = {
 # The files of a unit that may import more: where xarray meets torch, and generators that run on a GPU.
 ALSO = {"datasets.windows": {"torch"}}
 # What app.py and the notebooks may import from us.
-PUBLIC_UNITS = {"solver", "datasets", "experiments", "training", "runs", "metrics", "views", "compare", "scaling"}
+PUBLIC_UNITS = {
+    "solver",
+    "datasets",
+    "experiments",
+    "training",
+    "runs",
+    "metrics",
+    "judging",
+    "views",
+    "compare",
+    "scaling",
+}
 PUBLIC_UNITS |= {"dashboard", "explore"}
 
 
@@ -131,6 +143,8 @@ def test_app_and_notebooks_use_public_names(path):
         ("workbench.models.library", "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import pandas"),
         ("workbench.views.equation", "import torch.nn"),
         ("workbench.metrics", "import panel"),
+        ("workbench.judging.fit", "import torch"),
+        ("workbench.judging.model", "from workbench.models.library import Library"),
         ("workbench.datasets.lorenz", "import torch"),
         ("workbench.training", "from workbench.experiments import lorenz"),
         ("workbench.training", "from workbench.experiments.lorenz import Config"),
