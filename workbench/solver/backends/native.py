@@ -8,7 +8,7 @@ the number of threads:
     columns                  systems that share coefficients, steps and weights are factored once; their right-hand
                              sides are the lanes, and take the reflections that are kept with the factor: the accuracy
                              of `qr` without a refinement.
-    pieces                   fewer than 8 systems of 64 grid points and more (`qr`): each record is cut into pieces, the
+    pieces                   fewer than 8 systems of 64 grid points and more: each record is cut into pieces, the
                              lanes. They agree with the first arrangement to rounding.
 
 What is kept is the whole factor while it is small, and for more the carries at the starts of segments, from which the

@@ -49,7 +49,7 @@ enum class Kind { OWN, COMMON, PIECES };
 
 // Pieces that a record is cut into: a matter of its length alone, so that results do not depend on threads. 1: none.
 inline int64_t pieces(const Problem& p) {
-    if (p.cholesky || p.columns > 1 || p.systems >= 8 || p.T0 > 1 || p.T < 64) return 1;
+    if (p.columns > 1 || p.systems >= 8 || p.T0 > 1 || p.T < 64) return 1;
     return p.T < 256 ? 8 : p.T < 2048 ? 16 : p.T < 32768 ? 32 : 64;
 }
 inline int64_t piece_length(const Problem& p) { return (p.T + pieces(p) - 1) / pieces(p); }
@@ -122,15 +122,15 @@ public:
         }
     }
 
-    // Pieces: eliminate all but the separator. Out: the rows that tie it to the next, C and X = [over it | constants], and
-    // the rows over it alone, A (R x (R+1)).
+    // Pieces: eliminate all but the separator. Out, of the rows (qr) or the normal equations (cholesky): what ties it to the
+    // next, the carry C and X = [over it | constants], and what is over it alone, A (R x (R+1)).
     void sweep_piece(Vec* C, Vec* X, Vec* A, Vec& sound, int64_t* place) {
         const int64_t R = s_.R;
         alone_ = A;
         std::fill(A, A + R * (R + 1), Vec{});
         begin_sweep();
         for (int64_t i = 0; i < segments_; ++i) sweep<RIDING>(i, false, place, &sound);
-        std::copy(carry_, carry_ + R * R, C);
+        std::copy(carry_, carry_ + method_.carry(), C);
         std::copy(x_, x_ + R * RIDING, X);
     }
 
@@ -490,9 +490,10 @@ private:
         const int64_t R = s_.R, E = s_.E;
         Vec* z_all = scratch_ + method_.scratch();  // R x (R + 1)
         Vec fresh = {};
-        if (t == 0) method_.begin_beside(carry_, x_, ws_);
+        if (t == 0) method_.begin_beside(carry_, x_, alone_, ws_);
         else {
             method_.template eliminate<RIDING>(carry_, x_, &ws_[at * s_.D], tolerance, kept, z_all, fresh, scratch_);
+            if constexpr (!Method<Vec, S>::ORTHOGONAL) method_.leave_beside(alone_, z_all);
             Vec* beside = kept + method_.record();
             for (int64_t j = 0; j < R; ++j) {
                 for (int64_t c = 0; c < R; ++c) beside[j * R + c] = z_all[j * RIDING + c];
@@ -502,7 +503,8 @@ private:
         }
         Vec* rest = z_all;  // E x (R + 1)
         method_.template absorb<RIDING>(carry_, x_, ratio_[at + 1], inverse_[at + 1], &c_[(at + 1) * E * R], &r_[(at + 1) * E], rest, scratch_);
-        for (int64_t e = 0; e < E; ++e) append_row(alone_, rest + e * RIDING);
+        if constexpr (Method<Vec, S>::ORTHOGONAL)
+            for (int64_t e = 0; e < E; ++e) append_row(alone_, rest + e * RIDING);
     }
 
     void note(int64_t t, Vec fresh, int64_t* place) const {
