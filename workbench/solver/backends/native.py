@@ -71,8 +71,6 @@ def _tell_once() -> None:
 
 def refusal(problem: LinearODE, method: str) -> str:
     """Why this backend cannot solve `problem`."""
-    if problem.central:
-        return "central rows are not part of the native kernel; 'banded' has them"
     if problem.K > MOST_DERIVATIVES:
         return f"the native kernel knows at most {MOST_DERIVATIVES} derivatives, found K = {problem.K}"
     if len(problem.batch) > MOST_BATCH_DIMS:
@@ -89,10 +87,11 @@ class Plan:
     """How problems of one layout are handed to the extension: all that follows from shapes and strides alone.
 
     Systems that share coefficients, steps and weights are neighbours there: the batch is permuted so that its
-    dimensions of left-hand sides come first.
+    dimensions of left-hand sides come first. With central rows they share no factor, and what each has is not kept: a
+    factor is one of left-hand sides.
     """
 
-    def __init__(self, layout: Layout, sizes: Sizes, method: str, isa: str) -> None:
+    def __init__(self, layout: Layout, sizes: Sizes, central: bool, method: str, isa: str) -> None:
         rank = len(sizes.batch)
         left = (1,) * (rank - len(sizes.left_batch)) + tuple(sizes.left_batch)
         shared = [left[i] == 1 and sizes.batch[i] != 1 for i in range(rank)]
@@ -100,7 +99,9 @@ class Plan:
         self.plain = self.order == list(range(rank))
         self.sizes, self.left_batch = sizes, sizes.left_batch
         self.batch = tuple(sizes.batch[i] for i in self.order)
-        self.columns = prod(sizes.batch[i] for i in range(rank) if shared[i])
+        columns = prod(sizes.batch[i] for i in range(rank) if shared[i])
+        self.columns = 1 if central else columns
+        self.keeps = self.columns == columns
         self.systems, self.tail = prod(self.batch), (sizes.T, sizes.D, sizes.K)
         inner = {"weights.equation": (sizes.E,), "weights.initial": (sizes.D, sizes.K0), "weights.taylor": (sizes.D,)}
         self.copied: list[tuple[int, int, tuple[int, ...] | None]] = []
@@ -113,7 +114,7 @@ class Plan:
                 self.copied.append((i, *how))
             described.append(self.described(ready, how[0]))
         own = (sizes.T, sizes.T0, sizes.E, sizes.D, sizes.K, sizes.K0)
-        self.handle = _native.Problem(*own, method == "cholesky", self.columns, self.batch, described, isa)
+        self.handle = _native.Problem(*own, method == "cholesky", central, self.columns, self.batch, described, isa)
         self.whole, self.carry = _native.kept_size(self.handle, True), _native.kept_size(self.handle, False)
         self.tails = {
             name: tuple(shape[len(shape) - len(LAYOUT[name]) :])
@@ -161,7 +162,7 @@ class Plan:
 
 @remembered
 def _plan(layout: Layout, T: int, T0: int, central: bool, method: str, isa: str) -> Plan:
-    return Plan(layout, sizes_of(tuple([shape for shape, _ in layout]), T, T0, central), method, isa)
+    return Plan(layout, sizes_of(tuple([shape for shape, _ in layout]), T, T0, central), central, method, isa)
 
 
 class Call:
@@ -191,6 +192,8 @@ class Call:
         """
         if any(x.data_ptr() % ALIGNMENT for x in factor[:1]):
             factor = [factor[0].clone(), *factor[1:]]
+        if not self.plan.keeps:
+            return []
         if self.plan.columns > 1:
             good = len(factor) == 2 and factor[0].numel() == self.plan.whole
         else:
@@ -213,7 +216,7 @@ class Call:
             factor = self.factor()
             deficient.view(-1, plan.columns)[:] = factor[1][:, None]
         else:
-            factor = [] if keep == "nothing" else [_buffer(plan.kept(keep))]
+            factor = [_buffer(plan.kept(keep))] if plan.keeps and keep != "nothing" else []
         kept = factor[0] if factor else None
         where = (*_kept(kept, plan), u.data_ptr(), deficient.data_ptr(), torch.get_num_threads())
         _native.solve(plan.handle, self.arguments, *where)
@@ -271,9 +274,9 @@ def _inner(x: Tensor, dims: int, inner: tuple[int, ...] | None) -> Tensor:
 
 def factor_shapes(problem: LinearODE, method: str, keep: str) -> list[tuple[int, ...]]:
     """[the kept numbers], flat; of columns also the rank indicator of each left-hand side."""
-    if keep == "nothing":
-        return []
     plan = Call(problem, method).plan
+    if keep == "nothing" or not plan.keeps:
+        return []
     ranks = [(plan.systems // plan.columns,)] if plan.columns > 1 else []
     return [(plan.kept(keep),), *ranks]
 
