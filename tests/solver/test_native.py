@@ -471,10 +471,3 @@ def test_too_many_batch_dimensions_are_refused():
     with pytest.raises(ValueError, match="at most 16 batch dimensions, found 17"):
         solve(ode(x), backend="native")
     assert solve(ode(x)).backend == "banded"
-
-
-def test_central_rows_are_refused():
-    x = arguments((2,), 1, 1, 3, 6)
-    problem = LinearODE(x["coefficients"], x["forcing"], x["initial"], x["steps"], central=True)
-    with pytest.raises(ValueError, match="central rows are not part of the native kernel"):
-        solve(problem, backend="native")
