@@ -10,6 +10,8 @@ the number of threads:
     pieces                   fewer than 8 systems of 64 grid points and more (`qr`): each record is cut into pieces, the
                              lanes. They agree with the first arrangement to rounding.
 
+Problems with central rows (kernels/central.hpp) know the first arrangement only.
+
 What is kept is the whole factor while it is small, and for more the carries at the starts of segments, from which the
 factor is computed again segment by segment in the cache: the same numbers bit for bit, in a hundredth of the memory.
 """
