@@ -49,7 +49,7 @@ enum class Kind { OWN, COMMON, PIECES };
 
 // Pieces that a record is cut into: a matter of its length alone, so that results do not depend on threads. 1: none.
 inline int64_t pieces(const Problem& p) {
-    if (p.columns > 1 || p.systems >= 8 || p.T0 > 1 || p.T < 64) return 1;
+    if (p.central || p.columns > 1 || p.systems >= 8 || p.T0 > 1 || p.T < 64) return 1;
     return p.T < 256 ? 8 : p.T < 2048 ? 16 : p.T < 32768 ? 32 : 64;
 }
 inline int64_t piece_length(const Problem& p) { return (p.T + pieces(p) - 1) / pieces(p); }
@@ -159,7 +159,7 @@ public:
         backwards_all(in, nullptr);
     }
 
-private:
+protected:  // central rows have passes of their own (drive_central.hpp)
     // u_t from the last grid point to the first.
     void back(double* to, Vec& sound) {
         const int64_t R = s_.R;
@@ -261,7 +261,7 @@ public:
         backwards_all(in, saved_onward);
     }
 
-private:
+protected:
     // Forwards with the transpose of the factor; without the whole factor, `saved_onward` keeps where segments begin.
     void forwards_all(const Source& g, Vec* saved_onward) {
         const int64_t R = s_.R;

@@ -1,5 +1,6 @@
 // The kernel for one instruction set. Compiled once per set, with its flags, SMNN_ISA (a name) and SMNN_LANES.
 
+#include "drive_central.hpp"
 #include "pieces.hpp"
 
 #define SMNN_STRING_(name) #name
@@ -47,6 +48,7 @@ auto with_group(const Problem& p, F f) {
 
 template <class F>
 auto with_group(const Problem& p, F f) {
+    if (p.central) return f.template operator()<CentralGroup>();
     return p.columns > 1 ? with_group<Kind::COMMON>(p, f) : with_group<Kind::OWN>(p, f);
 }
 
@@ -91,7 +93,7 @@ Problem left_sides(const Problem& p) {
 }
 
 void factor(const Problem& p, Kept kept, int64_t* deficient, int threads) {
-    const Constants table = constants(int(p.K));
+    const Constants table = constants(int(p.K), int(p.central ? p.K - 1 : p.K));
     const Problem left = left_sides(p);
     with_group<Kind::OWN>(left, [&]<class G>() {
         parallel_for(G::groups(left), threads, [&](long number) { G(left, {}, table, number).factor(kept.data, deficient); });
@@ -105,7 +107,7 @@ int64_t shared_size(const Problem& p) {
 }
 
 void solve(const Problem& p, Kept kept, Solve out, int threads) {
-    const Constants table = constants(int(p.K));
+    const Constants table = constants(int(p.K), int(p.central ? p.K - 1 : p.K));
     if (in_pieces(p, [&]<template <class, class> class M, class S>() { Pieces<M, S>(p, kept, table, threads).solve(out); })) return;
     with_group(p, [&]<class G>() {
         parallel_for(G::groups(p), threads, [&](long number) {
@@ -117,7 +119,7 @@ void solve(const Problem& p, Kept kept, Solve out, int threads) {
 }
 
 void adjoint(const Problem& p, Kept kept, Adjoint in, int threads) {
-    const Constants table = constants(int(p.K));
+    const Constants table = constants(int(p.K), int(p.central ? p.K - 1 : p.K));
     if (in_pieces(p, [&]<template <class, class> class M, class S>() { Pieces<M, S>(p, kept, table, threads).adjoint(in); })) return;
     with_group(p, [&]<class G>() {
         parallel_for(G::groups(p), threads, [&](long number) { G(p, kept, table, number).adjoint(in); });

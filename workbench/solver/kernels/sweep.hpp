@@ -65,11 +65,11 @@ struct Local<V, 0> {
 struct Constants {
     double phi[MOST_DERIVATIVES * MOST_DERIVATIVES];    // Phi
     double link[MOST_DERIVATIVES * MOST_DERIVATIVES];   // G
-    double gram[MOST_DERIVATIVES * MOST_DERIVATIVES];   // G^T G = F^T F + I
-    double cross[MOST_DERIVATIVES * MOST_DERIVATIVES];  // F^T + J F J, J = diag((-1)^k): minus the block (y_t, y'_{t+1})
+    double gram[MOST_DERIVATIVES * MOST_DERIVATIVES];   // G^T G = F^T P F + P, P the orders that have Taylor rows: all by default
+    double cross[MOST_DERIVATIVES * MOST_DERIVATIVES];  // F^T P + J P F J, J = diag((-1)^k): minus the block (y_t, y'_{t+1})
 };
 
-inline Constants constants(int K) {
+inline Constants constants(int K, int orders) {
     Constants made = {};
     double factorial[MOST_DERIVATIVES] = {1.0};
     for (int i = 1; i < K; ++i) factorial[i] = i * factorial[i - 1];
@@ -77,11 +77,11 @@ inline Constants constants(int K) {
     auto sign = [](int n) { return n % 2 ? -1.0 : 1.0; };
     for (int i = 0; i < K; ++i)
         for (int j = 0; j < K; ++j) {
-            double sum = i == j;
-            for (int m = 0; m < K; ++m) sum += taylor(m, i) * taylor(m, j);
+            double sum = i == j && i < orders;
+            for (int m = 0; m < orders; ++m) sum += taylor(m, i) * taylor(m, j);
             made.gram[i * K + j] = sum;
             made.phi[i * K + j] = sign(i + j) * taylor(i, j);
-            made.cross[i * K + j] = taylor(j, i) + sign(i + j) * taylor(i, j);
+            made.cross[i * K + j] = (j < orders) * taylor(j, i) + (i < orders) * sign(i + j) * taylor(i, j);
         }
     for (int i = K - 1; i >= 0; --i)
         for (int j = i; j >= 0; --j) {
