@@ -52,16 +52,18 @@ auto with_group(const Problem& p, F f) {
     return p.columns > 1 ? with_group<Kind::COMMON>(p, f) : with_group<Kind::OWN>(p, f);
 }
 
-// Calls f<Method, S>() and says true where the record is to be cut into pieces: not for the general path.
+// Calls f<Method, S>() and says true where the record is to be cut into pieces: not for the general path, and by the normal
+// equations only for few unknowns, for the sake of the compiler's time.
 template <class F>
 bool in_pieces(const Problem& p, F f) {
     if (pieces(p) == 1) return false;
     return with_shape(p, [&]<class S>() {
-        if constexpr (S::SIZE > 0) {
+        constexpr bool orthogonal = S::SIZE > 0, normal = orthogonal && S::SIZE <= 6;
+        if constexpr (normal)
             if (p.cholesky) f.template operator()<Cholesky, S>();
-            else f.template operator()<Qr, S>();
-        }
-        return S::SIZE > 0;
+        if constexpr (orthogonal)
+            if (!p.cholesky) f.template operator()<Qr, S>();
+        return p.cholesky ? normal : orthogonal;
     });
 }
 
