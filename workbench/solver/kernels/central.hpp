@@ -274,8 +274,8 @@ private:
         }
     }
 
-    template <class Mask>
-    void mark(Mask bad, int j, V& zero) const {
+    template <class M>
+    void mark(M bad, int j, V& zero) const {
         const V named = V{} + (1.0 + at(j));
         zero = select(bad & ((zero == 0.0) | (zero > named)), named, zero);
     }

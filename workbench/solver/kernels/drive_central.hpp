@@ -65,8 +65,9 @@ private:
             const int64_t at = t - start;
             if (sound) *sound += unsound(at);
             const int count = data_rows(t, at, sound);
-            const Point<Vec> point{scratch_, count, ratio_[at], inverse_[at], h_[at + 2] * inverse_[at], &ws_[at * D], t < T_ - 1, t < T_ - 2, tolerance};
-            Vec fresh = {}, *rest = scratch_ + count * (R + 1), *kept = const_cast<Vec*>(record(t).at);
+            const Point<Vec> point{scratch_,    count,      ratio_[at],  inverse_[at], h_[at + 2] * inverse_[at],
+                                   &ws_[at * D], t < T_ - 1, t < T_ - 2, tolerance};
+            Vec fresh = {}, *rest = scratch_ + count * (R + 1), *kept = records_ + (kept_.whole ? t : at) * record_size();
             if (innovation_) method_.reflected(carry_, point, kept, z(t), fresh, rest);
             else method_.factored(carry_, point, kept, z(t), fresh, rest);
             if (place) note(t, fresh, place);
