@@ -3,56 +3,16 @@
 #pragma once
 
 #include <algorithm>
-#include <cstring>
+#include <cmath>
 #include <limits>
-#include <memory>
-#include <vector>
 
+#include "arrangement.hpp"
+#include "gradients.hpp"
 #include "lanes.hpp"
-#include "problem.hpp"
 #include "sweep.hpp"
-#include "threads.hpp"
 
 namespace smnn {
 inline namespace SMNN_ISA {
-
-constexpr int64_t SEGMENT_BYTES = 1 << 18;  // of all buffers of a segment: a part of the second-level cache
-
-// The record of one grid point: one per lane, or one for all lanes.
-struct Own {
-    const Vec* at;
-    Vec operator[](int i) const { return at[i]; }
-};
-struct Common {
-    const double* at;
-    Vec operator[](int i) const { return Vec{} + at[i]; }
-};
-
-// The factor of left-hand sides that systems share: per left-hand side and grid point a record, the reflections, and those of
-// the initial rows.
-struct Shared {
-    double *records, *reflections, *initial;
-    int64_t size;  // numbers of all three
-
-    template <class M>
-    Shared(const Problem& p, const M& method, double* data) {
-        const int64_t lefts = p.systems / p.columns;
-        const int64_t first = lefts * p.T * method.record(), second = lefts * p.T * method.reflections();
-        size = first + second + lefts * p.T0 * p.D * p.K0 * method.reflections_of_row();
-        records = data, reflections = data + first, initial = data + first + second;
-    }
-};
-
-// What the lanes of a group are: systems with a factor each; systems that share one; or pieces of one record, which are
-// eliminated side by side with the first grid point of each, its separator, riding along (pieces.hpp).
-enum class Kind { OWN, COMMON, PIECES };
-
-// Pieces that a record is cut into: a matter of its length alone, so that results do not depend on threads. 1: none.
-inline int64_t pieces(const Problem& p) {
-    if (p.central || p.columns > 1 || p.systems >= 8 || p.T0 > 1 || p.T < 64) return 1;
-    return p.T < 256 ? 8 : p.T < 2048 ? 16 : p.T < 32768 ? 32 : 64;
-}
-inline int64_t piece_length(const Problem& p) { return (p.T + pieces(p) - 1) / pieces(p); }
 
 template <template <class, class> class Method, class S, Kind KIND>
 class Group {
@@ -598,54 +558,12 @@ protected:
         }
     }
 
-    // Of -<A lam, A u - b> by the equation rows of one grid point: dc = -(lam res + u q) w, dr = w q, q = w c lam.
     void equation_gradient(int64_t at, const Vec* lambda, Vec* q, Vec* residual) {
         const int64_t E = s_.E, R = s_.R;
-        const Vec *c = &c_[at * E * R], *u = &u_[at * R];
-        for (int64_t e = 0; e < E; ++e) {
-            const Vec weight = we_[at * E + e];
-            q[e] = Vec{}, residual[e] = -r_[at * E + e];
-            for (int64_t j = 0; j < R; ++j) q[e] += c[e * R + j] * lambda[j], residual[e] += c[e * R + j] * u[j];
-            dr_[at * E + e] = weight * q[e];
-            for (int64_t j = 0; j < R; ++j)
-                dc_[at * E * R + e * R + j] = -weight * (lambda[j] * residual[e] + u[j] * q[e]);
-        }
+        smnn::equation_gradient(s_, &c_[at * E * R], &r_[at * E], &we_[at * E], &u_[at * R], lambda, q, residual, &dc_[at * E * R], &dr_[at * E]);
     }
-
-    // The same by the Taylor rows of one interval, for h: they are w_s G w, and h dw/dh = N y - Phi N y', N = diag(k).
     Vec step_gradient(int64_t at, const Vec* y, const Vec* ahead, const Vec* w) const {
-        const int64_t K = s_.K;
-        Vec total = {};
-        const Vec h = h_[at + 1];
-        for (int64_t d = 0; d < s_.D; ++d) {
-            Vec now[MOST_DERIVATIVES], after[MOST_DERIVATIVES], power = Vec{} + 1.0;
-            for (int64_t i = 0; i < K; ++i, power *= h) {
-                now[i] = power * u_[at * s_.R + d * K + i];
-                after[i] = power * u_[(at + 1) * s_.R + d * K + i];
-            }
-            Vec wu[MOST_DERIVATIVES], dwu[MOST_DERIVATIVES], dw[MOST_DERIVATIVES];
-            for (int64_t i = 0; i < K; ++i) {
-                wu[i] = now[i], dwu[i] = double(i) * now[i], dw[i] = double(i) * y[d * K + i];
-                for (int64_t j = i; j < K; ++j) {
-                    const double phi = table_.phi[i * K + j];
-                    wu[i] -= phi * after[j];
-                    dwu[i] -= double(j) * phi * after[j];
-                    dw[i] -= double(j) * phi * ahead[d * K + j];
-                }
-            }
-            Vec sum = {};
-            for (int64_t i = 0; i < K; ++i) {
-                Vec gu = {}, gdu = {};
-                for (int64_t j = 0; j < K; ++j) {
-                    gu += table_.gram[i * K + j] * wu[j];
-                    gdu += table_.gram[i * K + j] * dwu[j];
-                }
-                sum += dw[i] * gu + w[d * K + i] * gdu;
-            }
-            const Vec weight = ws_[at * s_.D + d];
-            total -= weight * weight * sum;
-        }
-        return total * inverse_[at];
+        return smnn::step_gradient(s_, table_, h_[at + 1], inverse_[at], &ws_[at * s_.D], &u_[at * s_.R], y, ahead, w);
     }
 
     const Problem& p_;

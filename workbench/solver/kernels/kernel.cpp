@@ -2,6 +2,7 @@
 
 #include "drive_central.hpp"
 #include "pieces.hpp"
+#include "threads.hpp"
 
 #define SMNN_STRING_(name) #name
 #define SMNN_STRING(name) SMNN_STRING_(name)

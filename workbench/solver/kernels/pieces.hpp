@@ -12,7 +12,12 @@
 // Transformations, IPDPS 2025, for the idea of the interface.
 #pragma once
 
+#include <cmath>
+#include <cstring>
+#include <vector>
+
 #include "drive.hpp"
+#include "threads.hpp"
 
 namespace smnn {
 inline namespace SMNN_ISA {
