@@ -144,9 +144,11 @@ NB_MODULE(_native, m) {
         const Problem p = plan.at(arguments);
         const Array upstream = array(address<const double>(g.at(0)), Layout(g.begin() + 1, g.end()), size_t(p.batch_dims));
         nb::gil_scoped_release released;
-        const int64_t unknowns = 8 * p.systems * p.T * p.D * p.K;
+        const int64_t points = 8 * p.systems * p.T, unknowns = points * p.D * p.K;
         expect_much(address<void>(out[0]), unknowns);
         if (p.coefficients.along && p.columns == 1) expect_much(address<void>(out[1]), unknowns * p.E);
+        if (p.forcing.along) expect_much(address<void>(out[2]), points * p.E);
+        if (p.steps.along && p.columns == 1) expect_much(address<void>(out[4]), points - 8 * p.systems);
         plan.kernel.adjoint(p, {address(kept), whole},
                             {address<const double>(u), upstream, address(out[0]), address(out[1]), address(out[2]), address(out[3]), address(out[4])}, threads);
     });
