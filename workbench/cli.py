@@ -21,6 +21,10 @@ METRICS = {  # how the metrics of a report are introduced, and their units
     "precision": ("share of the discovered terms that are true", ""),
     "recall": ("share of the true terms that are discovered", ""),
     "horizon": ("simulation stays with the truth for", " Lyapunov times"),
+    "frequency": ("frequency", " per unit of time"),
+    "damping": ("damping", " per unit of time"),
+    "clean_rmse": ("root mean square error of the curve", ""),
+    "noise_rms": ("root mean square of the noise", ""),
 }
 
 

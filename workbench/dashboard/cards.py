@@ -75,6 +75,8 @@ class EquationCard:
         "recall": "recall of the terms",
         "max_error": "largest error of a coefficient",
         "horizon": "horizon, in Lyapunov times",
+        "clean_rmse": "RMSE of the curve",
+        "noise_rms": "RMS of the noise",
     }
 
     def __init__(self, redraw: Callable[[], None]) -> None:
@@ -102,7 +104,8 @@ class EquationCard:
             self._right.visible = False
             return
         digits = self.digits.value
-        self._found.object = equation.html(report.equations, digits, report.true_equations)
+        none = '<div class="caption">What was learned is no equation: it differs from grid point to grid point.</div>'
+        self._found.object = equation.html(report.equations, digits, report.true_equations) or none
         self._true.object = equation.html(report.true_equations, digits)
         self._right.visible = bool(report.true_equations)
         self._metrics.object = equation.metrics(report.metrics, self.NAMES)

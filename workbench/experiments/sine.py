@@ -1,0 +1,104 @@
+"""A damped noisy sine: one curve, one linear ODE, and what fitting too many numbers does.
+
+Source: the sine example of "Scalable Mechanistic Neural Networks", ICLR 2025.
+"""
+
+from typing import Literal
+
+import numpy as np
+import xarray as xr
+
+from workbench.datasets import sine, windows
+from workbench.datasets.schema import uniform_step
+from workbench.experiments import protocol
+from workbench.experiments.protocol import Equation, Model, Report, setting
+from workbench.models.oscillation import Constant, Solver, Varying
+
+name = "sine"
+title = "Damped sine"
+summary = "One noisy curve: read its frequency and damping off a linear ODE, or fit it point by point as published."
+
+CANDIDATES = ("u", "u'")
+LATEX = ("u", r"\dot u")
+
+
+class Config(protocol.Config):
+    """The settings of one run on the damped sine. Everything is dimensionless."""
+
+    mode: Literal["constant", "varying"] = setting(
+        "constant",
+        "How to learn: constant fits one oscillator, whose frequency and damping are numbers to read off; varying lets "
+        "the coefficients and steps differ at every grid point, as published.",
+    )
+    noise: float = setting(
+        sine.NOISE, "Standard deviation of the noise at time 0; it decays with the curve.", ge=0, le=5
+    )
+    points: int = setting(
+        500, "Sequence length: the whole record is one system.", unit="grid points", ge=20, le=200_000
+    )
+    end: float = setting(50.0, "Length of the record.", unit="time units", group="data", gt=0, le=10_000)
+    backend: Literal["auto", "banded", "dense"] = setting(
+        "auto",
+        "Solver variant: banded is linear in the sequence length, dense is the slow reference, auto takes the fastest.",
+    )
+    method: Literal["qr", "cholesky"] = setting(
+        "qr", "How the system is factored: qr is accurate, cholesky is the published way.", group="solver"
+    )
+    derivatives: int = setting(
+        6,
+        "How many derivatives the solver keeps at each grid point, the curve itself included.",
+        group="solver",
+        ge=3,
+        le=8,
+    )
+    epochs: int = setting(
+        500, "Steps of Adam, each over the whole record.", group="training", modes=("varying",), ge=1, le=1_000_000
+    )
+    learning_rate: float = setting(0.01, "Step size of Adam.", group="training", modes=("varying",), gt=0, le=1)
+
+    mode_defaults = {"varying": {"derivatives": 3}}
+
+
+def data(config: Config) -> xr.Dataset:
+    """The record: `truth` and `data` over (time, variable)."""
+    return sine.simulate(points=config.points, end=config.end, noise=config.noise, seed=config.seed)
+
+
+def model(config: Config, data: xr.Dataset) -> Model:
+    """A fresh model, which has seen the noisy data only."""
+    record = windows.tensor(data)[:, 0]
+    solver = Solver(config.derivatives, config.backend, config.method)
+    step = uniform_step(data)
+    if config.mode == "constant":
+        return Constant(record, solver, step=step)
+    # the published start of the learned steps, kept where a sigmoid can be
+    start = min(step, 0.9)
+    return Varying(record, solver, step=start, steps=config.epochs, rate=config.learning_rate, seed=config.seed)
+
+
+def report(model: Model, data: xr.Dataset) -> Report:
+    """The curve beside the clean one; of constant coefficients also the equation, its frequency and its damping."""
+    curve = model.curve().detach().numpy()[:, None]
+    attributes = {"units": "1", "long_name": "solution of the learned ODE"}
+    trajectory = data.assign(estimate=(("time", "variable"), curve, attributes))
+    error, noise = curve - data["truth"].values, data["data"].values - data["truth"].values
+    metrics = {"clean_rmse": float(np.sqrt(np.mean(error**2))), "noise_rms": float(np.sqrt(np.mean(noise**2)))}
+    estimate = model.coefficients()
+    if estimate is None:
+        return Report(trajectory=trajectory, metrics=metrics)
+    truth = np.array([[-(sine.FREQUENCY**2 + sine.DAMPING**2)], [-2 * sine.DAMPING]])
+    coefficients = xr.Dataset(
+        {
+            "estimate": (("candidate", "variable"), estimate, {"long_name": "fitted coefficient"}),
+            "truth": (("candidate", "variable"), truth, {"long_name": "true coefficient"}),
+        },
+        coords={"candidate": list(CANDIDATES), "variable": ["u"]},
+    )
+    metrics |= {"frequency": model.frequency, "damping": model.damping}
+    return Report((equation(estimate),), (equation(truth),), coefficients, trajectory, metrics)
+
+
+def equation(coefficients: np.ndarray) -> Equation:
+    """u'' = Xi_0 u + Xi_1 u'."""
+    terms = zip(coefficients[:, 0].tolist(), LATEX, CANDIDATES, strict=True)
+    return Equation(r"\ddot u", "u''", tuple(terms))
