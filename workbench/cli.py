@@ -25,6 +25,7 @@ METRICS = {  # how the metrics of a report are introduced, and their units
     "damping": ("damping", " per unit of time"),
     "clean_rmse": ("root mean square error of the curve", ""),
     "noise_rms": ("root mean square of the noise", ""),
+    **{f"error_{K}": (f"largest error with {K} derivatives, over the largest value", "") for K in (2, 3, 4, 5)},
 }
 
 

@@ -77,6 +77,7 @@ class EquationCard:
         "horizon": "horizon, in Lyapunov times",
         "clean_rmse": "RMSE of the curve",
         "noise_rms": "RMS of the noise",
+        **{f"error_{K}": f"error with {K} derivatives" for K in (2, 3, 4, 5)},
     }
 
     def __init__(self, redraw: Callable[[], None]) -> None:

@@ -4,7 +4,7 @@ from importlib import import_module
 
 from workbench.experiments.protocol import Experiment
 
-TABLE = {"lorenz": "workbench.experiments.lorenz", "sine": "workbench.experiments.sine"}
+TABLE = {name: f"workbench.experiments.{name}" for name in ("lorenz", "sine", "linear")}
 
 
 def names() -> list[str]:

@@ -1,0 +1,79 @@
+"""Linear systems with closed forms: how accurate the solver is, with every number of derivatives.
+
+Source: the standalone example of "Scalable Mechanistic Neural Networks", ICLR 2025.
+"""
+
+from typing import Literal
+
+import numpy as np
+import torch
+import xarray as xr
+
+from workbench.datasets import linear, windows
+from workbench.datasets.schema import uniform_step
+from workbench.experiments import protocol
+from workbench.experiments.protocol import Equation, Model, Report, setting
+from workbench.models.validation import Validation
+
+name = "linear"
+title = "Linear systems"
+summary = "Nothing is learned: six systems with closed forms show how accurate the solver is, and how derivatives help."
+
+
+class Config(protocol.Config):
+    """The settings of one check. Everything is dimensionless."""
+
+    mode: Literal["check"] = setting("check", "Solve with 2, 3, 4 and 5 derivatives and compare with the closed form.")
+    system: Literal["rc", "population", "language", "harmonic", "damped", "third"] = setting(
+        "harmonic", "Which linear system: of one, two or three coupled variables."
+    )
+    points: int = setting(
+        1000, "Sequence length: the whole record is one system.", unit="grid points", ge=2, le=200_000
+    )
+    step: float = setting(0.01, "Time between two grid points.", unit="time units", gt=0, le=1)
+    backend: Literal["auto", "banded", "dense"] = setting(
+        "auto",
+        "Solver variant: banded is linear in the sequence length, dense is the slow reference, auto takes the fastest.",
+    )
+    method: Literal["qr", "cholesky"] = setting(
+        "qr", "How the system is factored: qr is accurate, cholesky is the published way."
+    )
+
+
+def data(config: Config) -> xr.Dataset:
+    """The closed form, as `truth` and `data` over (time, variable)."""
+    return linear.simulate(config.system, points=config.points, step=config.step)
+
+
+def model(config: Config, data: xr.Dataset) -> Model:
+    """The solver, which sees the equation and the first state only."""
+    system = linear.SYSTEMS[config.system]
+    A, b = torch.tensor(system.A, dtype=torch.float64), torch.tensor(system.b, dtype=torch.float64)
+    exact = windows.tensor(data, "truth")
+    return Validation(exact, A, b, step=uniform_step(data), backend=config.backend, method=config.method)
+
+
+def report(model: Model, data: xr.Dataset) -> Report:
+    """The last solution beside the closed form, and the error of every number of derivatives."""
+    attributes = {"units": "1", "long_name": "solution of the linear ODE"}
+    trajectory = data.assign(estimate=(("time", "variable"), model.curve().numpy(), attributes))
+    errors = {f"error_{K}": error for K, error in model.errors.items()}
+    title = data.attrs["title"]
+    (system,) = (system for system in linear.SYSTEMS.values() if system.title == title)
+    given = equations(system)
+    return Report(given, given, trajectory=trajectory, metrics=errors)
+
+
+def equations(system: linear.System) -> tuple[Equation, ...]:
+    """y' = A y + b, zeros left out."""
+    made = []
+    for variable, row, constant in zip(system.variables, np.array(system.A), system.b, strict=True):
+        terms = [*zip(row.tolist(), system.variables, strict=True), (constant, "1")]
+        kept = tuple((value, _latex(name), name) for value, name in terms if value != 0)
+        made.append(Equation(rf"\dot {_latex(variable)}", f"{variable}'", kept))
+    return tuple(made)
+
+
+def _latex(variable: str) -> str:
+    """y1 as y_1."""
+    return variable if len(variable) == 1 else f"{variable[0]}_{variable[1:]}"
