@@ -12,7 +12,7 @@ import xarray as xr
 from workbench.datasets import linear, windows
 from workbench.datasets.schema import uniform_step
 from workbench.experiments import protocol
-from workbench.experiments.protocol import Equation, Model, Report, setting
+from workbench.experiments.protocol import BACKEND, Backend, Equation, Model, Report, setting
 from workbench.models.validation import Validation
 
 name = "linear"
@@ -31,10 +31,7 @@ class Config(protocol.Config):
         1000, "Sequence length: the whole record is one system.", unit="grid points", ge=2, le=200_000
     )
     step: float = setting(0.01, "Time between two grid points.", unit="time units", gt=0, le=1)
-    backend: Literal["auto", "banded", "dense"] = setting(
-        "auto",
-        "Solver variant: banded is linear in the sequence length, dense is the slow reference, auto takes the fastest.",
-    )
+    backend: Backend = setting("auto", BACKEND)
     method: Literal["qr", "cholesky"] = setting(
         "qr", "How the system is factored: qr is accurate, cholesky is the published way."
     )

@@ -13,7 +13,7 @@ from workbench import metrics
 from workbench.datasets import lorenz, simulate, windows
 from workbench.datasets.schema import uniform_step
 from workbench.experiments import protocol
-from workbench.experiments.protocol import Equation, Model, Report, setting
+from workbench.experiments.protocol import BACKEND, Backend, Equation, Model, Report, setting
 from workbench.models.adam import Adam, Schedule
 from workbench.models.discovery import Projection
 from workbench.models.library import Polynomials
@@ -41,10 +41,7 @@ class Config(protocol.Config):
     window: int = setting(
         50, "Sequence length: how many grid points are solved as one system.", unit="grid points", ge=4, le=200_000
     )
-    backend: Literal["auto", "banded", "dense"] = setting(
-        "auto",
-        "Solver variant: banded is linear in the sequence length, dense is the slow reference, auto takes the fastest.",
-    )
+    backend: Backend = setting("auto", BACKEND)
     degree: int = setting(
         2, "Highest degree of the polynomials that the equations may be made of.", group="training", ge=1, le=5
     )

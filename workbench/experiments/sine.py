@@ -11,7 +11,7 @@ import xarray as xr
 from workbench.datasets import sine, windows
 from workbench.datasets.schema import uniform_step
 from workbench.experiments import protocol
-from workbench.experiments.protocol import Equation, Model, Report, setting
+from workbench.experiments.protocol import BACKEND, Backend, Equation, Model, Report, setting
 from workbench.models.oscillation import Constant, Solver, Varying
 
 name = "sine"
@@ -37,10 +37,7 @@ class Config(protocol.Config):
         500, "Sequence length: the whole record is one system.", unit="grid points", ge=20, le=200_000
     )
     end: float = setting(50.0, "Length of the record.", unit="time units", group="data", gt=0, le=10_000)
-    backend: Literal["auto", "banded", "dense"] = setting(
-        "auto",
-        "Solver variant: banded is linear in the sequence length, dense is the slow reference, auto takes the fastest.",
-    )
+    backend: Backend = setting("auto", BACKEND)
     method: Literal["qr", "cholesky"] = setting(
         "qr", "How the system is factored: qr is accurate, cholesky is the published way.", group="solver"
     )
