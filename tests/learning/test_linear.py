@@ -50,8 +50,8 @@ def test_the_solver_is_as_accurate_as_measured(name, method):
         assert K > 3 or error > 0.9 * measured, "smaller than the discretisation allows"
     report = linear.report(model, record)
     assert list(report.metrics) == ["error_2", "error_3", "error_4", "error_5"]
-    assert report.equations == report.true_equations
-    assert len(report.equations) == record.sizes["variable"]
+    assert not report.equations
+    assert len(report.true_equations) == record.sizes["variable"]
 
 
 def test_equations_in_words():

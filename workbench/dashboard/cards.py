@@ -105,7 +105,7 @@ class EquationCard:
             self._right.visible = False
             return
         digits = self.digits.value
-        none = '<div class="caption">What was learned is no equation: it differs from grid point to grid point.</div>'
+        none = '<div class="caption">No equation is discovered in this mode.</div>'
         self._found.object = equation.html(report.equations, digits, report.true_equations) or none
         self._true.object = equation.html(report.true_equations, digits)
         self._right.visible = bool(report.true_equations)

@@ -57,8 +57,7 @@ def report(model: Model, data: xr.Dataset) -> Report:
     errors = {f"error_{K}": error for K, error in model.errors.items()}
     title = data.attrs["title"]
     (system,) = (system for system in linear.SYSTEMS.values() if system.title == title)
-    given = equations(system)
-    return Report(given, given, trajectory=trajectory, metrics=errors)
+    return Report((), equations(system), trajectory=trajectory, metrics=errors)
 
 
 def equations(system: linear.System) -> tuple[Equation, ...]:

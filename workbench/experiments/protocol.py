@@ -11,8 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 Group = Literal["main", "solver", "training", "data"]
 Backend = Literal["auto", "native", "banded", "dense"]
 BACKEND = (
-    "Solver variant: native is the compiled kernel, banded the same in plain torch, both linear in the sequence length, "
-    "dense the slow reference; auto takes the fastest."
+    "Solver variant: native is the compiled kernel, banded the same in plain torch, both linear in the sequence "
+    "length, dense the slow reference; auto takes the fastest."
 )
 
 
