@@ -15,6 +15,7 @@ from workbench import experiments
 
 PROGRAM = "python -m workbench"
 SECONDS_BETWEEN_LINES = 1.0
+EXPORTS = ("latex", "sympy", "python", "json")
 METRICS = {  # how the metrics of a report are introduced, and their units
     "rmse": ("root mean square error of the true terms", ""),
     "max_error": ("largest error of a true term", ""),
@@ -87,6 +88,11 @@ def _parser(given: Sequence[str]) -> argparse.ArgumentParser:
         command.add_argument("run_file", metavar="RUN", help="a run file, or the name of a run in data/runs")
         command.set_defaults(run=run)
     _add_stopping(resume)
+    export = commands.add_parser("export", help="the equations of a run, for elsewhere", allow_abbrev=False)
+    export.add_argument("run_file", metavar="RUN", help="a run file, or the name of a run in data/runs")
+    export.add_argument("--as", dest="form", choices=EXPORTS, default="python", help="default: python")
+    export.add_argument("--output", type=Path, metavar="PATH", help="the file to write; default: on the screen")
+    export.set_defaults(run=_export)
     listing = commands.add_parser("runs", help="list the runs, newest first", allow_abbrev=False)
     listing.set_defaults(run=_list)
     return parser
@@ -222,6 +228,25 @@ def _show(options: argparse.Namespace) -> int:
         print(f"message: {run.message}")
     if run.state:
         _print_report(Training(experiment, config, resume_from=run).best_report())
+    return 0
+
+
+def _export(options: argparse.Namespace) -> int:
+    from workbench.models.exporting import WRITERS
+    from workbench.training import Training
+
+    run = _read(options.run_file)
+    experiment, config = _origin(run)
+    model = Training(experiment, config, resume_from=run).model
+    library, coefficients = getattr(model, "library", None), model.coefficients()
+    if library is None or coefficients is None:
+        raise _Complaint(f"{run.path}: {experiment.title} finds no equations in this mode", 1)
+    text = WRITERS[options.form](library, coefficients)
+    if options.output is None:
+        print(text, end="")
+    else:
+        options.output.write_text(text, encoding="utf-8")
+        print(f"written: {options.output}")
     return 0
 
 

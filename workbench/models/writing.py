@@ -1,5 +1,7 @@
 """Expressions as people read them: text that can be read back, a short name, and LaTeX."""
 
+from collections.abc import Mapping
+
 from workbench.models.terms import FUNCTIONS, Node
 
 _SUM, _QUOTIENT, _PRODUCT, _POWER, _ATOM = range(1, 6)
@@ -78,6 +80,18 @@ class _Name(_Text):
         return f"{base}^({exponent})" if exponent.startswith("-") else f"{base}^{exponent}"
 
 
+class _Code(_Text):
+    """Text with other names."""
+
+    def __init__(self, names: Mapping[str, str]) -> None:
+        self._names = names
+
+    def name(self, text: str) -> str:
+        return self._names.get(text, text)
+
+    constant = name
+
+
 class _Latex(_Text):
     def number(self, value: float) -> str:
         mantissa, _, exponent = super().number(value).partition("e")
@@ -121,6 +135,11 @@ def text(node: Node) -> str:
 def short(node: Node) -> str:
     """A name to show: `x^2 y`, `sin(2 x)`, `x/(1 + x)`."""
     return _Name().write(node)
+
+
+def code(node: Node, names: Mapping[str, str]) -> str:
+    """Text that Python and SymPy read, names and constants replaced by those given."""
+    return _Code(names).write(node)
 
 
 def latex(node: Node) -> str:
