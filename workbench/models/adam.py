@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn.utils import parameters_to_vector
 
-from workbench.models.discovery import Units
-from workbench.models.library import Polynomials
+from workbench.models.blocks import Units
+from workbench.models.library import Library
 from workbench.models.networks import Coefficients, Denoiser
 from workbench.models.responses import Integrator
 
@@ -48,11 +48,12 @@ class Adam:
 
     monitor = "epoch_loss"
 
-    def __init__(self, record: Tensor, library: Polynomials, integrator: Integrator, schedule: Schedule) -> None:
+    def __init__(self, record: Tensor, library: Library, integrator: Integrator, schedule: Schedule) -> None:
         self.library = library
         self.schedule = schedule
         self._integrator = integrator
         self._units = Units.of(record, library)
+        self._single = self._units.to(torch.float32)
         states = (record / self._units.scale).float()
         self._centre = states.mean(dim=0)
         self._windows = states.unfold(0, schedule.window, schedule.stride).mT
@@ -106,7 +107,7 @@ class Adam:
     def _losses(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Mean squares of u - x and of net(x) - x for windows x (B, T, D)."""
         denoised = self._centre + self._denoiser(x - self._centre)
-        forcing = self.library(denoised) @ (self._xi() * self._mask)
+        forcing = self._single.candidates(denoised) @ (self._xi() * self._mask)
         u = self._integrator(forcing.mT, denoised[:, 0])
         return (u.mT - x).square().mean(), (denoised - x).square().mean()
 
