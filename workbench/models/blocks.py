@@ -6,6 +6,7 @@ on units.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -92,13 +93,15 @@ class Block:
         """The triangles (W, P + 1, P + 1) with the initial values projected out."""
         return self.triangles[:, self.initials :, self.initials :]
 
+    @cached_property
     def grams(self) -> np.ndarray:
         """[candidates | data]^T [candidates | data] of each window (W, P + 1, P + 1)."""
         return (self.reduced.mT @ self.reduced).numpy()
 
+    @cached_property
     def triangle(self) -> np.ndarray:
         """One triangle (P + 1, P + 1) for all windows."""
-        return torch.linalg.qr(self.reduced.flatten(0, 1), mode="r").R.numpy()
+        return _triangle(self.reduced.flatten(0, 1)).numpy()
 
     def initial(self, values: Tensor) -> Tensor:
         """The best initial values (W, I) for coefficients (P)."""
@@ -215,7 +218,21 @@ class Linearised:
 
 
 def _triangle(columns: Tensor) -> Tensor:
-    """The triangle (W, n, n) of the QR factorisation of columns (W, m, n), rows of zeros below if m < n."""
-    triangle = torch.linalg.qr(columns, mode="r").R
-    missing = triangle.shape[-1] - triangle.shape[-2]
-    return torch.nn.functional.pad(triangle, (0, 0, 0, missing)) if missing else triangle
+    """The triangle R (..., n, n) with R^T R = A^T A for columns A (..., m, n), by shifted Cholesky QR in three passes.
+
+    As accurate as Householder's where the condition is below 1e12; a column that depends on the others gets a diagonal
+    of 1e-13 of its length. LAPACK's QR of many small matrices wakes and waits for its threads at every one, seconds
+    instead of milliseconds on a machine that others use too; this is products of matrices.
+    Source: Fukaya, Kannan, Nakatsukasa, Yamamoto, Yanagisawa, "Shifted Cholesky QR for computing the QR factorization
+    of ill-conditioned matrices" (2020).
+    """
+    lengths = columns.norm(dim=-2, keepdim=True).clamp(min=1e-300)
+    unit = torch.eye(columns.shape[-1], dtype=columns.dtype)
+    q, triangle = columns / lengths, torch.diag_embed(lengths[..., 0, :])
+    for shift in (1e-13, 1e-15, 1e-15):
+        gram = q.mT @ q
+        gram.diagonal(dim1=-2, dim2=-1).add_(shift * q.shape[-1])
+        factor = torch.linalg.cholesky_ex(gram).L.mT
+        q = q @ torch.linalg.solve_triangular(factor, unit, upper=True)
+        triangle = factor @ triangle
+    return triangle

@@ -23,10 +23,10 @@ CLEAN = 1e-5
 """Noise over the standard deviation below which the record is taken as it is."""
 MOST = 200
 """Coefficients that a round of Gauss-Newton chooses from; if there are more, the first fit picks those."""
-ROUNDS = 6
+ROUNDS = 8
 """Rounds with windows of one length, at most; two to four are usual."""
-SETTLED = 0.05
-"""Change of the states, over the noise, below which a round changed nothing."""
+SETTLED = 0.1
+"""Change of a coefficient, over its standard error, below which a round changed nothing."""
 GROWTH = 4
 """The longest window over the first."""
 WORSE = 1.5
@@ -88,12 +88,11 @@ class Projection:
         """One term less in every equation; when none may go any more, the states follow."""
         problem = self._problem()
         fits = estimates.chosen(problem, self._drops)
-        free = estimates.spread_out(problem, [fit.values for fit in fits])
-        self._fit = free + problem.linearised.known
+        self._fit = estimates.spread_out(problem, [fit.values for fit in fits]) + problem.linearised.known
         self._drops += 1
         after = estimates.chosen(problem, self._drops)
         if all((a.kept == b.kept).all() for a, b in zip(fits, after, strict=True)):
-            self._now = self._best = estimates.estimate(self._prepared, None, problem, free)
+            self._now = self._best = estimates.estimate(self._prepared, None, problem, fits)
             self._ended = not self._denoise
         return sqrt(sum(fit.rss for fit in fits) / (problem.criterion.samples * len(fits)))
 
@@ -115,16 +114,14 @@ class Projection:
         now, noise = self._now, self._prepared.noise
         if self._rounds > 1 and now.misfit(noise) > WORSE * before.misfit(noise):
             return self._end(f"stopped with windows of {now.length} grid points: a round made the misfit worse")
-        settled = self._change(before, now) < SETTLED and torch.equal(now.coefficients != 0, before.coefficients != 0)
         self._fit = now.coefficients
-        if settled or self._rounds == ROUNDS:
+        if _settled(before, now) or self._rounds == ROUNDS:
             self._grow()
         return self._now.misfit(noise)
 
     def _improved(self, before: Estimate) -> Estimate:
         problem = estimates.pose(self._prepared, before, before.length, self.settings.share, self._candidates())
-        values = estimates.spread_out(problem, [fit.values for fit in estimates.chosen(problem)])
-        return estimates.estimate(self._prepared, before, problem, values)
+        return estimates.estimate(self._prepared, before, problem, estimates.chosen(problem))
 
     def _candidates(self) -> np.ndarray:
         """The coefficients (C, D) to choose from: all that are free, or those MOST the first fit would drop last."""
@@ -135,14 +132,9 @@ class Projection:
         for block, totals in zip(problem.blocks, problem.totals, strict=True):
             all_of_them = replace(problem.criterion, share=np.inf)
             surplus = max(0, len(block.labels) - MOST // len(problem.blocks))
-            grams = block.grams().sum(axis=0, keepdims=True)
+            grams = block.grams.sum(axis=0, keepdims=True)
             kept.append(eliminate(grams, totals, all_of_them, surplus)[0][0].astype(float))
         return (estimates.spread_out(problem, kept) > 0).numpy()
-
-    def _change(self, before: Estimate, now: Estimate) -> float:
-        """How far the states moved, over the noise, root mean square."""
-        moved = (now.states - before.states)[:, : len(self.library.variables)] / self._prepared.noise
-        return float(moved.square().nanmean().sqrt())
 
     def _grow(self) -> None:
         """Windows twice as long, if those of now are better than the last ones and there is room for longer ones."""
@@ -234,6 +226,12 @@ class Projection:
         self._ended, self._fit = bool(ended), torch.from_numpy(np.array(state["fit"]))
         self._message, self._result = bytes(np.array(state["message"], dtype=np.uint8)).decode(), None
         self._now, self._best = (_estimate(state, name) for name in ("now", "best"))
+
+
+def _settled(before: Estimate, now: Estimate) -> bool:
+    """Whether a round changed no coefficient by more than SETTLED of its standard error, and no term came or went."""
+    same = torch.equal(now.coefficients != 0, before.coefficients != 0)
+    return same and bool(((now.coefficients - before.coefficients).abs() <= SETTLED * now.deviations).all())
 
 
 def _explained(now: Estimate, best: Estimate) -> bool:

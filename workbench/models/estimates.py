@@ -18,7 +18,7 @@ from workbench.models.trajectories import Windows, cut
 class Estimate:
     """Standardised coefficients (C, D) and states (points, S), made with windows of `length`.
 
-    joint: states and coefficients were fitted together (Gauss-Newton). squares (D): sums of squared residuals; counts
+    joint: states and coefficients were fitted together (Gauss-Newton). deviations (C, D): standard errors. squares (D): sums of squared residuals; counts
     (D): how many of them are free. independent: the share of the residuals that are independent of their neighbours.
     """
 
@@ -26,6 +26,7 @@ class Estimate:
     states: Tensor
     length: int
     joint: bool
+    deviations: Tensor
     squares: Tensor
     counts: Tensor
     independent: float
@@ -76,7 +77,7 @@ def chosen(problem: Problem, rounds: int | None = None) -> list[Fit]:
     """The terms that stay, at most `rounds` dropped from each block, fitted."""
     fits = []
     for block, totals in zip(problem.blocks, problem.totals, strict=True):
-        kept, _ = eliminate(block.grams().sum(axis=0, keepdims=True), totals, problem.criterion, rounds)
+        kept, _ = eliminate(block.grams.sum(axis=0, keepdims=True), totals, problem.criterion, rounds)
         fits.append(refit(block, kept[0]))
     return fits
 
@@ -89,9 +90,10 @@ def spread_out(problem: Problem, values: Sequence[np.ndarray]) -> Tensor:
     return found
 
 
-def estimate(prepared: Prepared, before: Estimate | None, problem: Problem, coefficients: Tensor) -> Estimate:
-    """The states that go with coefficients, and how far they are from the data."""
+def estimate(prepared: Prepared, before: Estimate | None, problem: Problem, fits: Sequence[Fit]) -> Estimate:
+    """The states that go with the fits, and how far they are from the data."""
     linearised = problem.linearised
+    coefficients = spread_out(problem, [fit.values for fit in fits])
     windows, D = linearised.windows, coefficients.shape[1]
     states = linearised.follow(problem.blocks, coefficients)
     if not states.isfinite().all():
@@ -106,6 +108,7 @@ def estimate(prepared: Prepared, before: Estimate | None, problem: Problem, coef
         everywhere,
         problem.length,
         linearised.coefficients is not None,
+        spread_out(problem, [fit.deviations(problem.criterion.samples) for fit in fits]),
         residuals.square().sum(dim=(0, 1)),
         counts,
         _independent(residuals / linearised.noise),

@@ -77,10 +77,15 @@ class Fit:
     rss: float
     covariance: np.ndarray
 
+    def deviations(self, samples: float) -> np.ndarray:
+        """Standard errors (P), where the residual holds `samples` independent errors."""
+        variance = self.rss / max(samples - self.kept.sum(), 1.0)
+        return np.sqrt(variance * np.diag(self.covariance))
+
 
 def refit(block: Block, kept: np.ndarray) -> Fit:
     """The least-squares fit of the terms kept, by an orthogonal factorisation: accurate where the grams are not."""
-    triangle = block.triangle()
+    triangle = block.triangle
     terms = np.flatnonzero(kept)
     design, target = triangle[:, terms], triangle[:, -1]
     lengths = np.maximum(np.linalg.norm(design, axis=0), 1e-300)

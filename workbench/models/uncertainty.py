@@ -24,12 +24,6 @@ class Spread:
     inclusion: np.ndarray
 
 
-def deviation(fit: Fit, samples: float) -> np.ndarray:
-    """Standard errors (P) of a fit whose residual holds `samples` independent errors."""
-    variance = fit.rss / max(samples - fit.kept.sum(), 1.0)
-    return np.sqrt(variance * np.diag(fit.covariance))
-
-
 def bootstrap(
     block: Block, fit: Fit, totals: np.ndarray, criterion: Criterion, draws: int, generator: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -38,7 +32,7 @@ def bootstrap(
     In each sample terms are selected anew, which tells the inclusion; the interval is of the terms of the fit, fitted
     to each sample: its 2.5 and 97.5 percentiles. Source: Efron & Tibshirani, "An Introduction to the Bootstrap" (1993).
     """
-    grams = block.grams()
+    grams = block.grams
     counts = generator.multinomial(len(grams), np.full(len(grams), 1 / len(grams)), size=draws)
     drawn = np.einsum("bw,wpq->bpq", counts.astype(float), grams)
     kept, _ = eliminate(drawn, totals, criterion)
@@ -58,4 +52,4 @@ def spread(
 ) -> Spread:
     """Both kinds for the coefficients of a block."""
     lower, upper, inclusion = bootstrap(block, fit, totals, criterion, draws, generator)
-    return Spread(deviation(fit, criterion.samples), lower, upper, inclusion)
+    return Spread(fit.deviations(criterion.samples), lower, upper, inclusion)
