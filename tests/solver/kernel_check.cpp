@@ -62,14 +62,16 @@ struct Case {
     bool constant;  // coefficients, steps and weights are broadcast over the grid points
     int keep;       // 0: nothing, 1: carries, 2: the whole
     int threads;
+    bool central = false;
 
     int64_t R() const { return D * K; }
     int64_t systems() const { return lefts * columns; }
+    int64_t orders() const { return central ? K - 1 : K; }  // that have Taylor rows
     std::string name() const {
         std::string text;
-        for (int64_t n : {T, T0, E, D, K, K0, lefts, columns, int64_t(cholesky), int64_t(constant), int64_t(keep), int64_t(threads)})
+        for (int64_t n : {T, T0, E, D, K, K0, lefts, columns, int64_t(cholesky), int64_t(constant), int64_t(keep), int64_t(threads), int64_t(central)})
             text += (text.empty() ? "" : ",") + std::to_string(n);
-        return "T,T0,E,D,K,K0,lefts,columns,cholesky,constant,keep,threads=" + text;
+        return "T,T0,E,D,K,K0,lefts,columns,cholesky,constant,keep,threads,central=" + text;
     }
 };
 
@@ -116,7 +118,7 @@ struct Inputs {
 
     Problem problem() const {
         Problem p{};
-        p.T = c.T, p.T0 = c.T0, p.E = c.E, p.D = c.D, p.K = c.K, p.K0 = c.K0, p.cholesky = c.cholesky, p.columns = c.columns;
+        p.T = c.T, p.T0 = c.T0, p.E = c.E, p.D = c.D, p.K = c.K, p.K0 = c.K0, p.cholesky = c.cholesky, p.central = c.central, p.columns = c.columns;
         p.batch_dims = 2, p.systems = c.systems(), p.batch[0] = c.lefts, p.batch[1] = c.columns;
         p.coefficients = coefficients.array(c), p.forcing = forcing.array(c), p.initial = initial.array(c), p.steps = steps.array(c);
         p.weight_equation = equation.array(c), p.weight_initial = start.array(c), p.weight_taylor = taylor.array(c);
@@ -124,12 +126,12 @@ struct Inputs {
     }
 };
 
-// The normal equations of one system: banded, half width 2R - 1, factored L L^T where they stand.
+// The normal equations of one system: banded, half width 2R - 1 (3R - 1 with central rows), factored L L^T where they stand.
 class Normal {
 public:
-    Normal(const Inputs& in, int64_t system) : in_(in), c_(in.c), system_(system), n_(c_.T * c_.R()), width_(2 * c_.R()), N_(size_t(n_ * width_)), b_(size_t(n_)) {
+    Normal(const Inputs& in, int64_t system) : in_(in), c_(in.c), system_(system), n_(c_.T * c_.R()), width_((c_.central ? 3 : 2) * c_.R()), N_(size_t(n_ * width_)), b_(size_t(n_)) {
         const int64_t R = c_.R();
-        std::vector<Long> row(size_t(2 * R));
+        std::vector<Long> row(static_cast<size_t>(width_));
         for (int64_t t = 0; t < c_.T; ++t) {
             for (int64_t e = 0; e < c_.E; ++e) {
                 for (int64_t j = 0; j < R; ++j) row[size_t(j)] = in.coefficients.at(c_, system, t, e * R + j);
@@ -141,11 +143,15 @@ public:
                 add(t * R, row, R, in.initial.at(c_, system, t, i), in.start.at(c_, system, t, i));
             }
             for (int64_t d = 0; t < c_.T - 1 && d < c_.D; ++d)
-                for (int64_t i = 0; i < c_.K; ++i)
+                for (int64_t i = 0; i < c_.orders(); ++i)
                     for (int side = 0; side < 2; ++side) {
                         taylor_row(in.steps.at(c_, system, t, 0), d, i, side, row);
                         add(t * R, row, 2 * R, 0, in.taylor.at(c_, system, t, d));
                     }
+            for (int64_t d = 0; c_.central && t < c_.T - 2 && d < c_.D; ++d) {
+                central_row(Long(in.steps.at(c_, system, t, 0)) + in.steps.at(c_, system, t + 1, 0), d, row);
+                add(t * R, row, 3 * R, 0, in.taylor.at(c_, system, t, d));
+            }
         }
         factor();
     }
@@ -158,6 +164,15 @@ public:
         Long power = std::pow(signed_h, Long(i)), factorial = 1;
         row[size_t(to + d * c_.K + i)] = -power;
         for (int64_t j = i; j < c_.K; ++j, power *= signed_h, factorial *= Long(j - i)) row[size_t(from + d * c_.K + j)] = power / factorial;
+    }
+
+    // Central row over (u_t, u_{t+1}, u_{t+2}), H their distance.
+    void central_row(Long H, int64_t d, std::vector<Long>& row) const {
+        std::fill(row.begin(), row.end(), 0);
+        const int64_t R = c_.R(), below = d * c_.K + c_.K - 2;
+        row[size_t(below)] = std::pow(H, Long(c_.K - 3));
+        row[size_t(2 * R + below)] = -row[size_t(below)];
+        row[size_t(R + below + 1)] = std::pow(H, Long(c_.K - 2));
     }
 
     std::vector<Long> solve(std::vector<Long> x) const {
@@ -173,19 +188,24 @@ public:
     }
     std::vector<Long> solution() const { return solve(b_); }
 
-    // sum of <row, lam> <row, u> over the Taylor rows of interval t, were its step h: minus the part of phi that h has.
-    Long taylor(int64_t t, Long h, const std::vector<Long>& u, const std::vector<Long>& lam) const {
-        std::vector<Long> row(size_t(2 * c_.R()));
+    // sum of <row, lam> <row, u> over the rows with step h_t, were it longer by `by`: minus the part of phi that it has.
+    Long of_step(int64_t t, Long by, const std::vector<Long>& u, const std::vector<Long>& lam) const {
+        std::vector<Long> row(static_cast<size_t>(width_));
         Long sum = 0;
-        for (int64_t d = 0; d < c_.D; ++d)
-            for (int64_t i = 0; i < c_.K; ++i)
-                for (int side = 0; side < 2; ++side) {
-                    taylor_row(h, d, i, side, row);
-                    Long a = 0, b = 0;
-                    for (int64_t j = 0; j < 2 * c_.R(); ++j) a += row[size_t(j)] * u[size_t(t * c_.R() + j)], b += row[size_t(j)] * lam[size_t(t * c_.R() + j)];
-                    const Long weight = in_.taylor.at(c_, system_, t, d);
-                    sum += weight * weight * a * b;
-                }
+        auto see = [&](int64_t first, int64_t d) {
+            Long a = 0, b = 0;
+            for (int64_t j = 0; j < width_ && first * c_.R() + j < n_; ++j)
+                a += row[size_t(j)] * u[size_t(first * c_.R() + j)], b += row[size_t(j)] * lam[size_t(first * c_.R() + j)];
+            const Long weight = in_.taylor.at(c_, system_, first, d);
+            sum += weight * weight * a * b;
+        };
+        auto step = [&](int64_t other) { return in_.steps.at(c_, system_, other, 0) + (other == t ? by : 0); };
+        for (int64_t d = 0; d < c_.D; ++d) {
+            for (int64_t i = 0; i < c_.orders(); ++i)
+                for (int side = 0; side < 2; ++side) taylor_row(step(t), d, i, side, row), see(t, d);
+            for (int64_t first = std::max<int64_t>(t - 1, 0); c_.central && first <= t && first < c_.T - 2; ++first)
+                central_row(step(first) + step(first + 1), d, row), see(first, d);
+        }
         return sum;
     }
 
@@ -321,8 +341,7 @@ private:
             }
         for (int64_t t = 0; t < c.T - 1; ++t) {
             auto slope = [&](Long by) {
-                const Long h = in.steps.at(c, system, t, 0);
-                return (normal.taylor(t, h + by, solution, lam) - normal.taylor(t, h - by, solution, lam)) / (2 * by);
+                return (normal.of_step(t, by, solution, lam) - normal.of_step(t, -by, solution, lam)) / (2 * by);
             };
             dh[size_t(c.constant ? 0 : t)] -= (4 * slope(1e-4L) - slope(2e-4L)) / 3;
         }
@@ -359,6 +378,16 @@ static std::vector<Case> cases() {
     made.push_back({600, 1, 1, 1, 3, 3, 3, 1, true, false, 1, 2});
     made.push_back({600, 1, 2, 2, 2, 2, 9, 1, false, false, 0, 2});
     made.push_back({300, 0, 2, 1, 3, 0, 9, 1, false, false, 2, 2});  // no initial rows
+    const int64_t central_shapes[][3] = {{1, 1, 2}, {1, 1, 3}, {2, 2, 2}, {1, 2, 3}, {2, 1, 4}};
+    for (const auto& shape : central_shapes)
+        for (int64_t T : {2, 3, 4, 9, 65, 321, 600})  // 321: the last segment is one grid point
+            for (int64_t B : {1, 3, 9})
+                for (int cholesky = 0; cholesky < 2; ++cholesky) {
+                    if (T > 17 && (B == 9 || shape[0] < shape[1])) continue;
+                    ++turn;
+                    const int64_t K = shape[2], T0 = std::min<int64_t>(T, T > 65 ? 1 : 1 + turn % 3);
+                    made.push_back({T, T0, shape[0], shape[1], K, K, B, 1, bool(cholesky), turn % 5 == 0, turn % 3, 1 + turn % 3, true});
+                }
     return made;
 }
 

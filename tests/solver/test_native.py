@@ -13,14 +13,18 @@ from typing import Any
 import pytest
 import torch
 
-from tests.solver.cases import assert_agrees, every_method, judged, linear_ode, randn
+from tests.solver.cases import assert_agrees, both_row_modes, every_method, judged, linear_ode, randn
 from workbench.solver import LinearODE, RankDeficient, Status, Weights, solve
 from workbench.solver.backends import banded, native
 
 NAN = float("nan")
 COMPILED = [(1, 1, 2), (1, 1, 3), (1, 1, 4), (1, 1, 5), (1, 1, 6), (2, 2, 2), (2, 2, 3), (3, 3, 3)]  # D, E, K
 GENERAL = [(1, 1, 1), (1, 2, 3), (2, 1, 3), (2, 3, 2), (3, 2, 2), (3, 3, 5)]
+CENTRAL = [(1, 1, 2), (1, 1, 3), (1, 1, 4), (1, 2, 3), (2, 1, 3), (2, 3, 2), (3, 3, 3)]
 sizes = pytest.mark.parametrize("D, E, K", COMPILED + GENERAL)
+sizes_and_rows = pytest.mark.parametrize(
+    "D, E, K, central", [(*size, False) for size in COMPILED + GENERAL] + [(*size, True) for size in CENTRAL]
+)
 
 
 @pytest.fixture(autouse=True)
@@ -59,15 +63,17 @@ def arguments(
     }
 
 
-def ode(x: dict[str, torch.Tensor]) -> LinearODE:
+def ode(x: dict[str, torch.Tensor], central: bool = False) -> LinearODE:
     weights = Weights(x["equation"], x["start"], x["taylor"])
-    return LinearODE(x["coefficients"], x["forcing"], x["initial"], x["steps"], weights=weights)
+    return LinearODE(x["coefficients"], x["forcing"], x["initial"], x["steps"], weights=weights, central=central)
 
 
-def differentiated(x: dict[str, torch.Tensor], method: str, backend: str = "native", **how: Any) -> list[torch.Tensor]:
+def differentiated(
+    x: dict[str, torch.Tensor], method: str, backend: str = "native", central: bool = False, **how: Any
+) -> list[torch.Tensor]:
     """u, and the gradient of the sum of sin u for coefficients, forcing, initial values and steps."""
     leaves = {name: value.detach().requires_grad_(place < 4) for place, (name, value) in enumerate(x.items())}
-    u = solve(ode(leaves), backend=backend, method=method, check=False, **how).u
+    u = solve(ode(leaves, central), backend=backend, method=method, check=False, **how).u
     return [u.detach(), *torch.autograd.grad(u.sin().sum(), list(leaves.values())[:4])]
 
 
@@ -92,17 +98,17 @@ def rounding(K: int) -> float:
 # Threads and splits
 
 
-@sizes
+@sizes_and_rows
 @every_method
 @pytest.mark.parametrize("T", [9, 70])
-def test_any_number_of_threads(T, method, D, E, K, threads):
+def test_any_number_of_threads(T, method, D, E, K, central, threads):
     x = arguments((37,), D, E, K, T)
     threads(1)
-    expected = differentiated(x, method)
+    expected = differentiated(x, method, central=central)
     assert all(value.isfinite().all() for value in expected)
     for n in (2, 3, 5):
         threads(n)
-        assert_equal(differentiated(x, method), expected)
+        assert_equal(differentiated(x, method, central=central), expected)
 
 
 @pytest.mark.parametrize("columns", [1, 37])
@@ -117,16 +123,16 @@ def test_any_number_of_threads_for_long_records_and_columns(batch, columns, thre
         assert_equal(differentiated(x, "qr"), expected)
 
 
-@sizes
+@sizes_and_rows
 @every_method
-def test_any_split_of_the_batch(D, E, K, method):
+def test_any_split_of_the_batch(D, E, K, central, method):
     """Parts, single systems, every third, and another order."""
     x = arguments((37,), D, E, K, 23)
-    expected = differentiated(x, method)
+    expected = differentiated(x, method, central=central)
     order = torch.randperm(37, generator=torch.Generator().manual_seed(0))
     parts = [slice(*ends) for ends in pairwise((0, 1, 3, 10, 18, 37))]
     for which in (*parts, *(slice(i, i + 1) for i in range(30, 37)), slice(None, None, 3), order):
-        assert_equal(differentiated(part(x, which), method), [value[which] for value in expected])
+        assert_equal(differentiated(part(x, which), method, central=central), [value[which] for value in expected])
 
 
 @every_method
@@ -170,50 +176,55 @@ def test_general_path(D, E, K, method):
 
 
 @every_method
+@both_row_modes
 @pytest.mark.parametrize("seed", range(12))
-def test_every_instruction_set_against_the_oracle(seed, method, monkeypatch):
-    a, truth, condition = judged(seed, False)
+def test_every_instruction_set_against_the_oracle(seed, central, method, monkeypatch):
+    a, truth, condition = judged(seed, central)
     for isa in native.instruction_sets():
         monkeypatch.setattr(native.Call, "isa", isa)
         assert_agrees(solve(linear_ode(a), backend="native", method=method).u, truth, condition, method)
 
 
-@sizes
+@sizes_and_rows
 @every_method
-def test_instruction_sets_agree(D, E, K, method, monkeypatch):
+def test_instruction_sets_agree(D, E, K, central, method, monkeypatch):
     single = arguments((13,), D, E, K, 21)
     shared = arguments((2, 13), D, E, K, 21, left=(2, 1))
     best, *others = native.instruction_sets()
     monkeypatch.setattr(native.Call, "isa", best)
-    expected = differentiated(single, method), differentiated(shared, method)
+    expected = [differentiated(x, method, central=central) for x in (single, shared)]
     for isa in others:
         monkeypatch.setattr(native.Call, "isa", isa)
         for x, values in zip((single, shared), expected, strict=True):
-            assert_near(differentiated(x, method), values, rounding(K))
+            assert_near(differentiated(x, method, central=central), values, rounding(K))
 
 
 @pytest.mark.parametrize(
     "D, E, K, T",
     [(1, 1, 2, 900), (1, 1, 3, 700), (1, 1, 6, 300), (2, 2, 2, 300), (1, 2, 3, 300), (1, 1, 1, 3), (1, 1, 2, 2)],
 )
+@both_row_modes
 @every_method
-def test_factor_or_carries(D, E, K, T, method, monkeypatch):
+def test_factor_or_carries(D, E, K, T, central, method, monkeypatch):
     """The whole factor, carries (as size wants it or caller), nothing: bit for bit the same, in all segments."""
+    central = central and K > 1
     x = arguments((19,), D, E, K, T)
-    expected = differentiated(x, method)
-    assert_equal(differentiated(x, method, checkpoint=True), expected)
-    assert torch.equal(native.solve(ode(x), method, "nothing")[0], expected[0])
-    sizes = [native.solve(ode(x), method, "factor")[2][0].numel()]
+    problem = ode(x, central)
+    expected = differentiated(x, method, central=central)
+    assert_equal(differentiated(x, method, central=central, checkpoint=True), expected)
+    assert torch.equal(native.solve(problem, method, "nothing")[0], expected[0])
+    sizes = [native.solve(problem, method, "factor")[2][0].numel()]
     monkeypatch.setattr(native, "WHOLE_LIMIT", 0)
-    assert_equal(differentiated(x, method), expected)
-    sizes.append(native.solve(ode(x), method, "factor")[2][0].numel())
+    assert_equal(differentiated(x, method, central=central), expected)
+    sizes.append(native.solve(problem, method, "factor")[2][0].numel())
     assert T < 300 or sizes[1] < sizes[0] / 10
 
 
+@both_row_modes
 @every_method
-def test_nothing_kept_gives_the_same_gradients(method):
+def test_nothing_kept_gives_the_same_gradients(method, central):
     """As after torch.func transforms, which hand no factor on."""
-    problem, g = ode(arguments((19,), 1, 1, 3, 300)), randn(19, 300, 1, 3)
+    problem, g = ode(arguments((19,), 1, 1, 3, 300), central), randn(19, 300, 1, 3)
     u, _, factor = native.solve(problem, method, "factor")
     wanted = [*native.GRADIENTS, "weights.taylor"]  # lam serves those that are not covered
     lam, gradients = native.vjp(problem, method, factor, u, g, wanted)
@@ -260,21 +271,23 @@ ARRANGEMENTS = [  # left-hand sides, all systems
 
 @pytest.mark.parametrize("left, batch", ARRANGEMENTS)
 @pytest.mark.parametrize("D, E, K", [(1, 1, 3), (2, 2, 2), (2, 3, 2)])
+@both_row_modes
 @every_method
-def test_shared_left_hand_sides(D, E, K, left, batch, method):
+def test_shared_left_hand_sides(D, E, K, left, batch, central, method):
     x = arguments(batch, D, E, K, 12, left=left)
-    ours = differentiated(x, method)
-    expected = differentiated(x, method, "banded")
+    ours = differentiated(x, method, central=central)
+    expected = differentiated(x, method, "banded", central)
     assert [value.shape for value in ours] == [value.shape for value in expected]
     if ours[0].numel() == 0:
         return
     assert_near(ours, expected, 1e-10)
     g = randn(*batch, 12, D, K)
-    factors = [backend.solve(ode(x), method, "factor")[2] for backend in (native, banded)]
-    lams = [native.normal_solve(ode(x), method, factors[0], g), banded.normal_solve(ode(x), method, factors[1], g)]
+    problem = ode(x, central)
+    factors = [backend.solve(problem, method, "factor")[2] for backend in (native, banded)]
+    lams = [native.normal_solve(problem, method, factors[0], g), banded.normal_solve(problem, method, factors[1], g)]
     assert_near(lams[:1], lams[1:], 1e-10)
     g = g.movedim(-3, 0).contiguous().movedim(0, -3)
-    assert torch.equal(native.normal_solve(ode(x), method, factors[0], g), lams[0])
+    assert torch.equal(native.normal_solve(problem, method, factors[0], g), lams[0])
 
 
 # Memory
@@ -376,16 +389,17 @@ def test_child_and_grandchild_made_by_fork():
 
 @pytest.mark.parametrize("number", [0, 5, 7, 8, 12])
 @pytest.mark.parametrize("variable", [0, 1])
+@both_row_modes
 @every_method
-def test_rank_deficient_system_is_named(variable, number, method):
+def test_rank_deficient_system_is_named(variable, number, central, method):
     """One system of 13 in which only the slope of a variable is known, at every grid point: its level is not."""
     x = arguments((13,), 2, 2, 3, 20)
     x["coefficients"][number, ..., variable, 0] = 0
     x["start"][number, :, variable, 0] = 0
     named = rf"batch index \({number},\) is rank-deficient: nothing determines derivative 0 of variable {variable} "
     with pytest.raises(RankDeficient, match=named):
-        solve(ode(x), backend="native", method=method)
-    status = solve(ode(x), backend="native", method=method, check=False).status
+        solve(ode(x, central), backend="native", method=method)
+    status = solve(ode(x, central), backend="native", method=method, check=False).status
     assert status.tolist() == [Status.RANK_DEFICIENT if i == number else Status.OK for i in range(13)]
 
 
@@ -404,10 +418,10 @@ def test_rank_deficient_left_hand_side_is_named(T, method):
         solve(ode({name: value[:, 0, ...] for name, value in x.items()}), backend="native", method=method)
 
 
-@sizes
+@sizes_and_rows
 @every_method
 @pytest.mark.parametrize("datum", [NAN, float("inf")])
-def test_what_a_dropped_row_holds_is_never_seen(datum, D, E, K, method):
+def test_what_a_dropped_row_holds_is_never_seen(datum, D, E, K, central, method):
     x = arguments((11,), D, E, K, 20)
     x["equation"][::2, 3::5] = 0
     x["start"][1::3, 1] = 0
@@ -415,9 +429,9 @@ def test_what_a_dropped_row_holds_is_never_seen(datum, D, E, K, method):
     holes["coefficients"][x["equation"] == 0] = datum
     holes["forcing"][x["equation"] == 0] = datum
     holes["initial"][x["start"] == 0] = datum
-    found = differentiated(x | holes, method)
+    found = differentiated(x | holes, method, central=central)
     assert all(value.isfinite().all() for value in found)
-    assert_equal(found, differentiated(x, method))
+    assert_equal(found, differentiated(x, method, central=central))
 
 
 BAD = {
@@ -434,20 +448,21 @@ BAD = {
 @pytest.mark.parametrize("name", BAD)
 @pytest.mark.parametrize("batch", [(2,), (13,)])
 @pytest.mark.parametrize("T", [20, 100])
+@both_row_modes
 @every_method
-def test_bad_value_is_seen_in_its_system_alone(T, batch, name, method):
+def test_bad_value_is_seen_in_its_system_alone(T, batch, name, central, method):
     x = arguments(batch, 1, 1, 3, T)
-    clean = solve(ode(x), backend="native", method=method, check=False).u
+    clean = solve(ode(x, central), backend="native", method=method, check=False).u
     value, status = BAD[name]
     changed = x[name].clone()
     changed[1].reshape(-1)[-1] = value
-    found = solve(ode(x | {name: changed}), backend="native", method=method, check=False)
+    found = solve(ode(x | {name: changed}, central), backend="native", method=method, check=False)
     others = [i for i in range(*batch) if i != 1]
     assert found.status[1] == status
     assert found.u[1].isnan().all()
     assert not found.status[others].any()
     assert torch.equal(found.u[others], clean[others])
-    raw = native.solve(ode(x | {name: changed}), method, "nothing")[1]
+    raw = native.solve(ode(x | {name: changed}, central), method, "nothing")[1]
     assert (raw == -1).tolist() == [i == 1 for i in range(*batch)]
 
 
@@ -473,8 +488,6 @@ def test_too_many_batch_dimensions_are_refused():
     assert solve(ode(x)).backend == "banded"
 
 
-def test_central_rows_are_refused():
+def test_central_rows_are_served():
     x = arguments((2,), 1, 1, 3, 6)
-    problem = LinearODE(x["coefficients"], x["forcing"], x["initial"], x["steps"], central=True)
-    with pytest.raises(ValueError, match="central rows are not part of the native kernel"):
-        solve(problem, backend="native")
+    assert solve(ode(x, central=True)).backend == "native"

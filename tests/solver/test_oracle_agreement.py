@@ -248,6 +248,18 @@ def test_polynomials_are_exact_at_any_condition(K, h, central, backend):
     assert_agrees(solve(linear_ode(a), backend=backend, method="qr").u, u, conditions(a), "qr")
 
 
+@every_backend
+@both_row_modes
+@pytest.mark.parametrize("K, h", [(2, 1e-3), (3, 1e-3), (3, 1e-4), (4, 1e-3)])
+def test_no_digits_lost_at_small_steps(K, h, central, backend):
+    """u'' + 0.1 u' + u = 0 (K = 2: 0.1 u' + u = 0), the variable itself."""
+    coefficients = np.array([1, 0.1, 1, 0])[:K].reshape(1, 1, 1, K)
+    initial = np.eye(1, min(K - 1, 2)).reshape(1, 1, -1)
+    a = Arrays(coefficients, np.zeros((1, 1)), initial, np.full((1,), h), 60, 1, central=central)
+    u = solve(linear_ode(a), backend=backend, method="qr").u
+    assert np.max(np.abs(u[..., 0].numpy() - oracle.solve(a)[..., 0])) <= 1e-12
+
+
 # The definition that the derivative rests on
 
 

@@ -18,6 +18,7 @@ class Problem:
         K: int,
         K0: int,
         cholesky: bool,
+        central: bool,
         columns: int,
         batch: Sequence[int],
         arguments: Sequence[Sequence[int]],

@@ -8,8 +8,10 @@ the number of threads:
     columns                  systems that share coefficients, steps and weights are factored once; their right-hand
                              sides are the lanes, and take the reflections that are kept with the factor: the accuracy
                              of `qr` without a refinement.
-    pieces                   fewer than 8 systems of 64 grid points and more (`qr`): each record is cut into pieces, the
+    pieces                   fewer than 8 systems of 64 grid points and more: each record is cut into pieces, the
                              lanes. They agree with the first arrangement to rounding.
+
+Problems with central rows (kernels/central.hpp) know the first arrangement only.
 
 What is kept is the whole factor while it is small, and for more the carries at the starts of segments, from which the
 factor is computed again segment by segment in the cache: the same numbers bit for bit, in a hundredth of the memory.
@@ -72,8 +74,6 @@ def _tell_once() -> None:
 
 def refusal(problem: LinearODE, method: str) -> str:
     """Why this backend cannot solve `problem`."""
-    if problem.central:
-        return "central rows are not part of the native kernel; 'banded' has them"
     if problem.K > MOST_DERIVATIVES:
         return f"the native kernel knows at most {MOST_DERIVATIVES} derivatives, found K = {problem.K}"
     if len(problem.batch) > MOST_BATCH_DIMS:
@@ -90,10 +90,11 @@ class Plan:
     """How problems of one layout are handed to the extension: all that follows from shapes and strides alone.
 
     Systems that share coefficients, steps and weights are neighbours there: the batch is permuted so that its
-    dimensions of left-hand sides come first.
+    dimensions of left-hand sides come first. With central rows they share no factor, and what each has is not kept: a
+    factor is one of left-hand sides.
     """
 
-    def __init__(self, layout: Layout, sizes: Sizes, method: str, isa: str) -> None:
+    def __init__(self, layout: Layout, sizes: Sizes, central: bool, method: str, isa: str) -> None:
         rank = len(sizes.batch)
         left = (1,) * (rank - len(sizes.left_batch)) + tuple(sizes.left_batch)
         shared = [left[i] == 1 and sizes.batch[i] != 1 for i in range(rank)]
@@ -101,7 +102,9 @@ class Plan:
         self.plain = self.order == list(range(rank))
         self.sizes, self.left_batch = sizes, sizes.left_batch
         self.batch = tuple(sizes.batch[i] for i in self.order)
-        self.columns = prod(sizes.batch[i] for i in range(rank) if shared[i]) or 1
+        columns = prod(sizes.batch[i] for i in range(rank) if shared[i]) or 1
+        self.columns = 1 if central else columns
+        self.central, self.keeps = central, self.columns == columns
         self.systems, self.tail = prod(self.batch), (sizes.T, sizes.D, sizes.K)
         inner = {"weights.equation": (sizes.E,), "weights.initial": (sizes.D, sizes.K0), "weights.taylor": (sizes.D,)}
         self.copied: list[tuple[int, int, tuple[int, ...] | None]] = []
@@ -114,7 +117,7 @@ class Plan:
                 self.copied.append((i, *how))
             described.append(self.described(ready, how[0]))
         own = (sizes.T, sizes.T0, sizes.E, sizes.D, sizes.K, sizes.K0)
-        self.handle = _native.Problem(*own, method == "cholesky", self.columns, self.batch, described, isa)
+        self.handle = _native.Problem(*own, method == "cholesky", central, self.columns, self.batch, described, isa)
         self.whole, self.carry = _native.kept_size(self.handle, True), _native.kept_size(self.handle, False)
         self.shared, self.lefts = _native.shared_size(self.handle), prod(self.left_batch)
         self.tails = {
@@ -140,12 +143,12 @@ class Plan:
         return [prod(shape[split + 1 :]), along, *(own[i] for i in self.order)]
 
     def kept(self, keep: str) -> list[tuple[int, ...]]:
-        """The shapes of what is kept."""
-        if keep == "nothing":
+        """The shapes of what is kept; nothing where the factor would depend on how many right-hand sides there are."""
+        if keep == "nothing" or not self.keeps:
             return []
-        if keep == "resolve" or self.columns > 1:
+        if not self.central and (keep == "resolve" or self.columns > 1):
             return [(self.shared,), (self.lefts,)]
-        fits = keep == "factor" and 8 * self.whole <= WHOLE_LIMIT
+        fits = keep != "carry" and 8 * self.whole <= WHOLE_LIMIT
         return [(self.whole if fits else self.carry,)]
 
     def restored(self, x: Tensor) -> Tensor:
@@ -167,7 +170,7 @@ class Plan:
 
 @remembered
 def _plan(layout: Layout, T: int, T0: int, central: bool, method: str, isa: str) -> Plan:
-    return Plan(layout, sizes_of(tuple([shape for shape, _ in layout]), T, T0, central), method, isa)
+    return Plan(layout, sizes_of(tuple([shape for shape, _ in layout]), T, T0, central), central, method, isa)
 
 
 class Call:
@@ -197,6 +200,8 @@ class Call:
         """
         if any(x.data_ptr() % ALIGNMENT for x in factor[:1]):
             factor = [factor[0].clone(), *factor[1:]]
+        if not self.plan.keeps:
+            return []
         if self.plan.columns > 1:
             good = len(factor) == 2 and factor[0].numel() == self.plan.shared
         else:
@@ -220,11 +225,12 @@ class Call:
             deficient.view(-1, plan.columns)[:] = factor[1][:, None]
             where = (factor[0].data_ptr(), True)
         else:
-            factor = [] if keep in ("nothing", "resolve") else [_buffer(n) for (n,) in plan.kept(keep)]
+            made = keep != "resolve" or plan.central
+            factor = [_buffer(n) for (n,) in plan.kept(keep)] if made else []
             where = _kept(factor, plan)
         given = (*where, u.data_ptr(), deficient.data_ptr(), torch.get_num_threads())
         _native.solve(plan.handle, self.arguments, *given)
-        if keep == "resolve" and plan.columns == 1:
+        if keep == "resolve" and plan.columns == 1 and not plan.central:
             factor = self.factor()
         return plan.restored(u), plan.restored(deficient), [] if keep == "nothing" else factor
 

@@ -68,13 +68,13 @@ struct Plan {
     Problem p{};
     const Kernel& kernel;
 
-    Plan(int64_t T, int64_t T0, int64_t E, int64_t D, int64_t K, int64_t K0, bool cholesky, int64_t columns,
+    Plan(int64_t T, int64_t T0, int64_t E, int64_t D, int64_t K, int64_t K0, bool cholesky, bool central, int64_t columns,
          const std::vector<int64_t>& batch, const std::vector<Layout>& arguments, const std::string& isa)
         : kernel(named(isa)) {
         if (batch.size() > MOST_BATCH_DIMS) throw std::invalid_argument("too many batch dimensions");
         if (arguments.size() != 7) throw std::invalid_argument("a problem has seven arguments");
         p.T = T, p.T0 = T0, p.E = E, p.D = D, p.K = K, p.K0 = K0;
-        p.cholesky = cholesky, p.columns = columns;
+        p.cholesky = cholesky, p.central = central, p.columns = columns;
         p.batch_dims = int64_t(batch.size()), p.systems = 1;
         for (size_t i = 0; i < batch.size(); ++i) p.systems *= p.batch[i] = batch[i];
         for (size_t i = 0; i < 7; ++i) *all(p)[i] = array(nullptr, arguments[i], batch.size());
@@ -115,7 +115,7 @@ NB_MODULE(_native, m) {
     using Addresses = std::array<int64_t, 7>;
     nb::class_<Buffer>(m, "Buffer", nb::type_slots(buffer_slots)).def(nb::init<int64_t>());
     nb::class_<Plan>(m, "Problem")
-        .def(nb::init<int64_t, int64_t, int64_t, int64_t, int64_t, int64_t, bool, int64_t, const std::vector<int64_t>&, const std::vector<Layout>&,
+        .def(nb::init<int64_t, int64_t, int64_t, int64_t, int64_t, int64_t, bool, bool, int64_t, const std::vector<int64_t>&, const std::vector<Layout>&,
                       const std::string&>());
     m.def("instruction_sets", [] {
         std::vector<std::string> names;
@@ -144,9 +144,11 @@ NB_MODULE(_native, m) {
         const Problem p = plan.at(arguments);
         const Array upstream = array(address<const double>(g.at(0)), Layout(g.begin() + 1, g.end()), size_t(p.batch_dims));
         nb::gil_scoped_release released;
-        const int64_t unknowns = 8 * p.systems * p.T * p.D * p.K;
+        const int64_t points = 8 * p.systems * p.T, unknowns = points * p.D * p.K;
         expect_much(address<void>(out[0]), unknowns);
         if (p.coefficients.along && p.columns == 1) expect_much(address<void>(out[1]), unknowns * p.E);
+        if (p.forcing.along) expect_much(address<void>(out[2]), points * p.E);
+        if (p.steps.along && p.columns == 1) expect_much(address<void>(out[4]), points - 8 * p.systems);
         plan.kernel.adjoint(p, {address(kept), whole},
                             {address<const double>(u), upstream, address(out[0]), address(out[1]), address(out[2]), address(out[3]), address(out[4])}, threads);
     });

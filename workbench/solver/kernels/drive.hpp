@@ -3,56 +3,16 @@
 #pragma once
 
 #include <algorithm>
-#include <cstring>
+#include <cmath>
 #include <limits>
-#include <memory>
-#include <vector>
 
+#include "arrangement.hpp"
+#include "gradients.hpp"
 #include "lanes.hpp"
-#include "problem.hpp"
 #include "sweep.hpp"
-#include "threads.hpp"
 
 namespace smnn {
 inline namespace SMNN_ISA {
-
-constexpr int64_t SEGMENT_BYTES = 1 << 18;  // of all buffers of a segment: a part of the second-level cache
-
-// The record of one grid point: one per lane, or one for all lanes.
-struct Own {
-    const Vec* at;
-    Vec operator[](int i) const { return at[i]; }
-};
-struct Common {
-    const double* at;
-    Vec operator[](int i) const { return Vec{} + at[i]; }
-};
-
-// The factor of left-hand sides that systems share: per left-hand side and grid point a record, the reflections, and those of
-// the initial rows.
-struct Shared {
-    double *records, *reflections, *initial;
-    int64_t size;  // numbers of all three
-
-    template <class M>
-    Shared(const Problem& p, const M& method, double* data) {
-        const int64_t lefts = p.systems / p.columns;
-        const int64_t first = lefts * p.T * method.record(), second = lefts * p.T * method.reflections();
-        size = first + second + lefts * p.T0 * p.D * p.K0 * method.reflections_of_row();
-        records = data, reflections = data + first, initial = data + first + second;
-    }
-};
-
-// What the lanes of a group are: systems with a factor each; systems that share one; or pieces of one record, which are
-// eliminated side by side with the first grid point of each, its separator, riding along (pieces.hpp).
-enum class Kind { OWN, COMMON, PIECES };
-
-// Pieces that a record is cut into: a matter of its length alone, so that results do not depend on threads. 1: none.
-inline int64_t pieces(const Problem& p) {
-    if (p.cholesky || p.columns > 1 || p.systems >= 8 || p.T0 > 1 || p.T < 64) return 1;
-    return p.T < 256 ? 8 : p.T < 2048 ? 16 : p.T < 32768 ? 32 : 64;
-}
-inline int64_t piece_length(const Problem& p) { return (p.T + pieces(p) - 1) / pieces(p); }
 
 template <template <class, class> class Method, class S, Kind KIND>
 class Group {
@@ -122,15 +82,15 @@ public:
         }
     }
 
-    // Pieces: eliminate all but the separator. Out: the rows that tie it to the next, C and X = [over it | constants], and
-    // the rows over it alone, A (R x (R+1)).
+    // Pieces: eliminate all but the separator. Out, of the rows (qr) or the normal equations (cholesky): what ties it to the
+    // next, the carry C and X = [over it | constants], and what is over it alone, A (R x (R+1)).
     void sweep_piece(Vec* C, Vec* X, Vec* A, Vec& sound, int64_t* place) {
         const int64_t R = s_.R;
         alone_ = A;
         std::fill(A, A + R * (R + 1), Vec{});
         begin_sweep();
         for (int64_t i = 0; i < segments_; ++i) sweep<RIDING>(i, false, place, &sound);
-        std::copy(carry_, carry_ + R * R, C);
+        std::copy(carry_, carry_ + method_.carry(), C);
         std::copy(x_, x_ + R * RIDING, X);
     }
 
@@ -159,7 +119,7 @@ public:
         backwards_all(in, nullptr);
     }
 
-private:
+protected:  // central rows have passes of their own (drive_central.hpp)
     // u_t from the last grid point to the first.
     void back(double* to, Vec& sound) {
         const int64_t R = s_.R;
@@ -261,7 +221,7 @@ public:
         backwards_all(in, saved_onward);
     }
 
-private:
+protected:
     // Forwards with the transpose of the factor; without the whole factor, `saved_onward` keeps where segments begin.
     void forwards_all(const Source& g, Vec* saved_onward) {
         const int64_t R = s_.R;
@@ -490,9 +450,10 @@ private:
         const int64_t R = s_.R, E = s_.E;
         Vec* z_all = scratch_ + method_.scratch();  // R x (R + 1)
         Vec fresh = {};
-        if (t == 0) method_.begin_beside(carry_, x_, ws_);
+        if (t == 0) method_.begin_beside(carry_, x_, alone_, ws_);
         else {
             method_.template eliminate<RIDING>(carry_, x_, &ws_[at * s_.D], tolerance, kept, z_all, fresh, scratch_);
+            if constexpr (!Method<Vec, S>::ORTHOGONAL) method_.leave_beside(alone_, z_all);
             Vec* beside = kept + method_.record();
             for (int64_t j = 0; j < R; ++j) {
                 for (int64_t c = 0; c < R; ++c) beside[j * R + c] = z_all[j * RIDING + c];
@@ -502,7 +463,8 @@ private:
         }
         Vec* rest = z_all;  // E x (R + 1)
         method_.template absorb<RIDING>(carry_, x_, ratio_[at + 1], inverse_[at + 1], &c_[(at + 1) * E * R], &r_[(at + 1) * E], rest, scratch_);
-        for (int64_t e = 0; e < E; ++e) append_row(alone_, rest + e * RIDING);
+        if constexpr (Method<Vec, S>::ORTHOGONAL)
+            for (int64_t e = 0; e < E; ++e) append_row(alone_, rest + e * RIDING);
     }
 
     void note(int64_t t, Vec fresh, int64_t* place) const {
@@ -596,54 +558,12 @@ private:
         }
     }
 
-    // Of -<A lam, A u - b> by the equation rows of one grid point: dc = -(lam res + u q) w, dr = w q, q = w c lam.
     void equation_gradient(int64_t at, const Vec* lambda, Vec* q, Vec* residual) {
         const int64_t E = s_.E, R = s_.R;
-        const Vec *c = &c_[at * E * R], *u = &u_[at * R];
-        for (int64_t e = 0; e < E; ++e) {
-            const Vec weight = we_[at * E + e];
-            q[e] = Vec{}, residual[e] = -r_[at * E + e];
-            for (int64_t j = 0; j < R; ++j) q[e] += c[e * R + j] * lambda[j], residual[e] += c[e * R + j] * u[j];
-            dr_[at * E + e] = weight * q[e];
-            for (int64_t j = 0; j < R; ++j)
-                dc_[at * E * R + e * R + j] = -weight * (lambda[j] * residual[e] + u[j] * q[e]);
-        }
+        smnn::equation_gradient(s_, &c_[at * E * R], &r_[at * E], &we_[at * E], &u_[at * R], lambda, q, residual, &dc_[at * E * R], &dr_[at * E]);
     }
-
-    // The same by the Taylor rows of one interval, for h: they are w_s G w, and h dw/dh = N y - Phi N y', N = diag(k).
     Vec step_gradient(int64_t at, const Vec* y, const Vec* ahead, const Vec* w) const {
-        const int64_t K = s_.K;
-        Vec total = {};
-        const Vec h = h_[at + 1];
-        for (int64_t d = 0; d < s_.D; ++d) {
-            Vec now[MOST_DERIVATIVES], after[MOST_DERIVATIVES], power = Vec{} + 1.0;
-            for (int64_t i = 0; i < K; ++i, power *= h) {
-                now[i] = power * u_[at * s_.R + d * K + i];
-                after[i] = power * u_[(at + 1) * s_.R + d * K + i];
-            }
-            Vec wu[MOST_DERIVATIVES], dwu[MOST_DERIVATIVES], dw[MOST_DERIVATIVES];
-            for (int64_t i = 0; i < K; ++i) {
-                wu[i] = now[i], dwu[i] = double(i) * now[i], dw[i] = double(i) * y[d * K + i];
-                for (int64_t j = i; j < K; ++j) {
-                    const double phi = table_.phi[i * K + j];
-                    wu[i] -= phi * after[j];
-                    dwu[i] -= double(j) * phi * after[j];
-                    dw[i] -= double(j) * phi * ahead[d * K + j];
-                }
-            }
-            Vec sum = {};
-            for (int64_t i = 0; i < K; ++i) {
-                Vec gu = {}, gdu = {};
-                for (int64_t j = 0; j < K; ++j) {
-                    gu += table_.gram[i * K + j] * wu[j];
-                    gdu += table_.gram[i * K + j] * dwu[j];
-                }
-                sum += dw[i] * gu + w[d * K + i] * gdu;
-            }
-            const Vec weight = ws_[at * s_.D + d];
-            total -= weight * weight * sum;
-        }
-        return total * inverse_[at];
+        return smnn::step_gradient(s_, table_, h_[at + 1], inverse_[at], &ws_[at * s_.D], &u_[at * s_.R], y, ahead, w);
     }
 
     const Problem& p_;

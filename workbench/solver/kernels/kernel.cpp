@@ -1,6 +1,8 @@
 // The kernel for one instruction set. Compiled once per set, with its flags, SMNN_ISA (a name) and SMNN_LANES.
 
+#include "drive_central.hpp"
 #include "pieces.hpp"
+#include "threads.hpp"
 
 #define SMNN_STRING_(name) #name
 #define SMNN_STRING(name) SMNN_STRING_(name)
@@ -47,33 +49,39 @@ auto with_group(const Problem& p, F f) {
 
 template <class F>
 auto with_group(const Problem& p, F f) {
+    if (p.central) return f.template operator()<CentralGroup>();
     return p.columns > 1 ? with_group<Kind::COMMON>(p, f) : with_group<Kind::OWN>(p, f);
 }
 
-// Calls f<S>() and says true where the record is to be cut into pieces: not for the general path.
+// Calls f<Method, S>() and says true where the record is to be cut into pieces: not for the general path, and by the normal
+// equations only for few unknowns, for the sake of the compiler's time.
 template <class F>
 bool in_pieces(const Problem& p, F f) {
     if (pieces(p) == 1) return false;
     return with_shape(p, [&]<class S>() {
-        if constexpr (S::SIZE > 0) f.template operator()<S>();
-        return S::SIZE > 0;
+        constexpr bool orthogonal = S::SIZE > 0, normal = orthogonal && S::SIZE <= 6;
+        if constexpr (normal)
+            if (p.cholesky) f.template operator()<Cholesky, S>();
+        if constexpr (orthogonal)
+            if (!p.cholesky) f.template operator()<Qr, S>();
+        return p.cholesky ? normal : orthogonal;
     });
 }
 
 int64_t kept_size(const Problem& p, bool whole) {
     int64_t size = 0;
-    if (in_pieces(p, [&]<class S>() { size = Group<Qr, S, Kind::PIECES>::kept_size(p, true); })) return size;
+    if (in_pieces(p, [&]<template <class, class> class M, class S>() { size = Group<M, S, Kind::PIECES>::kept_size(p, true); })) return size;
     return with_group(p, [&]<class G>() { return G::kept_size(p, whole); });
 }
 
 int64_t groups(const Problem& p) {
     int64_t number = 0;
-    if (in_pieces(p, [&]<class S>() { number = Group<Qr, S, Kind::PIECES>::groups(p); })) return number;
+    if (in_pieces(p, [&]<template <class, class> class M, class S>() { number = Group<M, S, Kind::PIECES>::groups(p); })) return number;
     return with_group(p, [&]<class G>() { return G::groups(p); });
 }
 
 bool cut(const Problem& p) {
-    return in_pieces(p, []<class S>() {});
+    return in_pieces(p, []<template <class, class> class, class>() {});
 }
 
 // The left-hand sides of a problem with several columns, one system each.
@@ -88,7 +96,7 @@ Problem left_sides(const Problem& p) {
 }
 
 void factor(const Problem& p, Kept kept, int64_t* deficient, int threads) {
-    const Constants table = constants(int(p.K));
+    const Constants table = constants(int(p.K), int(p.central ? p.K - 1 : p.K));
     const Problem left = left_sides(p);
     with_group<Kind::OWN>(left, [&]<class G>() {
         parallel_for(G::groups(left), threads, [&](long number) { G(left, {}, table, number).factor(kept.data, deficient); });
@@ -102,8 +110,8 @@ int64_t shared_size(const Problem& p) {
 }
 
 void solve(const Problem& p, Kept kept, Solve out, int threads) {
-    const Constants table = constants(int(p.K));
-    if (in_pieces(p, [&]<class S>() { Pieces<S>(p, kept, table, threads).solve(out); })) return;
+    const Constants table = constants(int(p.K), int(p.central ? p.K - 1 : p.K));
+    if (in_pieces(p, [&]<template <class, class> class M, class S>() { Pieces<M, S>(p, kept, table, threads).solve(out); })) return;
     with_group(p, [&]<class G>() {
         parallel_for(G::groups(p), threads, [&](long number) {
             G group(p, kept, table, number);
@@ -114,8 +122,8 @@ void solve(const Problem& p, Kept kept, Solve out, int threads) {
 }
 
 void adjoint(const Problem& p, Kept kept, Adjoint in, int threads) {
-    const Constants table = constants(int(p.K));
-    if (in_pieces(p, [&]<class S>() { Pieces<S>(p, kept, table, threads).adjoint(in); })) return;
+    const Constants table = constants(int(p.K), int(p.central ? p.K - 1 : p.K));
+    if (in_pieces(p, [&]<template <class, class> class M, class S>() { Pieces<M, S>(p, kept, table, threads).adjoint(in); })) return;
     with_group(p, [&]<class G>() {
         parallel_for(G::groups(p), threads, [&](long number) { G(p, kept, table, number).adjoint(in); });
     });

@@ -6,13 +6,18 @@
 //     A_p y_p = alpha_p                 rows over the separator alone, and
 //     X_p y_p + C_p y_{p+1} = x_p       rows that tie it to the next, whose equation rows they contain.
 //
-// This chain of P + 1 grid points is solved here, in plain doubles (unknowns in the order of elimination):
-// rows U_p y_p + V_p y_{p+1} = z_p. Then every piece is solved backwards from its two separators. The adjoint passes through
+// (cholesky: the normal equations of both, A_p, C_p and X_p their blocks). This chain of P + 1 grid points is solved here, in
+// plain doubles (unknowns in the order of elimination): rows U_p y_p + V_p y_{p+1} = z_p. Then every piece is solved backwards from its two separators. The adjoint passes through
 // in the same way, with the transposes. Source: Gargir & Toledo, Parallel-in-Time Kalman Smoothing Using Orthogonal
 // Transformations, IPDPS 2025, for the idea of the interface.
 #pragma once
 
+#include <cmath>
+#include <cstring>
+#include <vector>
+
 #include "drive.hpp"
+#include "threads.hpp"
 
 namespace smnn {
 inline namespace SMNN_ISA {
@@ -35,21 +40,37 @@ inline void triangularise(double* M, int rows, int width, int columns) {
     }
 }
 
-template <class S>
+// U^T U = A for a symmetric A (n x width, row-major, upper triangle) in place, and the columns behind it times U^-T. A pivot
+// that is rounding, its square at most `tolerance` times `before`, becomes 0, and with it its row.
+inline void factorise(double* A, int n, int width, double tolerance, const double* before) {
+    for (int j = 0; j < n; ++j) {
+        double* row = A + j * width;
+        const bool sound = row[j] > tolerance * before[j];
+        const double pivot = sound ? std::sqrt(row[j]) : 0.0;
+        for (int c = j; c < width; ++c) row[c] = !sound ? 0.0 : c == j ? pivot : row[c] / pivot;
+        for (int i = j + 1; i < n; ++i)
+            for (int c = i; c < width; ++c) A[i * width + c] -= row[i] * row[c];
+    }
+}
+
+template <template <class, class> class Method, class S>
 class Pieces {
-    using Piece = Group<Qr, S, Kind::PIECES>;
-    static constexpr int R = S::R, E = S::E, RIDING = R + 1;
+    using Piece = Group<Method, S, Kind::PIECES>;
+    static constexpr int R = S::R, E = S::E, RIDING = R + 1, WIDTH = 2 * R + 1;
+    static constexpr bool ORTHOGONAL = Method<Vec, S>::ORTHOGONAL;
+    static constexpr int CARRY = ORTHOGONAL ? R * R : R * R + R;  // as Method::carry
+    static constexpr int RECORD = R * (R + 1) / 2 + (ORTHOGONAL ? R * R : 0);
 
 public:
     Pieces(const Problem& p, Kept kept, const Constants& table, int threads)
         : p_(p), own_(kept.data ? 0 : size_t(Piece::kept_size(p, true)) + 8), kept_{kept.data ? kept.data : aligned(own_.data()), true},
           table_(table), threads_(threads), P_(pieces(p)), per_(P_ / LANES), fresh_(!kept.data),
-          memory_(size_t(p.systems * per_) * (piece_length(p) * R + R * R + 2 * R * RIDING + 2 * R) + 16, true) {
+          memory_(size_t(p.systems * per_) * (piece_length(p) * R + CARRY + 2 * R * RIDING + 2 * R) + 16, true) {
         const int64_t groups = p.systems * per_;
         z_ = memory_.take(groups * piece_length(p) * R);
-        C_ = memory_.take(groups * R * R), X_ = memory_.take(groups * R * RIDING), A_ = memory_.take(groups * R * RIDING);
+        C_ = memory_.take(groups * CARRY), X_ = memory_.take(groups * R * RIDING), A_ = memory_.take(groups * R * RIDING);
         at_ = memory_.take(groups * R), following_ = memory_.take(groups * R);
-        chain_ = kept_.data + p.systems * P_ * piece_length(p) * (R * (R + 1) / 2 + 2 * R * R);
+        chain_ = kept_.data + p.systems * P_ * piece_length(p) * (RECORD + R * R);
     }
 
     void solve(const Solve& out) {
@@ -87,7 +108,7 @@ private:
         std::vector<int64_t> place(size_t(groups) * LANES, 0);
         parallel_for(groups, threads_, [&](long i) {
             Vec fine = {};
-            piece(i).sweep_piece(C_ + i * R * R, X_ + i * R * RIDING, A_ + i * R * RIDING, fine, &place[i * LANES]);
+            piece(i).sweep_piece(C_ + i * CARRY, X_ + i * R * RIDING, A_ + i * R * RIDING, fine, &place[i * LANES]);
             std::memcpy(&sound[i * LANES], &fine, sizeof fine);
         });
         for (int64_t b = 0; b < p_.systems; ++b) deficient[b] = interface(b, place.data() + b * P_);
@@ -109,35 +130,17 @@ private:
         std::vector<double> z(size_t(P_ + 1) * R), y(size_t(P_ + 1) * R);
         double carry[R * RIDING] = {};
         first_rows(b, carry);
-        for (int64_t p = 0; p < P_; ++p) {
-            constexpr int WIDTH = 2 * R + 1;
-            double M[3 * R * WIDTH] = {};
-            for (int i = 0; i < R; ++i)
-                for (int c = 0; c < R; ++c) {
-                    M[i * WIDTH + c] = carry[i * RIDING + c];
-                    M[(R + i) * WIDTH + c] = number(X_, b, p, R * RIDING, i * RIDING + c);
-                    if (c >= i) M[(R + i) * WIDTH + R + c] = number(C_, b, p, R * R, i * R + c);
-                    if (c >= i) M[(2 * R + i) * WIDTH + c] = number(A_, b, p, R * RIDING, i * RIDING + c);
-                }
-            for (int i = 0; i < R; ++i) {
-                M[i * WIDTH + 2 * R] = carry[i * RIDING + R];
-                M[(R + i) * WIDTH + 2 * R] = number(X_, b, p, R * RIDING, i * RIDING + R);
-                M[(2 * R + i) * WIDTH + 2 * R] = number(A_, b, p, R * RIDING, i * RIDING + R);
-            }
-            triangularise(M, 3 * R, WIDTH, R);
-            for (int i = 0; i < R; ++i) {
-                for (int c = 0; c < R; ++c) U(b, p)[i * R + c] = M[i * WIDTH + c], V(b, p)[i * R + c] = M[i * WIDTH + R + c];
-                z[p * R + i] = M[i * WIDTH + 2 * R];
-            }
-            double rest[2 * R * RIDING];
-            for (int i = 0; i < 2 * R; ++i)
-                for (int c = 0; c < RIDING; ++c) rest[i * RIDING + c] = M[(R + i) * WIDTH + R + c];
-            triangularise(rest, 2 * R, RIDING, R);
-            std::copy(rest, rest + R * RIDING, carry);
+        for (int64_t p = 0; p < P_; ++p)
+            if constexpr (ORTHOGONAL) reflect(b, p, carry, &z[p * R]);
+            else factorise_one(b, p, carry, &z[p * R]);
+        if constexpr (!ORTHOGONAL) {
+            double before[R];
+            for (int i = 0; i < R; ++i) before[i] = number(C_, b, P_ - 1, CARRY, R * R + i);
+            factorise(carry, R, RIDING, tolerance(), before);
         }
-        const int64_t deficient = finish(b, carry, place);
+        const int64_t deficient = finish(carry, place);
         for (int i = 0; i < R; ++i) {
-            for (int c = 0; c < R; ++c) U(b, P_)[i * R + c] = carry[i * RIDING + c];
+            for (int c = 0; c < R; ++c) U(b, P_)[i * R + c] = c < i ? 0.0 : carry[i * RIDING + c];
             z[P_ * R + i] = carry[i * RIDING + R];
         }
         substitute(b, z.data(), y.data());
@@ -145,14 +148,60 @@ private:
         return deficient;
     }
 
-    // The equation and initial rows of grid point 0, triangular.
+    // Eliminate separator p: `carry` holds rows over it and then over the next, triangular.
+    void reflect(int64_t b, int64_t p, double* carry, double* z) {
+        double M[3 * R * WIDTH] = {};
+        for (int i = 0; i < R; ++i)
+            for (int c = 0; c < RIDING; ++c) {
+                const int to = c < R ? c : 2 * R;
+                M[i * WIDTH + to] = carry[i * RIDING + c];
+                M[(R + i) * WIDTH + to] = number(X_, b, p, R * RIDING, i * RIDING + c);
+                if (c >= i) M[(2 * R + i) * WIDTH + to] = number(A_, b, p, R * RIDING, i * RIDING + c);
+                if (c >= i && c < R) M[(R + i) * WIDTH + R + c] = number(C_, b, p, CARRY, i * R + c);
+            }
+        triangularise(M, 3 * R, WIDTH, R);
+        keep(b, p, M, z);
+        double rest[2 * R * RIDING];
+        for (int i = 0; i < 2 * R; ++i)
+            for (int c = 0; c < RIDING; ++c) rest[i * RIDING + c] = M[(R + i) * WIDTH + R + c];
+        triangularise(rest, 2 * R, RIDING, R);
+        std::copy(rest, rest + R * RIDING, carry);
+    }
+
+    // The same for the normal equations.
+    void factorise_one(int64_t b, int64_t p, double* carry, double* z) {
+        double M[R * WIDTH] = {}, before[R];
+        for (int i = 0; i < R; ++i) {
+            for (int c = 0; c < RIDING; ++c)
+                M[i * WIDTH + (c < R ? c : 2 * R)] = carry[i * RIDING + c] + number(A_, b, p, R * RIDING, i * RIDING + c);
+            for (int c = 0; c < R; ++c) M[i * WIDTH + R + c] = number(X_, b, p, R * RIDING, c * RIDING + i);
+            before[i] = M[i * WIDTH + i];
+        }
+        factorise(M, R, WIDTH, tolerance(), before);
+        keep(b, p, M, z);
+        for (int i = 0; i < R; ++i)
+            for (int c = 0; c < RIDING; ++c) {
+                double sum = c < i ? 0.0 : c < R ? number(C_, b, p, CARRY, i * R + c) : number(X_, b, p, R * RIDING, i * RIDING + R);
+                for (int m = 0; m < R; ++m) sum -= M[m * WIDTH + R + i] * M[m * WIDTH + R + c];
+                carry[i * RIDING + c] = sum;
+            }
+    }
+
+    void keep(int64_t b, int64_t p, const double* M, double* z) {
+        for (int i = 0; i < R; ++i) {
+            for (int c = 0; c < R; ++c) U(b, p)[i * R + c] = c < i ? 0.0 : M[i * WIDTH + c], V(b, p)[i * R + c] = M[i * WIDTH + R + c];
+            z[i] = M[i * WIDTH + 2 * R];
+        }
+    }
+
+    // The equation and initial rows of grid point 0, triangular, or their normal equations.
     void first_rows(int64_t b, double* carry) const {
         int64_t place[MOST_BATCH_DIMS];
         p_.locate(b, place);
         auto at = [&](const Array& a) { return a.data + p_.offset(a, place); };
-        const Qr<double, S> method(S(int(p_.D), int(p_.K), int(p_.E)), table_);
+        const Method<double, S> method(S(int(p_.D), int(p_.K), int(p_.E)), table_);
         const double h = *at(p_.steps);
-        double C[R * R] = {}, X[R] = {}, coefficients[E * R], constants[E], scratch[1];
+        double C[CARRY] = {}, X[R] = {}, coefficients[E * R], constants[E], scratch[1];
         for (int e = 0; e < E; ++e) {
             const double weight = at(p_.weight_equation)[e];
             constants[e] = weight == 0.0 ? 0.0 : weight * at(p_.forcing)[e];
@@ -176,20 +225,22 @@ private:
     }
 
     // Is the last separator determined? If not, so is the last grid point of the record: the same unknown is named there.
-    int64_t finish(int64_t b, const double* carry, const int64_t* place) const {
-        (void)b;
+    int64_t finish(const double* carry, const int64_t* place) const {
         for (int64_t p = 0; p < P_; ++p)
             if (place[p]) return std::min(p * piece_length(p_) * R + place[p], p_.T * R);
-        const double tolerance = 32.0 * std::sqrt(double(p_.T)) * std::numeric_limits<double>::epsilon();
-        const Qr<double, S> method(S(int(p_.D), int(p_.K), int(p_.E)), table_);
+        const Method<double, S> method(S(int(p_.D), int(p_.K), int(p_.E)), table_);
         int lowest = R;
         for (int j = 0; j < R; ++j) {
             double squares = 0.0;
             for (int i = 0; i <= j; ++i) squares += carry[i * RIDING + j] * carry[i * RIDING + j];
-            if (!(std::fabs(carry[j * RIDING + j]) > tolerance * larger(std::sqrt(squares), 1.0))) lowest = std::min(lowest, method.at(j));
+            const double pivot = std::fabs(carry[j * RIDING + j]);
+            const bool sound = ORTHOGONAL ? pivot > tolerance() * larger(std::sqrt(squares), 1.0) : pivot > 0.0;
+            if (!sound) lowest = std::min(lowest, method.at(j));
         }
         return lowest < R ? (p_.T - 1) * R + lowest + 1 : 0;
     }
+
+    double tolerance() const { return 32.0 * std::sqrt(double(p_.T)) * std::numeric_limits<double>::epsilon(); }
 
     // U_p y_p = z_p - V_p y_{p+1}, from the last to the first. A zero pivot gives 0.
     void substitute(int64_t b, const double* z, double* y) const {
@@ -214,7 +265,7 @@ private:
         int64_t place[MOST_BATCH_DIMS];
         p_.locate(b, place);
         const double *g = in.g.data + p_.offset(in.g, place), *h = p_.steps.data + p_.offset(p_.steps, place);
-        const Qr<double, S> method(S(int(p_.D), int(p_.K), int(p_.E)), table_);
+        const Method<double, S> method(S(int(p_.D), int(p_.K), int(p_.E)), table_);
         for (int64_t p = 0; p <= P_; ++p) {
             const int64_t t = p * piece_length(p_);
             double natural[R] = {}, *own = &a[p * R];

@@ -18,10 +18,10 @@ struct Array {
 // The symbols are those of sweep.hpp; weights have one number per equation, per initial value and per variable.
 struct Problem {
     int64_t T, T0, E, D, K, K0;
-    bool cholesky;
+    bool cholesky, central;
     int64_t batch_dims, systems;  // systems: the product of the batch shape
     int64_t batch[MOST_BATCH_DIMS];
-    int64_t columns;  // so many neighbouring systems share coefficients, steps and weights, and are factored once
+    int64_t columns;  // so many neighbouring systems share coefficients, steps and weights, and are factored once; 1 with central rows
     Array coefficients, forcing, initial, steps, weight_equation, weight_initial, weight_taylor;
 
     // Where system `number` stands in the batch, and the one after a place.

@@ -65,11 +65,11 @@ struct Local<V, 0> {
 struct Constants {
     double phi[MOST_DERIVATIVES * MOST_DERIVATIVES];    // Phi
     double link[MOST_DERIVATIVES * MOST_DERIVATIVES];   // G
-    double gram[MOST_DERIVATIVES * MOST_DERIVATIVES];   // G^T G = F^T F + I
-    double cross[MOST_DERIVATIVES * MOST_DERIVATIVES];  // F^T + J F J, J = diag((-1)^k): minus the block (y_t, y'_{t+1})
+    double gram[MOST_DERIVATIVES * MOST_DERIVATIVES];   // G^T G = F^T P F + P, P the orders that have Taylor rows: all by default
+    double cross[MOST_DERIVATIVES * MOST_DERIVATIVES];  // F^T P + J P F J, J = diag((-1)^k): minus the block (y_t, y'_{t+1})
 };
 
-inline Constants constants(int K) {
+inline Constants constants(int K, int orders) {
     Constants made = {};
     double factorial[MOST_DERIVATIVES] = {1.0};
     for (int i = 1; i < K; ++i) factorial[i] = i * factorial[i - 1];
@@ -77,11 +77,11 @@ inline Constants constants(int K) {
     auto sign = [](int n) { return n % 2 ? -1.0 : 1.0; };
     for (int i = 0; i < K; ++i)
         for (int j = 0; j < K; ++j) {
-            double sum = i == j;
-            for (int m = 0; m < K; ++m) sum += taylor(m, i) * taylor(m, j);
+            double sum = i == j && i < orders;
+            for (int m = 0; m < orders; ++m) sum += taylor(m, i) * taylor(m, j);
             made.gram[i * K + j] = sum;
             made.phi[i * K + j] = sign(i + j) * taylor(i, j);
-            made.cross[i * K + j] = taylor(j, i) + sign(i + j) * taylor(i, j);
+            made.cross[i * K + j] = (j < orders) * taylor(j, i) + (i < orders) * sign(i + j) * taylor(i, j);
         }
     for (int i = K - 1; i >= 0; --i)
         for (int j = i; j >= 0; --j) {
@@ -385,7 +385,7 @@ struct Qr {
 
     // The beginning of a piece: the Taylor rows of the first interval, G (y_s - Phi y'), as rows left over y' (C), with y_s,
     // the separator, riding along (X: R x (R + 1), in the order of elimination, the right-hand side last).
-    SMNN_INLINE void begin_beside(V* C, V* X, const V* weight) const {
+    SMNN_INLINE void begin_beside(V* C, V* X, V*, const V* weight) const {
         const int R = s.R, K = s.K;
         for (int j = 0; j < R; ++j) {
             const int d = j % s.D, top = K - 1 - j / s.D;
@@ -466,6 +466,8 @@ struct Cholesky {
     SMNN_INLINE int carry() const { return s.R * s.R + s.R; }
     SMNN_INLINE int scratch() const { return 2 * s.R * s.R + 2 * s.R; }
 
+    // Unknowns are eliminated in their own order.
+    SMNN_INLINE int at(int j) const { return j; }
     SMNN_INLINE int place(int d, int i) const { return d * s.K + i; }
 
     // One more row over y_t, that has nothing but derivative i of variable d.
@@ -474,7 +476,7 @@ struct Cholesky {
         const int j = place(d, i);
         C[s.R * s.R + j] += entries[j] * entries[j];
         C[j * s.R + j] += entries[j] * entries[j];
-        if (NX) X[j] += entries[j] * extra[0];
+        if (NX) X[j * NX + NX - 1] += entries[j] * extra[0];
     }
 
     template <int NX>
@@ -487,7 +489,7 @@ struct Cholesky {
                     C[(d * K + i) * R + d * K + j] += weight[d] * weight[d] * k.gram[i * K + j];
             }
         Local<V, SIZE * SIZE> U(scratch, R * R), B(scratch, R * R);
-        Local<V, SIZE> inverse(scratch, R), p(scratch, R);
+        Local<V, SIZE> inverse(scratch, R);
         factor(C, U, inverse, record, zero, tolerance);
         // B = L^-1 (block (y_t, y'_{t+1})): zero in rows before those of its variable
         each<SIZE>(R, [&](int c) SMNN_ALWAYS {
@@ -498,13 +500,12 @@ struct Cholesky {
                 B[i * R + c] = sum * inverse[i];
             }
         });
-        if (NX) {
-            for (int i = 0; i < R; ++i) {
-                V sum = X[i];
-                for (int m = 0; m < i; ++m) sum -= U[m * R + i] * p[m];
-                z[i] = p[i] = sum * inverse[i];
+        for (int i = 0; i < R; ++i)
+            for (int c = 0; c < NX; ++c) {
+                V sum = X[i * NX + c];
+                for (int m = 0; m < i; ++m) sum -= U[m * R + i] * z[m * NX + c];
+                z[i * NX + c] = sum * inverse[i];
             }
-        }
         each<SIZE>(R, [&](int i) SMNN_ALWAYS {
             const int d = i / K;
             C[R * R + i] = k.gram[(i - d * K) * (K + 1)] * weight[d] * weight[d];
@@ -516,10 +517,10 @@ struct Cholesky {
                 for (int m = e * K; m < R; ++m) sum -= B[m * R + i] * B[m * R + j];
                 C[i * R + j] = sum;
             }
-            if (NX) {
+            for (int c = 0; c < NX; ++c) {
                 V sum = V{};
-                for (int m = d * K; m < R; ++m) sum -= B[m * R + i] * p[m];
-                X[i] = sum;
+                for (int m = d * K; m < R; ++m) sum -= B[m * R + i] * z[m * NX + c];
+                X[i * NX + c] = sum;
             }
         });
     }
@@ -534,7 +535,7 @@ struct Cholesky {
         for (int i = 0; i < R; ++i) {
             C[R * R + i] *= row[i] * row[i];
             for (int j = i; j < R; ++j) C[i * R + j] *= row[i] * row[j];
-            if (NX) X[i] *= row[i];
+            for (int c = 0; c < NX; ++c) X[i * NX + c] *= row[i];
         }
         for (int e = 0; e < s.E; ++e) {
             for (int c = 0; c < R; ++c) row[c] = coefficients[e * R + c];
@@ -542,9 +543,34 @@ struct Cholesky {
             for (int i = 0; i < R; ++i) {
                 C[R * R + i] += row[i] * row[i];
                 for (int j = i; j < R; ++j) C[i * R + j] += row[i] * row[j];
-                if (NX) X[i] += row[i] * constants[e];
+                if (NX) X[i * NX + NX - 1] += row[i] * constants[e];
             }
         }
+    }
+
+    // The beginning of a piece: the normal equations of the Taylor rows of the first interval, over y' (C), between it and
+    // y_s, the separator (X: R x (R + 1)), and over y_s alone (A: R x (R + 1)).
+    SMNN_INLINE void begin_beside(V* C, V* X, V* A, const V* weight) const {
+        const int R = s.R, K = s.K;
+        for (int i = 0; i < R; ++i)
+            for (int j = 0; j <= R; ++j) {
+                X[i * (R + 1) + j] = A[i * (R + 1) + j] = V{};
+                if (j < R) C[i * R + j] = V{};
+                if (j == R || i / K != j / K) continue;
+                const int d = i / K, m = i - d * K, n = j - d * K;
+                const V w = weight[d] * weight[d];
+                C[i * R + j] = ((m + n) % 2 ? -1.0 : 1.0) * k.gram[m * K + n] * w;
+                X[i * (R + 1) + j] = -k.cross[n * K + m] * w;
+                A[i * (R + 1) + j] = k.gram[m * K + n] * w;
+            }
+        for (int i = 0; i < R; ++i) C[R * R + i] = C[i * R + i];
+    }
+
+    // What is eliminated leaves its mark on the rows over the separator: z (R x (R + 1)) is over it and of the constants.
+    SMNN_INLINE void leave_beside(V* A, const V* z) const {
+        for (int j = 0; j < s.R; ++j)
+            for (int i = 0; i < s.R; ++i)
+                for (int c = 0; c <= s.R; ++c) A[i * (s.R + 1) + c] -= z[j * (s.R + 1) + i] * z[j * (s.R + 1) + c];
     }
 
     SMNN_INLINE void finish(V* C, V* X, V tolerance, V* record, V* z, V& zero, V* scratch) const {
