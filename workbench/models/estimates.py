@@ -10,7 +10,7 @@ from torch import Tensor
 
 from workbench.models.blocks import Block, Linearised
 from workbench.models.preparation import Prepared
-from workbench.models.selection import Criterion, Fit, eliminate, refit
+from workbench.models.selection import Criterion, Fit, backward, exchanged
 from workbench.models.trajectories import Windows, cut
 
 
@@ -74,11 +74,11 @@ def pose(prepared: Prepared, before: Estimate | None, length: int, share: float,
 
 
 def chosen(problem: Problem, rounds: int | None = None) -> list[Fit]:
-    """The terms that stay, at most `rounds` dropped from each block, fitted."""
+    """The terms that stay, fitted; with `rounds` at most so many dropped from each block, and none exchanged."""
     fits = []
     for block, totals in zip(problem.blocks, problem.totals, strict=True):
-        kept, _ = eliminate(block.grams.sum(axis=0, keepdims=True), totals, problem.criterion, rounds)
-        fits.append(refit(block, kept[0]))
+        found = backward(block, totals, problem.criterion, rounds=rounds)
+        fits.append(found if rounds is not None else exchanged(block, totals, problem.criterion, found))
     return fits
 
 

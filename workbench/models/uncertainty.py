@@ -35,7 +35,7 @@ def bootstrap(
     grams = block.grams
     counts = generator.multinomial(len(grams), np.full(len(grams), 1 / len(grams)), size=draws)
     drawn = np.einsum("bw,wpq->bpq", counts.astype(float), grams)
-    kept, _ = eliminate(drawn, totals, criterion)
+    kept = eliminate(drawn, totals, criterion)
     terms = np.flatnonzero(fit.kept)
     lower, upper = np.zeros(len(fit.kept)), np.zeros(len(fit.kept))
     if len(terms):
