@@ -107,7 +107,7 @@ class Block:
         """The best initial values (W, I) for coefficients (P)."""
         I = self.initials
         right = self.triangles[:, :I, -1:] - self.triangles[:, :I, I:-1] @ values[:, None]
-        return torch.linalg.solve_triangular(self.triangles[:, :I, :I], right, upper=True)[..., 0]
+        return torch.from_numpy(np.linalg.solve(self.triangles[:, :I, :I].numpy(), right.numpy()))[..., 0]
 
 
 @dataclass(frozen=True, eq=False)
@@ -221,18 +221,19 @@ def _triangle(columns: Tensor) -> Tensor:
     """The triangle R (..., n, n) with R^T R = A^T A for columns A (..., m, n), by shifted Cholesky QR in three passes.
 
     As accurate as Householder's where the condition is below 1e12; a column that depends on the others gets a diagonal
-    of 1e-13 of its length. LAPACK's QR of many small matrices wakes and waits for its threads at every one, seconds
-    instead of milliseconds on a machine that others use too; this is products of matrices.
+    of 1e-13 of its length. It is products of matrices, and small factorisations by numpy: torch's LAPACK wakes and
+    waits for its threads at each of many small matrices, seconds instead of milliseconds where others use the machine.
     Source: Fukaya, Kannan, Nakatsukasa, Yamamoto, Yanagisawa, "Shifted Cholesky QR for computing the QR factorization
     of ill-conditioned matrices" (2020).
     """
     lengths = columns.norm(dim=-2, keepdim=True).clamp(min=1e-300)
-    unit = torch.eye(columns.shape[-1], dtype=columns.dtype)
+    if not lengths.isfinite().all():
+        return columns.new_full((*columns.shape[:-2], *2 * columns.shape[-1:]), torch.nan)
     q, triangle = columns / lengths, torch.diag_embed(lengths[..., 0, :])
     for shift in (1e-13, 1e-15, 1e-15):
         gram = q.mT @ q
         gram.diagonal(dim1=-2, dim2=-1).add_(shift * q.shape[-1])
-        factor = torch.linalg.cholesky_ex(gram).L.mT
-        q = q @ torch.linalg.solve_triangular(factor, unit, upper=True)
-        triangle = factor @ triangle
+        factor = np.linalg.cholesky(gram.numpy())
+        q = q @ torch.from_numpy(np.linalg.inv(factor)).mT
+        triangle = torch.from_numpy(factor).mT @ triangle
     return triangle
