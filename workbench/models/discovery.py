@@ -19,9 +19,6 @@ from workbench.models.selection import backward, fit
 from workbench.models.trajectories import Trajectory
 from workbench.models.uncertainty import NORMAL_95, spread
 
-CLEAN = 1e-3
-"""Noise over the standard deviation below which the states are left as they are: measured on Lorenz, h = .01, K = 6,
-where both ways are as good (J = 0 does not care for the truncation of unstable solutions, Gauss-Newton not for noise)."""
 MOST = 200
 """Coefficients that a round of Gauss-Newton chooses from; if there are more, the first fit picks those."""
 ROUNDS = 8
@@ -56,8 +53,7 @@ class Projection:
         self.library = library
         self.settings = settings or Settings()
         self._prepared = prepare(trajectories, library, self.settings)
-        noisy = bool((self._prepared.noise > CLEAN).any())
-        self._denoise = noisy if self.settings.denoise is None else self.settings.denoise
+        self._denoise = self._prepared.denoise
         self.total_steps = len(library) + 1 + 3 * ROUNDS * self._denoise
         self._fit = torch.zeros_like(self._prepared.known)
         self._drops = self._rounds = 0
@@ -79,7 +75,7 @@ class Projection:
             loss = self._drop()
         else:
             loss = self._round()
-        return {"loss": loss, "terms": float((self._fit != 0).sum()), "window": float(self._length)}
+        return {"loss": loss, "terms": float((self._fit != 0).sum()), "window": self._length / self._prepared.parts}
 
     @property
     def _length(self) -> int:
@@ -205,8 +201,8 @@ class Projection:
             inclusion=torch.where(known != 0, 1.0, arrays["inclusion"]).numpy(),
             noise=(prepared.noise * units.own).numpy(),
             residual=(residual * units.own).numpy(),
-            states=tuple(part.numpy() for part in states.split(list(prepared.points))),
-            window=problem.length,
+            states=tuple(part[:: prepared.parts].numpy() for part in states.split(list(prepared.points))),
+            window=round(problem.length / prepared.parts),
             denoised=problem.linearised.coefficients is not None,
             message=self._message,
         )
