@@ -75,6 +75,7 @@ class EquationCard:
         "recall": "recall of the terms",
         "max_error": "largest error of a coefficient",
         "horizon": "horizon, in Lyapunov times",
+        "noise": "noise, told from the data",
     }
 
     def __init__(self, redraw: Callable[[], None]) -> None:

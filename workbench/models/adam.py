@@ -98,10 +98,10 @@ class Adam:
     def step(self) -> dict[str, float]:
         """One optimiser step on one batch; the last one of an epoch also reports `epoch_loss`, the mean over it."""
         cycle, within = divmod(self._count, self.schedule.epochs * self._batches)
-        if cycle and not within:
-            self._mask = self._mask * (self._standardised().abs() >= self.schedule.threshold)
         position = self._count % self._batches
         x = self._windows[self._order[position]]
+        if cycle and not within:
+            self._mask = self._mask * self._kept(x)
         fit, denoising = self._losses(x)
         loss = fit + denoising
         self._optimiser.zero_grad(set_to_none=True)
@@ -115,6 +115,10 @@ class Adam:
             metrics["epoch_loss"] = self._epoch_loss
             self._shuffle()
         return metrics
+
+    def _kept(self, x: Tensor) -> Tensor:
+        """Which terms (C, D) stay, at the start of a cycle whose first windows are x."""
+        return self._standardised().abs() >= self.schedule.threshold
 
     def _losses(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Mean squares of u - x and of net(x) - x for windows x (B, T, D)."""
@@ -130,6 +134,9 @@ class Adam:
             forcing = theta @ self._inner.values(self._mask).float()
             gap = centred(self._integrator(forcing.mT, torch.zeros_like(x[:, 0])).mT - x)
         return gap.square().mean(), (denoised - x).square().mean()
+
+    def _denoised(self, x: Tensor) -> Tensor:
+        return self._centre + self._denoiser(x - self._centre)
 
     def _standardised(self) -> Tensor:
         with torch.no_grad():
@@ -160,8 +167,12 @@ class Adam:
             arrays |= {"gram": self._inner.gram, "right": self._inner.right}
         if self._count:
             for moment in MOMENTS:
-                arrays[moment] = parameters_to_vector([self._optimiser.state[p][moment] for p in self._parameters])
+                arrays[moment] = parameters_to_vector([self._moment(p, moment) for p in self._parameters])
         return {name: array.numpy().copy() for name, array in arrays.items()}
+
+    def _moment(self, parameter: Tensor, name: str) -> Tensor:
+        """What the optimiser remembers of a parameter; nothing of one that no gradient has reached."""
+        return self._optimiser.state[parameter].get(name, torch.zeros_like(parameter))
 
     def restore(self, state: Mapping[str, np.ndarray]) -> None:
         given = {name: torch.from_numpy(np.array(array)) for name, array in state.items()}
