@@ -6,7 +6,6 @@ Source: section 5 of "Scalable Mechanistic Neural Networks", ICLR 2025.
 from typing import Literal
 
 import numpy as np
-import torch
 import xarray as xr
 from pydantic import model_validator
 
@@ -165,7 +164,7 @@ def model(config: Config, data: xr.Dataset) -> Model:
         shared = ("window", "share", "draws", "derivatives", "backend", "method", "seed")
         denoise = {"auto": None, "projection": False, "smoothing": True}[config.mode]
         settings = Settings(denoise=denoise, **{field: getattr(config, field) for field in shared})
-        return Projection([Trajectory(torch.from_numpy(data["time"].values.astype(float)), record)], library, settings)
+        return Projection([Trajectory(windows.times(data), record)], library, settings)
     integrator = Integrator(uniform_step(data), config.derivatives, config.backend, config.method)
     shared = ("window", "stride", "batch", "epochs", "cycles", "learning_rate", "threshold", "hidden", "seed")
     schedule = Schedule(**{field: getattr(config, field) for field in shared})

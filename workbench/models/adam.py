@@ -1,4 +1,4 @@
-"""Discovery of u' = Theta(u) Xi by networks, the solver, and Adam: the published model, and one with projection inside.
+"""Discovery of u' = Theta(u) Xi by the published model: two networks, the solver, and Adam.
 
 Source: Chen, Yao, Locatello, Alistarh et al., "Scalable Mechanistic Neural Networks", ICLR 2025.
 """
@@ -12,7 +12,6 @@ from torch import Tensor
 from torch.nn.utils import parameters_to_vector
 
 from workbench.models.blocks import Units
-from workbench.models.inner import Inner, centred
 from workbench.models.library import Library
 from workbench.models.networks import Coefficients, Denoiser
 from workbench.models.responses import Integrator
@@ -23,10 +22,7 @@ MOMENTS = ("exp_avg", "exp_avg_sq")
 
 @dataclass(frozen=True)
 class Schedule:
-    """How `Adam` goes through the windows: `cycles` of `epochs`, each of all whole batches of `batch` windows.
-
-    solved: Xi is solved for at every step (`Inner`), and only the network that denoises is trained.
-    """
+    """How `Adam` goes through the windows: `cycles` of `epochs`, each of all whole batches of `batch` windows."""
 
     window: int
     stride: int
@@ -37,7 +33,6 @@ class Schedule:
     threshold: float
     hidden: int
     seed: int
-    solved: bool = False
 
 
 class Adam:
@@ -45,8 +40,7 @@ class Adam:
 
     u' = Theta(net(x)) Xi, u(0) = net(x)(0), loss = mean (u - x)^2 + mean (net(x) - x)^2 over batches of windows x. From
     the second cycle on, terms whose standardised coefficient is below `threshold` (standard deviations of the variable
-    per unit of time) are masked for good at the start of a cycle. With `solved`, net(x) is x plus what the network
-    says, nothing at first, Xi is solved for, and so is u(0).
+    per unit of time) are masked for good at the start of a cycle.
 
     record: (N, D), evenly sampled. The networks run in float32; the solver takes float32 and works in float64.
     Raises ValueError if there are fewer windows than one batch.
@@ -72,14 +66,8 @@ class Adam:
         D = record.shape[1]
         self._generator = torch.Generator().manual_seed(schedule.seed)
         self._denoiser = Denoiser(schedule.window, D, schedule.hidden, self._generator)
-        self._parameters = list(self._denoiser.parameters())
-        if schedule.solved:
-            self._inner = Inner(len(library), D)
-            self._denoiser.silence()
-        else:
-            self._inner = None
-            self._xi = Coefficients(len(library), D, schedule.hidden, self._generator)
-            self._parameters += self._xi.parameters()
+        self._xi = Coefficients(len(library), D, schedule.hidden, self._generator)
+        self._parameters = [*self._denoiser.parameters(), *self._xi.parameters()]
         self._optimiser = torch.optim.Adam(self._parameters, lr=schedule.learning_rate, fused=True)
         self._mask = torch.ones(len(library), D)
         self._count = 0
@@ -122,25 +110,17 @@ class Adam:
 
     def _losses(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Mean squares of u - x and of net(x) - x for windows x (B, T, D)."""
-        heard = self._denoiser(x - self._centre)
-        if self._inner is None:
-            denoised = self._centre + heard
-            forcing = self._single.candidates(denoised) @ (self._xi() * self._mask)
-            gap = self._integrator(forcing.mT, denoised[:, 0]).mT - x
-        else:
-            denoised = x + heard
-            theta = self._single.candidates(denoised)
-            self._inner.add(theta, x, self._integrator)
-            forcing = theta @ self._inner.values(self._mask).float()
-            gap = centred(self._integrator(forcing.mT, torch.zeros_like(x[:, 0])).mT - x)
-        return gap.square().mean(), (denoised - x).square().mean()
+        denoised = self._denoised(x)
+        forcing = self._single.candidates(denoised) @ (self._xi() * self._mask)
+        u = self._integrator(forcing.mT, denoised[:, 0])
+        return (u.mT - x).square().mean(), (denoised - x).square().mean()
 
     def _denoised(self, x: Tensor) -> Tensor:
         return self._centre + self._denoiser(x - self._centre)
 
     def _standardised(self) -> Tensor:
         with torch.no_grad():
-            return self._xi() * self._mask if self._inner is None else self._inner.values(self._mask)
+            return self._xi() * self._mask
 
     def coefficients(self) -> np.ndarray:
         return self._units.physical(self._standardised().double()).numpy()
@@ -163,8 +143,6 @@ class Adam:
             "generator": self._before_shuffle,
             "parameters": parameters_to_vector(self._parameters).detach(),
         }
-        if self._inner is not None:
-            arrays |= {"gram": self._inner.gram, "right": self._inner.right}
         if self._count:
             for moment in MOMENTS:
                 arrays[moment] = parameters_to_vector([self._moment(p, moment) for p in self._parameters])
@@ -180,8 +158,6 @@ class Adam:
         self._shuffle()
         self._mask, self._count = given["mask"], int(given["count"])
         self._epoch_loss = float(given["epoch_loss"])
-        if self._inner is not None:
-            self._inner.gram, self._inner.right = given["gram"], given["right"]
         self._optimiser.state.clear()
         with torch.no_grad():
             for parameter, values in zip(self._parameters, self._split(given["parameters"]), strict=True):

@@ -32,12 +32,6 @@ class Denoiser(nn.Module):
         size = window * variables
         self.net = layers((size, hidden, hidden, size), generator)
 
-    def silence(self) -> None:
-        """Say zero to everything, until trained."""
-        with torch.no_grad():
-            for parameter in self.net[-1].parameters():
-                parameter.zero_()
-
     def forward(self, x: Tensor) -> Tensor:
         return self.net(x.flatten(-2)).unflatten(-1, x.shape[-2:])
 
