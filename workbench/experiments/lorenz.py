@@ -187,9 +187,7 @@ def report(model: Model, data: xr.Dataset) -> Report:
         columns["lower"] = (over, found.lower, {"long_name": "lower end of the 95 % interval"})
         columns["upper"] = (over, found.upper, {"long_name": "upper end of the 95 % interval"})
         columns["inclusion"] = (over, found.inclusion, {"long_name": "inclusion probability"})
-    coefficients = xr.Dataset(
-        columns, coords={"candidate": list(library.names), "variable": list(library.variables)}
-    )
+    coefficients = xr.Dataset(columns, coords={"candidate": list(library.names), "variable": list(library.variables)})
     trajectory = simulated(library, estimate, data)
     figures = metrics.coefficient_metrics(coefficients)
     figures["horizon"] = metrics.horizon(trajectory, exponent=lorenz.LYAPUNOV_EXPONENT)

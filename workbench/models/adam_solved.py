@@ -47,9 +47,17 @@ class SolvedAdam(Adam):
         W, T, D = x.shape
         times = self._integrator.steps(x.double()) * torch.arange(T)
         places = torch.arange(W * T).reshape(W, T)
-        windows = Windows(times.expand(W, T), x.double(), torch.ones(W, T, D), places, self._integrator.steps(x.double())[None])
+        windows = Windows(
+            times.expand(W, T), x.double(), torch.ones(W, T, D), places, self._integrator.steps(x.double())[None]
+        )
         return Linearised(
-            self._units, self._rows, windows, states.detach().double(), None, torch.zeros_like(self._solved), torch.ones(D)
+            self._units,
+            self._rows,
+            windows,
+            states.detach().double(),
+            None,
+            torch.zeros_like(self._solved),
+            torch.ones(D),
         )
 
     def _losses(self, x: Tensor) -> tuple[Tensor, Tensor]:

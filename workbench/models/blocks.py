@@ -38,8 +38,10 @@ class Units:
         """
         D = len(library.variables)
         scale = states[:, :D].std(dim=0)
-        for name, value in zip(library.variables, scale.tolist(), strict=True):
-            if not value > 0:
+        # rounding moves what is constant, too
+        floor = 1e-12 * states[:, :D].abs().amax(dim=0)
+        for name, moves in zip(library.variables, (scale > floor).tolist(), strict=True):
+            if not moves:
                 raise ValueError(f"variable {name} never changes: there is no equation to discover for it")
         sizes = library.sizes(states, times)
         for name, value in zip(library.names, sizes.tolist(), strict=True):

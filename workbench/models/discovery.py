@@ -252,9 +252,7 @@ def _estimate(state: Mapping[str, np.ndarray], name: str) -> Estimate | None:
     return Estimate(**tensors, **plain)
 
 
-def discover(
-    trajectories: Sequence[Trajectory], library: Library, settings: Settings | None = None
-) -> Discovery:
+def discover(trajectories: Sequence[Trajectory], library: Library, settings: Settings | None = None) -> Discovery:
     """`Projection` to its end, and what it found."""
     model = Projection(trajectories, library, settings)
     while not model.done:
