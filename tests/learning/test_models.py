@@ -94,7 +94,7 @@ def test_smoothing_leaves_clean_data_alone_and_tells_their_derivative():
     states, _ = smoothing.smooth(run_of(truth), Integrator(1.0, 5))
     assert (states[..., 0] - truth).abs().max() < 1e-6
     rates = QUADRATIC(truth) @ torch.from_numpy(TRUTH)
-    assert (states[..., 1] - rates).abs().max() < 1e-3 * rates.abs().max()
+    assert (states[..., 1] - rates).abs().max() < 2e-3 * rates.abs().max()
 
 
 @pytest.mark.parametrize("points", [4, 50, 128, 129, 300])

@@ -38,17 +38,17 @@ class Config(protocol.Config):
 
     mode: Literal["auto", "projection", "smoothing", "adam"] = setting(
         "auto",
-        "How to learn: projection solves for the coefficients directly, in a fraction of a second; smoothing goes on from "
-        "there and corrects states and equations together, for noisy data; auto takes the better of the two for the "
-        "noise it finds; adam trains a network that takes the noise off, for minutes.",
+        "How to learn: projection solves for the coefficients directly, in a fraction of a second; smoothing goes on "
+        "from there and corrects states and equations together, for noisy data; auto takes the better of the two for "
+        "the noise it finds; adam trains a network that takes the noise off, for minutes.",
     )
     noise: float = setting(
         0.0, "Standard deviation of the noise on every point (the variables themselves vary by about 8).", ge=0, le=20
     )
     window: int = setting(
         0,
-        "Sequence length: how many grid points are solved as one system; 0: chosen from the data. Smoothing begins with "
-        "it and goes on to windows up to four times as long.",
+        "Sequence length: how many grid points are solved as one system; 0: chosen from the data. Smoothing begins "
+        "with it and goes on to windows up to four times as long.",
         unit="grid points",
         ge=0,
         le=200_000,
@@ -62,8 +62,8 @@ class Config(protocol.Config):
     )
     share: float = setting(
         0.002,
-        "Terms that alone explain less than this share of how their variable changes within a window fall away, however "
-        "significant they are; insignificant ones always do.",
+        "Terms that alone explain less than this share of how their variable changes within a window fall away, "
+        "however significant they are; insignificant ones always do.",
         group="training",
         ge=0,
         lt=1,

@@ -4,7 +4,7 @@ Source: Chen, Yao, Locatello, Alistarh et al., "Scalable Mechanistic Neural Netw
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.nn.utils import parameters_to_vector
 
 from workbench.models.blocks import Units
-from workbench.models.library import Library
+from workbench.models.library import Library, Polynomials
 from workbench.models.networks import Coefficients, Denoiser
 from workbench.models.responses import Integrator
 
@@ -52,7 +52,7 @@ class Adam:
         self.library = library
         self.schedule = schedule
         self._integrator = integrator
-        self._units = Units.of(record, library)
+        self._units = _units(record, library)
         self._single = self._units.to(torch.float32)
         states = (record / self._units.scale).float()
         self._centre = states.mean(dim=0)
@@ -173,3 +173,9 @@ class Adam:
         """One vector of everything -> a tensor per parameter."""
         pieces = vector.split([parameter.numel() for parameter in self._parameters])
         return [piece.view_as(parameter) for piece, parameter in zip(pieces, self._parameters, strict=True)]
+
+
+def _units(record: Tensor, library: Library) -> Units:
+    """Products of variables are divided by those of their scales, as published; other candidates by their size."""
+    units = Units.of(record, library)
+    return replace(units, sizes=library.scales(units.own)) if isinstance(library, Polynomials) else units

@@ -1,4 +1,4 @@
-"""Adam with variable projection inside: a network takes the noise off, the coefficients are solved for at every step."""
+"""Adam with variable projection inside: a network takes the noise off, coefficients are solved for at every step."""
 
 from collections.abc import Mapping
 
@@ -45,20 +45,12 @@ class SolvedAdam(Adam):
     def _linearised(self, x: Tensor, states: Tensor) -> Linearised:
         """Windows x (B, T, D) and their states, both standardised, as one problem with J = 0."""
         W, T, D = x.shape
-        times = self._integrator.steps(x.double()) * torch.arange(T)
+        states, values, steps = states.detach().double(), x.double(), self._integrator.steps(x.double())
+        times = (steps * torch.arange(T)).expand(W, T)
         places = torch.arange(W * T).reshape(W, T)
-        windows = Windows(
-            times.expand(W, T), x.double(), torch.ones(W, T, D), places, self._integrator.steps(x.double())[None]
-        )
-        return Linearised(
-            self._units,
-            self._rows,
-            windows,
-            states.detach().double(),
-            None,
-            torch.zeros_like(self._solved),
-            torch.ones(D),
-        )
+        windows = Windows(times, values, torch.ones(W, T, D), places, steps[None])
+        nothing, noise = torch.zeros_like(self._solved), torch.ones(D)
+        return Linearised(self._units, self._rows, windows, states, None, nothing, noise)
 
     def _losses(self, x: Tensor) -> tuple[Tensor, Tensor]:
         denoised = self._denoised(x)

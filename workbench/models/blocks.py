@@ -80,7 +80,8 @@ class Units:
 class Block:
     """The least-squares problem of P coefficients, per window a triangle over [initial values | candidates | data].
 
-    labels (P, 2): candidate and variable of each coefficient. triangles: (W, I + P + 1, I + P + 1), rows over the noise.
+    labels (P, 2): candidate and variable of each coefficient. triangles: (W, I + P + 1, I + P + 1), of rows over the
+    noise.
     """
 
     labels: np.ndarray
@@ -116,8 +117,8 @@ class Block:
 class Linearised:
     """The equations about standardised `states` (W, T, S) of `windows`, whose values are standardised too.
 
-    coefficients (C, D): of the present equations, for J; None: J = 0, as if the candidates were known functions of time.
-    known (C, D): the part of Xi that is not sought. noise (D): the size of an error in each variable.
+    coefficients (C, D): of the present equations, for J; None: J = 0, as if the candidates were known functions of
+    time. known (C, D): the part of Xi that is not sought. noise (D): the size of an error in each variable.
     """
 
     units: Units
@@ -150,10 +151,8 @@ class Linearised:
         """The states (W, T, S) that the linearised equations give for Xi (C, D), from the best initial values."""
         order, D = self.rows.order, coefficients.shape[1]
         starts = [b.initial(coefficients[b.labels[:, 0], b.labels[:, 1]]) for b in blocks]
-        if self.coefficients is None:
-            initial = torch.stack(starts, dim=-1).flatten(-2)  # (W, order, D)
-        else:
-            initial = starts[0]
+        # those of single variables are (W, order) each
+        initial = torch.stack(starts, dim=-1).flatten(-2) if self.coefficients is None else starts[0]
         at_once = max(1, CHUNK // (self.windows.length * D * order))
         found = []
         for part in torch.arange(len(self.windows)).split(at_once):

@@ -71,10 +71,7 @@ class Projection:
         Raises FloatingPointError for answers of the solver that are not finite.
         """
         self._result = None
-        if self._now is None:
-            loss = self._drop()
-        else:
-            loss = self._round()
+        loss = self._drop() if self._now is None else self._round()
         return {"loss": loss, "terms": float((self._fit != 0).sum()), "window": self._length / self._prepared.parts}
 
     @property
@@ -215,8 +212,8 @@ class Projection:
         found["message"] = np.frombuffer(self._message.encode(), dtype=np.uint8).copy()
         for name, estimate in (("now", self._now), ("best", self._best)):
             if estimate is not None:
-                values = {field.name: np.array(getattr(estimate, field.name)) for field in fields(Estimate)}
-                found |= {f"{name}_{key}": value.astype(float) for key, value in values.items()}
+                values = {field.name: torch.as_tensor(getattr(estimate, field.name)) for field in fields(Estimate)}
+                found |= {f"{name}_{key}": value.double().numpy().copy() for key, value in values.items()}
         return found
 
     def restore(self, state: Mapping[str, np.ndarray]) -> None:

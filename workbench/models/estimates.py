@@ -19,7 +19,8 @@ class Estimate:
     """Standardised coefficients (C, D) and states (points, S), made with windows of `length`.
 
     joint: states and coefficients were fitted together (Gauss-Newton). deviations (C, D): standard errors. squares (D):
-    sums of squared residuals; counts (D): how many of them are free. independent: the share of the residuals that are independent of their neighbours.
+    sums of squared residuals; counts (D): how many of them are free. independent: the share of the residuals that are
+    independent of their neighbours.
     """
 
     coefficients: Tensor

@@ -27,10 +27,8 @@ def noise_level(parts: Sequence[Run]) -> Tensor:
         found = _level(parts, order)
         if found is None:
             break
-        if level is None:
-            level = found
-        else:
-            level = torch.where(found < (1 - max(0.05, 4 / sqrt(points))) * level, found, level)
+        clearly = 1 - max(0.05, 4 / sqrt(points))
+        level = found if level is None else torch.where(found < clearly * level, found, level)
     if level is None:
         raise ValueError(f"the record: expected at least 5 grid points without a gap, found {max(map(len, parts))}")
     return level

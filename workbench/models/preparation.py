@@ -23,7 +23,7 @@ FINEST = 4
 """Parts of a step, at most: the work grows with them."""
 CLEAN = 1e-3
 """Noise over the standard deviation below which the states are left as they are: measured on Lorenz, h = .01, K = 6,
-where both ways are as good (J = 0 does not care for the truncation of unstable solutions, Gauss-Newton not for noise)."""
+where both ways are as good: J = 0 does not mind the truncation of unstable solutions, Gauss-Newton not the noise."""
 FLOOR = 1e-12
 """Noise is at least that share of the standard deviation: weights are one over it."""
 

@@ -28,7 +28,7 @@ class Criterion:
         return log(max(self.samples, 2.0)) + 2 * log(max(self.candidates, 1))
 
     def droppable(self, gains: np.ndarray, rss: np.ndarray, totals: np.ndarray) -> np.ndarray:
-        """Which terms may go: gains (..., P) of squared residual rss (..., 1), totals (P) how much there is to explain."""
+        """Which terms may go: gains (..., P) in the squared residual rss (..., 1), totals (P): what there is."""
         with np.errstate(over="ignore"):
             insignificant = self.samples * np.log1p(np.maximum(gains, 0) / np.maximum(rss, 1e-300)) < self.penalty
         return insignificant | (gains < self.share**2 * totals)
@@ -40,7 +40,7 @@ class Criterion:
 
 @dataclass(frozen=True)
 class Fit:
-    """Coefficients (P), 0 where not `kept` (P); rss: what they leave unexplained; covariance (P, P) per unit variance."""
+    """Coefficients (P), 0 where not `kept` (P); rss: what they leave over; covariance (P, P) per unit variance."""
 
     kept: np.ndarray
     values: np.ndarray

@@ -29,7 +29,8 @@ def smooth(run: Run, integrator: Integrator) -> tuple[Tensor, Tensor]:
     pieces, times, starts = _pieces(run)
     steps = steps_of(times)
     steps = steps if len(steps) == 1 else steps[:, None]
-    own = replace(integrator, step=steps)
+    # so few values do not determine more derivatives
+    own = replace(integrator, step=steps, derivatives=min(integrator.derivatives, max(2, len(run) // 2)))
     candidates = run.values.new_tensor(STIFFNESSES)
     if len(run) > 2 * integrator.derivatives:
         every = -(-len(pieces) // (JUDGED if len(steps) == 1 and not pieces.isnan().any() else JUDGED // 4))

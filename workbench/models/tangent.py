@@ -36,7 +36,7 @@ class Tangent:
 
     def __call__(self, forcing: Tensor, initial: Tensor) -> Tensor:
         """States (M, W, T, S) for f (M, W, T, D) and u(0) (M, W, S); not finite where the solver gives up."""
-        M, W, T, D = forcing.shape
+        _, W, T, D = forcing.shape
         order = self.rows.order
         initial = initial.unflatten(-1, (order, D)).mT  # (M, W, D, order)
         if self.slopes is None:

@@ -1,4 +1,4 @@
-"""Records as discovery takes them: trajectories with gaps and missing values, cut into windows that use each point once."""
+"""Records as discovery takes them: trajectories with gaps, cut into windows that use each value once."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
