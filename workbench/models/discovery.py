@@ -165,13 +165,17 @@ class Projection:
 
     def _discovery(self) -> Discovery:
         prepared, units = self._prepared, self._prepared.units
-        now = self._best if self._best is not None else None
+        now = self._best
         if now is not None and now.joint:
             problem = estimates.pose(prepared, now, now.length, self.settings.share, self._candidates())
             fits = [fit(block, self._fit.numpy()[tuple(block.labels.T)] != 0) for block in problem.blocks]
         else:
             problem = self._problem()
             fits = estimates.chosen(problem, None if now is not None else max(self._drops - 1, 0))
+            if now is not None:
+                # what smoothing and truncation leave over is alike from point to point
+                criterion = replace(problem.criterion, samples=problem.criterion.samples * now.independent)
+                problem = replace(problem, criterion=criterion)
         generator = np.random.default_rng(self.settings.seed)
         spreads = [
             spread(block, fit, totals, problem.criterion, self.settings.draws, generator)
