@@ -126,3 +126,44 @@ def _decades(values: Sequence[float]) -> tuple[int, int]:
     """The exponents of ten around all values."""
     low, high = floor(log10(min(values))), ceil(log10(max(values)))
     return low, max(high, low + 1)
+
+
+def heat_map(
+    title: str,
+    x: str,
+    rows: Sequence[str],
+    columns: Sequence[str],
+    values: Sequence[Sequence[float]],
+    words: Sequence[Sequence[str]],
+    caption: str,
+) -> str:
+    """A cell per row and column, white for the smallest value to dark blue for the largest, its words inside: SVG."""
+    left, across, down = 210, 96, 44
+    low, high = min(map(min, values)), max(map(max, values))
+    width, height = left + across * len(columns) + 20, TOP + down * len(rows) + 84
+    parts = [_text(16, 24, title, size=15, weight="bold")]
+    for i, name in enumerate(rows):
+        parts.append(_text(left - 8, TOP + down * (i + 0.5) + 4, name, anchor="end"))
+        for j, value in enumerate(values[i]):
+            share = (value - low) / (high - low) if high > low else 0.0
+            red, green, blue = (round(255 + share * (dark - 255)) for dark in (0, 60, 120))
+            place = f'x="{left + across * j}" y="{TOP + down * i}" width="{across}" height="{down}"'
+            parts.append(f'<rect {place} fill="rgb({red},{green},{blue})" stroke="#fff" stroke-width="2"/>')
+            ink = "#fff" if share > 0.5 else "#222"
+            middle = left + across * (j + 0.5)
+            for n, line in enumerate(words[i][j].split("\n")):
+                parts.append(_text(middle, TOP + down * i + 19 + 14 * n, line, anchor="middle", colour=ink))
+    bottom = TOP + down * len(rows)
+    parts += [_text(left + across * (j + 0.5), bottom + 18, name, anchor="middle") for j, name in enumerate(columns)]
+    parts += [_text(16, bottom + 44, x), _text(16, bottom + 68, caption, size=11, colour="#555")]
+    head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" font-family="sans-serif">'
+    return "\n".join(
+        [
+            head,
+            f"<title>{escape(title)}</title>",
+            '<rect width="100%" height="100%" fill="#fff"/>',
+            *parts,
+            "</svg>",
+            "",
+        ]
+    )

@@ -75,7 +75,7 @@ def published_step(folder: str, states: Tensor) -> Callable[[], float]:
 
 
 def our_step() -> tuple[Callable[[], float], Tensor]:
-    config = lorenz.Config(mode="adam")
+    config = lorenz.Config(mode="adam", coefficients="learned")
     record = lorenz.data(config)
     model = lorenz.model(config, record)
     return lambda: model.step()["loss"], windows.tensor(record)

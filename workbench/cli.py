@@ -21,6 +21,7 @@ METRICS = {  # how the metrics of a report are introduced, and their units
     "max_error": ("largest error of a true term", ""),
     "precision": ("share of the discovered terms that are true", ""),
     "recall": ("share of the true terms that are discovered", ""),
+    "noise": ("standard deviation of the noise, told from the data", ""),
     "horizon": ("simulation stays with the truth for", " Lyapunov times"),
     "frequency": ("frequency", " per unit of time"),
     "damping": ("damping", " per unit of time"),
@@ -341,3 +342,5 @@ def _print_report(report: Any) -> None:
     for name, value in report.metrics.items():
         words, unit = METRICS.get(name, (name, ""))
         print(f"  {words}: {value:.4g}{unit}")
+    for doubt in report.doubts:
+        print(f"  doubt: {doubt}")

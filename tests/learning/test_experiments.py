@@ -77,6 +77,8 @@ def test_an_unknown_experiment_is_answered_with_the_known_ones():
             r"the window \(300 grid points\) is longer than the record \(200 grid points\)",
         ),
         ({"mode": "adam", "points": 500}, r"the batch \(512 windows\) is larger than the record \(451 windows\)"),
+        ({"mode": "adam", "window": 0}, r"the window \(0 grid points\) is too short for adam"),
+        ({"window": 6}, r"the window \(6 grid points\) is too short"),
         ({"noise": -1}, "noise"),
         ({"noise": "nan"}, "noise"),
         ({"degree": 6}, "degree"),
@@ -90,16 +92,10 @@ def test_a_bad_configuration_is_refused_by_name(given, words):
 
 
 def test_a_field_takes_the_default_of_its_mode_unless_it_is_given():
-    assert (lorenz.Config().derivatives, lorenz.Config(mode="adam").derivatives) == (5, 3)
+    assert (lorenz.Config().derivatives, lorenz.Config(mode="adam").derivatives) == (6, 3)
     assert lorenz.Config(mode="adam", derivatives=4).derivatives == 4
     with pytest.raises(ValidationError, match="frozen"):
         lorenz.Config().seed = 3
-
-
-def test_windows_overlap_by_half_unless_told_otherwise():
-    assert lorenz.Config(window=61).spacing == 30
-    assert lorenz.Config(window=61, stride=7).spacing == 7
-    assert lorenz.Config(mode="adam").spacing == 1
 
 
 def test_a_config_without_modes_needs_none():
@@ -141,6 +137,28 @@ def test_the_report_of_equations_that_blow_up_is_a_report():
     assert np.isfinite(estimate[0]).all()
     assert report.metrics["horizon"] < 0.1
     assert report.metrics["recall"] == 0
+
+
+def test_the_report_of_a_discovery_says_how_sure_it_is_and_what_is_in_doubt():
+    config = lorenz.Config(points=1500, noise=0.5)
+    record = lorenz.data(config)
+    model = lorenz.model(config, record)
+    while not model.done:
+        model.step()
+    report = lorenz.report(model, record)
+    values = report.coefficients
+    assert ((values["lower"] <= values["estimate"]) & (values["estimate"] <= values["upper"])).all()
+    assert ((values["inclusion"] >= 0) & (values["inclusion"] <= 1)).all()
+    assert report.metrics["precision"] == report.metrics["recall"] == 1
+    assert report.metrics["noise"] == pytest.approx(0.5, rel=0.05)
+    off = report.trajectory["denoised"] - report.trajectory["truth"]
+    assert float(np.sqrt((off**2).mean())) < 0.15
+    assert all(isinstance(doubt, str) for doubt in report.doubts)
+    few = lorenz.Config(points=60, noise=2.0)
+    short = lorenz.data(few)
+    model = lorenz.model(few, short)
+    model.step()
+    assert any("short" in doubt for doubt in lorenz.report(model, short).doubts)
 
 
 def test_the_report_of_nothing_is_a_report():

@@ -1,4 +1,4 @@
-"""Library, solver as integrator and smoother, and both ways of discovery."""
+"""Library, solver as integrator and smoother, and the network model."""
 
 from itertools import product
 
@@ -8,11 +8,12 @@ import torch
 
 from workbench.datasets import lorenz, windows
 from workbench.experiments.lorenz import true_coefficients
-from workbench.models import discovery, smoothing
+from workbench.models import smoothing
 from workbench.models.adam import Adam, Schedule
-from workbench.models.discovery import Projection
+from workbench.models.adam_solved import SolvedAdam
 from workbench.models.library import Polynomials
 from workbench.models.responses import Integrator
+from workbench.models.trajectories import Run
 from workbench.solver import LinearODE, Weights, solve
 
 QUADRATIC = Polynomials(("x", "y", "z"), 2)
@@ -23,19 +24,11 @@ def lorenz_states(noise: float = 0.0, seed: int = 0, points: int = 10_000) -> to
     return windows.tensor(lorenz.simulate(points=points, step=0.01, noise=noise, seed=seed))
 
 
-def projection(states: torch.Tensor, library: Polynomials = QUADRATIC, **changes: object) -> Projection:
-    integrator = Integrator(0.01, 5, changes.pop("backend", "auto"))
-    settings = {"window": 50, "stride": 25, "threshold": 0.02} | changes
-    return Projection(states, library, integrator, **settings)
+def run_of(states: torch.Tensor) -> Run:
+    return Run(0, 0.01 * torch.arange(len(states), dtype=torch.float64), states)
 
 
-def finish(model: Projection) -> Projection:
-    while not model.done:
-        model.step()
-    return model
-
-
-def rmse(model: Projection | Adam) -> float:
+def rmse(model: Adam) -> float:
     return float(np.sqrt(np.mean((model.coefficients() - TRUTH)[TRUTH != 0] ** 2)))
 
 
@@ -91,22 +84,35 @@ def test_the_integrator_integrates(backend, method):
 def test_smoothing_takes_most_of_the_noise_off():
     noise = 0.5
     truth, noisy = lorenz_states(points=2000), lorenz_states(noise, points=2000)
-    states, stiffness = smoothing.smooth(noisy, Integrator(0.01, 5))
-    assert ((states - truth).std(dim=0) < 0.45 * noise).all()
+    states, stiffness = smoothing.smooth(run_of(noisy), Integrator(1.0, 5))
+    assert ((states[..., 0] - truth).std(dim=0) < 0.45 * noise).all()
     assert (stiffness > 1).all()
 
 
-def test_smoothing_leaves_clean_data_alone():
+def test_smoothing_leaves_clean_data_alone_and_tells_their_derivative():
     truth = lorenz_states(points=1000)
-    states, _ = smoothing.smooth(truth, Integrator(0.01, 5))
-    assert (states - truth).abs().max() < 1e-6
+    states, _ = smoothing.smooth(run_of(truth), Integrator(1.0, 5))
+    assert (states[..., 0] - truth).abs().max() < 1e-6
+    rates = QUADRATIC(truth) @ torch.from_numpy(TRUTH)
+    assert (states[..., 1] - rates).abs().max() < 2e-3 * rates.abs().max()
 
 
 @pytest.mark.parametrize("points", [4, 50, 128, 129, 300])
 def test_smoothing_covers_records_of_any_length(points):
     clean = lorenz_states(points=points)
-    states, _ = smoothing.smooth(clean, Integrator(0.01, 5))
-    assert (states - clean).abs().max() < 0.01
+    states, _ = smoothing.smooth(run_of(clean), Integrator(1.0, 5))
+    assert (states[..., 0] - clean).abs().max() < 0.01
+
+
+def test_smoothing_fills_what_was_not_measured_on_uneven_times():
+    clean = lorenz_states(points=600)
+    keep = torch.rand(600, generator=torch.Generator().manual_seed(0)) < 0.7
+    keep[[0, -1]] = True
+    holes = clean[keep].clone()
+    holes[::5, 1] = torch.nan
+    run = Run(0, 0.01 * torch.arange(600, dtype=torch.float64)[keep], holes)
+    states, _ = smoothing.smooth(run, Integrator(1.0, 5))
+    assert (states[..., 0] - clean[keep]).abs().max() < 0.05
 
 
 def test_the_leave_one_out_error_is_that_of_leaving_points_out():
@@ -124,90 +130,6 @@ def test_the_leave_one_out_error_is_that_of_leaving_points_out():
             u = solve(LinearODE(coefficients, data.new_zeros(1, 1), data[:, None, None], step, weights=rows)).u
             errors.append(u[t, 0, 0] - data[t])
         torch.testing.assert_close(value, torch.stack(errors).square().mean())
-
-
-# projection
-
-
-def test_projection_finds_the_equations_without_noise():
-    model = finish(projection(lorenz_states()))
-    assert ((model.coefficients() != 0) == (TRUTH != 0)).all()
-    assert rmse(model) < 4e-4
-
-
-@pytest.mark.parametrize("seed", range(10))
-@pytest.mark.parametrize("noise,bound", [(0.1, 0.04), (0.5, 0.25)])
-def test_projection_finds_the_equations_in_noise(noise, bound, seed):
-    model = finish(projection(lorenz_states(noise, seed)))
-    assert ((model.coefficients() != 0) == (TRUTH != 0)).all()
-    assert rmse(model) < bound
-
-
-@pytest.mark.parametrize("window", [25, 200])
-def test_projection_does_not_need_one_length_of_window(window):
-    model = finish(projection(lorenz_states(0.5), window=window))
-    assert ((model.coefficients() != 0) == (TRUTH != 0)).all()
-
-
-def test_smoothing_makes_the_coefficients_better(monkeypatch):
-    records = [lorenz_states(0.5, seed) for seed in range(3)]
-    smoothed = [rmse(finish(projection(record, window=100))) for record in records]
-    monkeypatch.setattr(discovery, "smooth", lambda record, integrator: (record, None))
-    plain = [rmse(finish(projection(record, window=100))) for record in records]
-    assert np.mean(smoothed) < 0.6 * np.mean(plain)
-
-
-def test_projection_does_not_care_for_units():
-    units = torch.tensor([1e3, 1e-4, 1.0], dtype=torch.float64)
-    states = lorenz_states(0.1, points=3000)
-    plain, scaled = finish(projection(states)), finish(projection(states * units))
-    expected = plain.coefficients() * units.numpy() / QUADRATIC(units).numpy()[:, None]
-    np.testing.assert_allclose(scaled.coefficients(), expected, rtol=1e-6)
-
-
-def test_terms_fall_away_one_per_equation_and_step():
-    model = projection(lorenz_states(points=2000))
-    kept = []
-    while not model.done:
-        assert len(kept) < model.total_steps
-        metrics = model.step()
-        kept.append((model.coefficients() != 0).sum(axis=0))
-        assert metrics["terms"] == kept[-1].sum()
-    assert kept[0].tolist() == [10, 10, 10]
-    assert (np.diff(kept, axis=0) >= -1).all()
-    assert kept[-1].tolist() == [2, 3, 2]
-
-
-def test_a_threshold_of_zero_keeps_every_term():
-    model = finish(projection(lorenz_states(points=2000), threshold=0.0))
-    assert (model.coefficients() != 0).all()
-
-
-def test_projection_in_chunks_is_projection_at_once(monkeypatch):
-    states = lorenz_states(0.1, points=2000)
-    whole = finish(projection(states))
-    monkeypatch.setattr(discovery, "CHUNK", 500 * 7)
-    parts = finish(projection(states))
-    np.testing.assert_allclose(parts.coefficients(), whole.coefficients(), rtol=1e-9)
-
-
-def test_projection_by_the_reference_solver_agrees():
-    states = lorenz_states(0.1, points=400)
-    banded, dense = (projection(states, backend=name, threshold=0.0) for name in ("banded", "dense"))
-    np.testing.assert_allclose(finish(banded).coefficients(), finish(dense).coefficients(), rtol=1e-6)
-
-
-def test_a_constant_variable_is_refused_by_name():
-    states = lorenz_states(points=100)
-    states[:, 1] = 3.0
-    with pytest.raises(ValueError, match="variable y never changes"):
-        projection(states)
-
-
-def test_answers_that_are_not_finite_are_an_error_not_a_result(monkeypatch):
-    monkeypatch.setattr(Integrator, "__call__", lambda self, forcing, initial: forcing * torch.nan)
-    with pytest.raises(FloatingPointError, match="not finite"):
-        projection(lorenz_states(points=100)).step()
 
 
 # adam
@@ -283,6 +205,19 @@ def test_the_seed_decides_the_numbers_and_nothing_else_does():
     assert adam(states).step() == first
     assert torch.equal(torch.get_rng_state(), before), "the global generator must be left alone"
     assert adam(states, seed=1).step() != first
+
+
+def test_adam_that_solves_for_the_coefficients_has_them_at_the_first_step():
+    states = lorenz_states(points=2000)
+    settings = {"window": 50, "stride": 10, "batch": 64, "epochs": 1, "cycles": 2, "hidden": 32, "seed": 0}
+    schedule = Schedule(**settings, learning_rate=1e-4, threshold=0.1)
+    model = SolvedAdam(states, QUADRATIC, Integrator(0.01, 4), schedule, share=0.002)
+    model.step()
+    assert rmse(model) < 0.02
+    while not model.done:
+        metrics = model.step()
+    assert metrics["terms"] == 7
+    assert ((model.coefficients() != 0) == (TRUTH != 0)).all()
 
 
 def test_adam_refuses_a_batch_larger_than_the_record():

@@ -84,9 +84,31 @@ def test_a_resumed_run_is_the_uninterrupted_one(stop, tmp_path):
 
 
 LORENZ = {
+    "auto": {"points": 1000, "noise": 0.5},
     "projection": {"points": 600, "noise": 0.1},
-    "adam": {"points": 60, "window": 8, "batch": 8, "epochs": 3, "cycles": 2, "hidden": 16, "threshold": 0.12},
+    "adam": {
+        "coefficients": "learned",
+        "points": 60,
+        "window": 8,
+        "batch": 8,
+        "epochs": 3,
+        "cycles": 2,
+        "hidden": 16,
+        "threshold": 0.12,
+    },
 }
+
+
+def test_a_resumed_adam_that_solves_is_the_uninterrupted_one():
+    config = lorenz.Config(mode="adam", points=200, window=20, batch=16, epochs=1, cycles=2, hidden=16)
+    whole, first = lorenz.model(config, lorenz.data(config)), lorenz.model(config, lorenz.data(config))
+    expected = [whole.step() for _ in range(16)]
+    for _ in range(5):
+        first.step()
+    second = lorenz.model(config, lorenz.data(config))
+    second.restore(first.state())
+    np.testing.assert_array_equal(second.coefficients(), first.coefficients())
+    assert [second.step() for _ in range(11)] == expected[5:]
 
 
 @cache
@@ -96,7 +118,18 @@ def uninterrupted(config: lorenz.Config) -> list[training.Record]:
 
 @pytest.mark.parametrize(
     "mode,stop",
-    [("projection", 1), ("projection", 4), ("adam", 1), ("adam", 6), ("adam", 17), ("adam", 18), ("adam", 25)],
+    [
+        ("auto", 2),
+        ("auto", 10),
+        ("auto", 13),
+        ("projection", 1),
+        ("projection", 4),
+        ("adam", 1),
+        ("adam", 6),
+        ("adam", 17),
+        ("adam", 18),
+        ("adam", 25),
+    ],
 )
 def test_a_resumed_lorenz_run_is_the_uninterrupted_one(mode, stop, tmp_path):
     config, path = lorenz.Config(mode=mode, **LORENZ[mode]), tmp_path / "run.nc"

@@ -78,6 +78,7 @@ class EquationCard:
         "clean_rmse": "RMSE of the curve",
         "noise_rms": "RMS of the noise",
         **{f"error_{K}": f"error with {K} derivatives" for K in (2, 3, 4, 5)},
+        "noise": "noise, told from the data",
     }
 
     def __init__(self, redraw: Callable[[], None]) -> None:

@@ -12,6 +12,11 @@ def tensor(record: xr.Dataset, name: str = "data") -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(values, dtype=np.float64).copy())
 
 
+def times(record: xr.Dataset) -> Tensor:
+    """The times of a record as a float64 tensor (N)."""
+    return torch.from_numpy(np.array(record["time"].values, dtype=np.float64))
+
+
 def count(points: int, window: int, stride: int) -> int:
     """How many windows of `window` grid points a record of `points` has, one every `stride`.
 

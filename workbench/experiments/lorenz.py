@@ -9,15 +9,19 @@ import numpy as np
 import xarray as xr
 from pydantic import model_validator
 
-from workbench import metrics
+from workbench import judging, metrics
 from workbench.datasets import lorenz, simulate, windows
 from workbench.datasets.schema import uniform_step
 from workbench.experiments import protocol
 from workbench.experiments.protocol import BACKEND, Backend, Equation, Model, Report, setting
 from workbench.models.adam import Adam, Schedule
+from workbench.models.adam_solved import SolvedAdam
 from workbench.models.discovery import Projection
-from workbench.models.library import Polynomials
+from workbench.models.library import Library, Polynomials
+from workbench.models.preparation import Settings
 from workbench.models.responses import Integrator
+from workbench.models.result import Discovery
+from workbench.models.trajectories import Trajectory
 
 name = "lorenz"
 title = "Lorenz"
@@ -25,31 +29,62 @@ summary = "A chaotic flow of three variables: seven terms to be found among all 
 
 SHOWN = 2000
 """Grid points over which discovered equations are simulated."""
+DIRECT = ("auto", "projection", "smoothing")
+"""The modes without a network."""
 
 
 class Config(protocol.Config):
     """The settings of one Lorenz run. Time is dimensionless, as all of the Lorenz system is."""
 
-    mode: Literal["projection", "adam"] = setting(
-        "projection",
-        "How to learn: projection solves for the coefficients directly, in a fraction of a second; adam trains the two "
-        "networks of the published model, for hours.",
+    mode: Literal["auto", "projection", "smoothing", "adam"] = setting(
+        "auto",
+        "How to learn: projection solves for the coefficients directly, in a fraction of a second; smoothing goes on "
+        "from there and corrects states and equations together, for noisy data; auto takes the better of the two for "
+        "the noise it finds; adam trains a network that takes the noise off, for minutes.",
     )
     noise: float = setting(
         0.0, "Standard deviation of the noise on every point (the variables themselves vary by about 8).", ge=0, le=20
     )
     window: int = setting(
-        50, "Sequence length: how many grid points are solved as one system.", unit="grid points", ge=4, le=200_000
+        0,
+        "Sequence length: how many grid points are solved as one system; 0: chosen from the data. Smoothing begins "
+        "with it and goes on to windows up to four times as long.",
+        unit="grid points",
+        ge=0,
+        le=200_000,
     )
     backend: Backend = setting("auto", BACKEND)
     degree: int = setting(
         2, "Highest degree of the polynomials that the equations may be made of.", group="training", ge=1, le=5
     )
-    threshold: float = setting(
-        0.02,
-        "Which terms fall away. Projection: those that alone explain less than this share of how their variable "
-        "changes; adam: those that move it by less than this many standard deviations per unit of time.",
+    share: float = setting(
+        0.002,
+        "Terms that alone explain less than this share of how their variable changes within a window fall away, "
+        "however significant they are; insignificant ones always do.",
         group="training",
+        ge=0,
+        lt=1,
+    )
+    draws: int = setting(
+        200,
+        "How many times windows are drawn anew to tell how sure each term is (bootstrap).",
+        group="training",
+        modes=DIRECT,
+        ge=20,
+        le=10_000,
+    )
+    coefficients: Literal["solved", "learned"] = setting(
+        "solved",
+        "Where adam has the coefficients from: solved for exactly at every step, or learned by a second network as in "
+        "the published model, for hours.",
+        group="training",
+        modes=("adam",),
+    )
+    threshold: float = setting(
+        0.1,
+        "Learned terms that move their variable by less than this many standard deviations per unit of time fall away.",
+        group="training",
+        modes=("adam",),
         ge=0,
         lt=1,
     )
@@ -64,7 +99,12 @@ class Config(protocol.Config):
         le=100,
     )
     epochs: int = setting(
-        400, "Passes over all windows in each cycle.", group="training", modes=("adam",), ge=1, le=100_000
+        20,
+        "Passes over all windows in each cycle; learned coefficients need many, 400 in the published model.",
+        group="training",
+        modes=("adam",),
+        ge=1,
+        le=100_000,
     )
     hidden: int = setting(
         1024, "Width of the hidden layers of the networks.", group="training", modes=("adam",), ge=1, le=8192
@@ -73,7 +113,7 @@ class Config(protocol.Config):
         "qr", "How each system is factored: qr is accurate, cholesky is the published way.", group="solver"
     )
     derivatives: int = setting(
-        5,
+        6,
         "How many derivatives the solver keeps at each grid point, the state itself included; more are more accurate.",
         group="solver",
         ge=2,
@@ -82,27 +122,30 @@ class Config(protocol.Config):
     points: int = setting(10_000, "Length of the record.", group="data", unit="grid points", ge=10, le=200_000)
     step: float = setting(0.01, "Time between two grid points.", group="data", unit="time units", gt=0, le=0.1)
     stride: int = setting(
-        0,
-        "From the start of one window to that of the next; 0: half a window.",
+        1,
+        "From the start of one window to that of the next; the other modes use every grid point once.",
         group="data",
         unit="grid points",
-        ge=0,
+        modes=("adam",),
+        ge=1,
         le=200_000,
     )
 
-    mode_defaults = {"adam": {"derivatives": 3, "stride": 1, "threshold": 0.1}}
+    mode_defaults = {"adam": {"derivatives": 3, "window": 50}}
 
     @model_validator(mode="after")
     def _fits(self) -> "Config":
-        count = windows.count(self.points, self.window, self.spacing)
-        if self.mode == "adam" and self.batch > count:
-            raise ValueError(f"the batch ({self.batch} windows) is larger than the record ({count} windows)")
+        if self.mode == "adam" and self.window < 4:
+            raise ValueError(f"the window ({self.window} grid points) is too short for adam: expected at least 4")
+        if self.window:
+            count = windows.count(self.points, self.window, self.stride)
+            if self.mode == "adam" and self.batch > count:
+                raise ValueError(f"the batch ({self.batch} windows) is larger than the record ({count} windows)")
+        if self.mode != "adam" and 0 < self.window < 2 * self.derivatives:
+            raise ValueError(
+                f"the window ({self.window} grid points) is too short: expected 0 or twice the derivatives or more"
+            )
         return self
-
-    @property
-    def spacing(self) -> int:
-        """The stride in grid points."""
-        return self.stride or self.window // 2
 
 
 def data(config: Config) -> xr.Dataset:
@@ -114,31 +157,58 @@ def model(config: Config, data: xr.Dataset) -> Model:
     """A fresh model, which has seen the noisy data only."""
     record = windows.tensor(data)
     library = Polynomials(tuple(str(label) for label in data["variable"].values), config.degree)
+    if config.mode != "adam":
+        shared = ("window", "share", "draws", "derivatives", "backend", "method", "seed")
+        denoise = {"auto": None, "projection": False, "smoothing": True}[config.mode]
+        settings = Settings(denoise=denoise, **{field: getattr(config, field) for field in shared})
+        return Projection([Trajectory(windows.times(data), record)], library, settings)
     integrator = Integrator(uniform_step(data), config.derivatives, config.backend, config.method)
-    if config.mode == "projection":
-        return Projection(
-            record, library, integrator, window=config.window, stride=config.spacing, threshold=config.threshold
-        )
-    shared = ("window", "batch", "epochs", "cycles", "learning_rate", "threshold", "hidden", "seed")
-    schedule = Schedule(stride=config.spacing, **{field: getattr(config, field) for field in shared})
-    return Adam(record, library, integrator, schedule)
+    shared = ("window", "stride", "batch", "epochs", "cycles", "learning_rate", "threshold", "hidden", "seed")
+    schedule = Schedule(**{field: getattr(config, field) for field in shared})
+    if config.coefficients == "learned":
+        return Adam(record, library, integrator, schedule)
+    return SolvedAdam(record, library, integrator, schedule, share=config.share)
 
 
 def report(model: Model, data: xr.Dataset) -> Report:
-    """Equations and coefficients beside the true ones, and a simulation from the first state beside the record."""
+    """Equations and coefficients beside the true ones, how sure they are, and a simulation beside the record."""
     library, estimate = model.library, model.coefficients()
     truth = true_coefficients(library)
-    coefficients = xr.Dataset(
-        {
-            "estimate": (("candidate", "variable"), estimate, {"long_name": "discovered coefficient"}),
-            "truth": (("candidate", "variable"), truth, {"long_name": "true coefficient"}),
-        },
-        coords={"candidate": list(library.names), "variable": list(library.variables)},
-    )
+    over = ("candidate", "variable")
+    columns = {
+        "estimate": (over, estimate, {"long_name": "discovered coefficient"}),
+        "truth": (over, truth, {"long_name": "true coefficient"}),
+    }
+    found = model.result() if isinstance(model, Projection) else None
+    if found is not None:
+        columns["lower"] = (over, found.lower, {"long_name": "lower end of the 95 % interval"})
+        columns["upper"] = (over, found.upper, {"long_name": "upper end of the 95 % interval"})
+        columns["inclusion"] = (over, found.inclusion, {"long_name": "inclusion probability"})
+    coefficients = xr.Dataset(columns, coords={"candidate": list(library.names), "variable": list(library.variables)})
     trajectory = simulated(library, estimate, data)
-    found = metrics.coefficient_metrics(coefficients)
-    found["horizon"] = metrics.horizon(trajectory, exponent=lorenz.LYAPUNOV_EXPONENT)
-    return Report(equations(library, estimate), equations(library, truth), coefficients, trajectory, found)
+    figures = metrics.coefficient_metrics(coefficients)
+    figures["horizon"] = metrics.horizon(trajectory, exponent=lorenz.LYAPUNOV_EXPONENT)
+    notes = ()
+    if found is not None:
+        figures["noise"] = float(np.sqrt(np.mean(found.noise**2)))
+        trajectory["denoised"] = (
+            ("time", "variable"),
+            found.states[0][: trajectory.sizes["time"]],
+            {"units": "1", "long_name": "states without the noise"},
+        )
+        notes = doubts_about(library, found, data)
+    return Report(equations(library, estimate), equations(library, truth), coefficients, trajectory, figures, notes)
+
+
+def doubts_about(library: Library, found: Discovery, data: xr.Dataset) -> tuple[str, ...]:
+    """What stopped the discovery early, and why the record may not decide, in words; nothing if nothing is in doubt."""
+    kept = np.flatnonzero(found.coefficients.any(axis=1))
+    names = [library.names[index] for index in kept]
+    states = found.states[0][np.isfinite(found.states[0]).all(axis=1)]
+    values = library(states)[:, kept]
+    interval = (found.lower[kept], found.upper[kept])
+    found_doubts = judging.doubts(values, names, data["data"].values, library.variables, interval) if names else ()
+    return (*((found.message,) if found.message else ()), *(doubt.message for doubt in found_doubts))
 
 
 def true_coefficients(library: Polynomials) -> np.ndarray:

@@ -96,10 +96,13 @@ def _sum(terms: list[tuple[float, str]], digits: int, space: str) -> str:
 class Report:
     """What a model has learned so far, ready to be shown; a view shows whatever part is there.
 
-    coefficients: Dataset over (candidate, variable) with `estimate` and, where known, `truth`.
+    coefficients: Dataset over (candidate, variable) with `estimate` and, where known, `truth`, `lower` and `upper` (the
+        95 % interval) and `inclusion` (the probability that the term is in the equation).
     trajectory: Dataset over (time, variable) with `truth` (the clean record), `data` (what the model saw) and
-        `estimate` (the discovered equations simulated from the first state; NaN after a blow-up).
+        `estimate` (the discovered equations simulated from the first state; NaN after a blow-up) and, where known,
+        `denoised` (the data without their noise).
     metrics: name -> value, e.g. "rmse", "precision", "recall", "horizon".
+    doubts: why the result may not be trusted, one sentence each.
     """
 
     equations: tuple[Equation, ...] = ()
@@ -107,6 +110,7 @@ class Report:
     coefficients: xr.Dataset | None = None
     trajectory: xr.Dataset | None = None
     metrics: Mapping[str, float] = field(default_factory=dict)
+    doubts: tuple[str, ...] = ()
 
 
 class Model(Protocol):

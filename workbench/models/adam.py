@@ -4,15 +4,15 @@ Source: Chen, Yao, Locatello, Alistarh et al., "Scalable Mechanistic Neural Netw
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn.utils import parameters_to_vector
 
-from workbench.models.discovery import Units
-from workbench.models.library import Polynomials
+from workbench.models.blocks import Units
+from workbench.models.library import Library, Polynomials
 from workbench.models.networks import Coefficients, Denoiser
 from workbench.models.responses import Integrator
 
@@ -48,11 +48,12 @@ class Adam:
 
     monitor = "epoch_loss"
 
-    def __init__(self, record: Tensor, library: Polynomials, integrator: Integrator, schedule: Schedule) -> None:
+    def __init__(self, record: Tensor, library: Library, integrator: Integrator, schedule: Schedule) -> None:
         self.library = library
         self.schedule = schedule
         self._integrator = integrator
-        self._units = Units.of(record, library)
+        self._units = _units(record, library)
+        self._single = self._units.to(torch.float32)
         states = (record / self._units.scale).float()
         self._centre = states.mean(dim=0)
         self._windows = states.unfold(0, schedule.window, schedule.stride).mT
@@ -85,10 +86,10 @@ class Adam:
     def step(self) -> dict[str, float]:
         """One optimiser step on one batch; the last one of an epoch also reports `epoch_loss`, the mean over it."""
         cycle, within = divmod(self._count, self.schedule.epochs * self._batches)
-        if cycle and not within:
-            self._mask = self._mask * (self._standardised().abs() >= self.schedule.threshold)
         position = self._count % self._batches
         x = self._windows[self._order[position]]
+        if cycle and not within:
+            self._mask = self._mask * self._kept(x)
         fit, denoising = self._losses(x)
         loss = fit + denoising
         self._optimiser.zero_grad(set_to_none=True)
@@ -103,12 +104,19 @@ class Adam:
             self._shuffle()
         return metrics
 
+    def _kept(self, x: Tensor) -> Tensor:
+        """Which terms (C, D) stay, at the start of a cycle whose first windows are x."""
+        return self._standardised().abs() >= self.schedule.threshold
+
     def _losses(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Mean squares of u - x and of net(x) - x for windows x (B, T, D)."""
-        denoised = self._centre + self._denoiser(x - self._centre)
-        forcing = self.library(denoised) @ (self._xi() * self._mask)
+        denoised = self._denoised(x)
+        forcing = self._single.candidates(denoised) @ (self._xi() * self._mask)
         u = self._integrator(forcing.mT, denoised[:, 0])
         return (u.mT - x).square().mean(), (denoised - x).square().mean()
+
+    def _denoised(self, x: Tensor) -> Tensor:
+        return self._centre + self._denoiser(x - self._centre)
 
     def _standardised(self) -> Tensor:
         with torch.no_grad():
@@ -137,8 +145,12 @@ class Adam:
         }
         if self._count:
             for moment in MOMENTS:
-                arrays[moment] = parameters_to_vector([self._optimiser.state[p][moment] for p in self._parameters])
+                arrays[moment] = parameters_to_vector([self._moment(p, moment) for p in self._parameters])
         return {name: array.numpy().copy() for name, array in arrays.items()}
+
+    def _moment(self, parameter: Tensor, name: str) -> Tensor:
+        """What the optimiser remembers of a parameter; nothing of one that no gradient has reached."""
+        return self._optimiser.state[parameter].get(name, torch.zeros_like(parameter))
 
     def restore(self, state: Mapping[str, np.ndarray]) -> None:
         given = {name: torch.from_numpy(np.array(array)) for name, array in state.items()}
@@ -161,3 +173,9 @@ class Adam:
         """One vector of everything -> a tensor per parameter."""
         pieces = vector.split([parameter.numel() for parameter in self._parameters])
         return [piece.view_as(parameter) for piece, parameter in zip(pieces, self._parameters, strict=True)]
+
+
+def _units(record: Tensor, library: Library) -> Units:
+    """Products of variables are divided by those of their scales, as published; other candidates by their size."""
+    units = Units.of(record, library)
+    return replace(units, sizes=library.scales(units.own)) if isinstance(library, Polynomials) else units

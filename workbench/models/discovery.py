@@ -1,150 +1,261 @@
-"""Discovery of u' = Theta(u) Xi from a record by variable projection (`adam` has the published network model).
+"""Discovery of u' = Theta(u) Xi, or u'' = Theta(u, u') Xi: variable projection, and Gauss-Newton around it.
 
-Inside, every variable is divided by its standard deviation, so that no result depends on units; `coefficients()` is in
-physical units.
+`adam` has the published network model.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, replace
+from math import sqrt
 
 import numpy as np
 import torch
-from torch import Tensor
 
-from workbench.models.library import Polynomials
-from workbench.models.responses import Integrator
-from workbench.models.smoothing import smooth
+from workbench.models import estimates
+from workbench.models.estimates import Estimate, Problem
+from workbench.models.library import Library
+from workbench.models.preparation import Settings, prepare
+from workbench.models.result import Discovery
+from workbench.models.selection import backward, fit
+from workbench.models.trajectories import Trajectory
+from workbench.models.uncertainty import NORMAL_95, spread
 
-CHUNK = 2**21
-"""Numbers of right-hand side that go through the solver at once; it bounds the memory."""
-
-
-@dataclass(frozen=True)
-class Units:
-    """Physical and standardised coefficients: variables are divided by `scale` (D), candidates by `candidates` (C)."""
-
-    scale: Tensor
-    candidates: Tensor
-
-    @classmethod
-    def of(cls, record: Tensor, library: Polynomials) -> "Units":
-        """The standard deviations of a record (N, D). Raises ValueError for a variable that is constant."""
-        scale = record.std(dim=0)
-        for name, value in zip(library.variables, scale.tolist(), strict=True):
-            if not value > 0:
-                raise ValueError(f"variable {name} never changes: there is no equation to discover for it")
-        return cls(scale, library.scales(scale))
-
-    def physical(self, coefficients: Tensor) -> Tensor:
-        """Xi (C, D) of the standardised variables -> Xi of the variables as they are."""
-        return coefficients * self.scale / self.candidates[:, None]
+MOST = 200
+"""Coefficients that a round of Gauss-Newton chooses from; if there are more, the first fit picks those."""
+ROUNDS = 8
+"""Rounds with windows of one length, at most; two to four are usual."""
+SETTLED = 0.1
+"""Change of a coefficient, over its standard error, below which a round changed nothing."""
+GROWTH = 4
+"""The longest window over the first."""
+WORSE = 1.5
+"""Growth of the misfit in one round from which on it has gone astray."""
 
 
 class Projection:
-    """Xi by variable projection: u is linear in Xi, so the best Xi for given states is one least-squares problem.
+    """Equations from trajectories, in three stages of steps.
 
-    The record is smoothed for the candidates' sake; every candidate is pushed through the solver over every window; the
-    initial value of each window is fitted and projected out; and Xi minimises sum |u - data|^2. That is the first step.
-    In each further step every equation drops its least term and the rest is fitted again, for as long as what only that
-    term explains is below the share `threshold` of the variable's change within a window (backward elimination).
+    First, J = 0: the record is smoothed for the candidates' sake, every candidate is pushed through the solver over
+    every window, and Xi minimises sum |u - data|^2 / noise^2, initial values projected out. Then every equation drops
+    its least term, one per step, as long as `Criterion` lets it. If there is noise, rounds of Gauss-Newton follow:
+    the equations are linearised about the states, u' = J u + Theta(u^) Xi - J u^, so that states and Xi are corrected
+    together; all terms are candidates again, until neither changes. Then the windows are doubled, as long as the noise
+    explains what they leave over.
 
-    record: (N, D), evenly sampled. Source: Golub & Pereyra, "The Differentiation of Pseudo-Inverses and Nonlinear Least
-    Squares Problems Whose Variables Separate" (1973).
+    Raises ValueError for what cannot be discovered from: constant variables, candidates without values, too short.
+    Source: Golub & Pereyra, "The Differentiation of Pseudo-Inverses and Nonlinear Least Squares Problems Whose
+    Variables Separate" (1973); Bock, "Numerical treatment of inverse problems in chemical reaction kinetics" (1981).
     """
 
     monitor = None
     era = 0
 
-    def __init__(
-        self,
-        record: Tensor,
-        library: Polynomials,
-        integrator: Integrator,
-        *,
-        window: int,
-        stride: int,
-        threshold: float,
-    ) -> None:
+    def __init__(self, trajectories: Sequence[Trajectory], library: Library, settings: Settings | None = None) -> None:
         self.library = library
-        self.total_steps = len(library) + 1
-        self._units = Units.of(record, library)
-        self._record = record / self._units.scale
-        self._integrator = integrator
-        self._window, self._stride, self._threshold = window, stride, threshold
-        shape = (len(library), record.shape[1])
-        self._triangle = None
-        self._kept = np.ones(shape, dtype=bool)
-        self._next = np.zeros(shape, dtype=bool)
-        self._fit = np.zeros(shape)
+        self.settings = settings or Settings()
+        self._prepared = prepare(trajectories, library, self.settings)
+        self._denoise = self._prepared.denoise
+        self.total_steps = len(library) + 1 + 3 * ROUNDS * self._denoise
+        self._fit = torch.zeros_like(self._prepared.known)
+        self._drops = self._rounds = 0
+        self._now = self._best = None
+        self._message, self._ended = "", False
+        self._first = self._result = None
 
     @property
     def done(self) -> bool:
-        return self._triangle is not None and not self._next.any()
+        return self._ended
 
     def step(self) -> dict[str, float]:
-        """The fit of all terms first, then rounds of dropping. Raises FloatingPointError for NaN from the solver."""
-        triangle = self._reduce() if self._triangle is None else self._triangle
-        kept = self._kept & ~self._next
-        self._triangle, self._kept = triangle, kept
-        losses = self._refit()
-        return {"loss": float(np.mean(losses)), "terms": float(kept.sum())}
+        """The fit of all terms, a drop of one term per equation, or a round of Gauss-Newton.
+
+        Raises FloatingPointError for answers of the solver that are not finite.
+        """
+        self._result = None
+        loss = self._drop() if self._now is None else self._round()
+        return {"loss": loss, "terms": float((self._fit != 0).sum()), "window": self._length / self._prepared.parts}
+
+    @property
+    def _length(self) -> int:
+        return self._prepared.length if self._now is None else self._now.length
+
+    def _drop(self) -> float:
+        """One term less in every equation; when none may go any more, the states follow."""
+        problem = self._problem()
+        fits = estimates.chosen(problem, self._drops)
+        self._fit = estimates.spread_out(problem, [own.values for own in fits]) + problem.linearised.known
+        self._drops += 1
+        after = estimates.chosen(problem, self._drops)
+        if all((a.kept == b.kept).all() for a, b in zip(fits, after, strict=True)):
+            fits = estimates.chosen(problem)
+            self._fit = estimates.spread_out(problem, [own.values for own in fits]) + problem.linearised.known
+            self._now = self._best = estimates.estimate(self._prepared, None, problem, fits)
+            self._ended = not self._denoise
+        return sqrt(sum(fit.rss for fit in fits) / (problem.criterion.samples * len(fits)))
+
+    def _problem(self) -> Problem:
+        """The first problem, kept while terms are dropped."""
+        if self._first is None:
+            prepared = self._prepared
+            self._first = estimates.pose(prepared, None, prepared.length, self.settings.share, prepared.free)
+        return self._first
+
+    def _round(self) -> float:
+        """States and equations corrected together once; where that fails the last good estimate is the result."""
+        before = self._now
+        try:
+            self._now = self._improved(before)
+        except FloatingPointError as error:
+            return self._end(f"stopped with windows of {self._now.length} grid points: {error}")
+        self._rounds += 1
+        now, noise = self._now, self._prepared.noise
+        if self._rounds > 1 and now.misfit(noise) > WORSE * before.misfit(noise):
+            return self._end(f"stopped with windows of {now.length} grid points: a round made the misfit worse")
+        self._fit = now.coefficients
+        if _settled(before, now) or self._rounds == ROUNDS:
+            self._grow()
+        return self._now.misfit(noise)
+
+    def _improved(self, before: Estimate) -> Estimate:
+        problem = estimates.pose(self._prepared, before, before.length, self.settings.share, self._candidates())
+        return estimates.estimate(self._prepared, before, problem, estimates.chosen(problem))
+
+    def _candidates(self) -> np.ndarray:
+        """The coefficients (C, D) to choose from: all that are free, or those MOST the first fit would drop last."""
+        free = self._prepared.free
+        if free.sum() <= MOST:
+            return free
+        problem, kept = self._problem(), []
+        for block, totals in zip(problem.blocks, problem.totals, strict=True):
+            all_of_them = replace(problem.criterion, share=np.inf)
+            surplus = max(0, len(block.labels) - MOST // len(problem.blocks))
+            kept.append(backward(block, totals, all_of_them, rounds=surplus).kept.astype(float))
+        return (estimates.spread_out(problem, kept) > 0).numpy()
+
+    def _grow(self) -> None:
+        """Windows twice as long, if those of now are better than the last ones and there is room for longer ones."""
+        now, best = self._now, self._best
+        if best.joint and not _explained(now, best):
+            self._end("")
+            return
+        self._best, self._rounds = now, 0
+        longer = 2 * now.length
+        points = sum(len(run) for run in self._prepared.runs)
+        room = sum(len(run) for run in self._prepared.runs if len(run) >= longer)
+        if longer > GROWTH * self._prepared.length or room < 0.9 * points:
+            self._end("")
+        else:
+            self._now = replace(now, length=longer)
+
+    def _end(self, message: str) -> float:
+        """Back to the best estimate, which is the result."""
+        self._now, self._fit, self._ended, self._message = self._best, self._best.coefficients, True, message
+        return self._best.misfit(self._prepared.noise)
+
+    # what was found
 
     def coefficients(self) -> np.ndarray:
-        return self._units.physical(torch.from_numpy(self._fit)).numpy()
+        """Xi (C, D) in physical units."""
+        return self._prepared.units.physical(self._fit).numpy()
+
+    def result(self) -> Discovery:
+        """All that is known now; before the first step nothing is, and every term is zero."""
+        if self._result is None:
+            self._result = self._discovery()
+        return self._result
+
+    def _discovery(self) -> Discovery:
+        prepared, units = self._prepared, self._prepared.units
+        now = self._best
+        if now is not None and now.joint:
+            problem = estimates.pose(prepared, now, now.length, self.settings.share, self._candidates())
+            fits = [fit(block, self._fit.numpy()[tuple(block.labels.T)] != 0) for block in problem.blocks]
+        else:
+            problem = self._problem()
+            fits = estimates.chosen(problem, None if now is not None else max(self._drops - 1, 0))
+            if now is not None:
+                # what smoothing and truncation leave over is alike from point to point
+                criterion = replace(problem.criterion, samples=problem.criterion.samples * now.independent)
+                problem = replace(problem, criterion=criterion)
+        generator = np.random.default_rng(self.settings.seed)
+        spreads = [
+            spread(block, fit, totals, problem.criterion, self.settings.draws, generator)
+            for block, fit, totals in zip(problem.blocks, fits, problem.totals, strict=True)
+        ]
+        arrays = {
+            name: estimates.spread_out(problem, [getattr(own, name) for own in spreads])
+            for name in ("deviation", "lower", "upper", "inclusion")
+        }
+        known = torch.where(torch.from_numpy(prepared.free), 0.0, prepared.known)
+        margin = NORMAL_95 * arrays["deviation"]
+        physical = {
+            "lower": self._fit - margin,
+            "upper": self._fit + margin,
+            "deviation": arrays["deviation"],
+            "drawn_lower": arrays["lower"] + known,
+            "drawn_upper": arrays["upper"] + known,
+        }
+        states = (prepared.states if now is None else now.states) * units.scale
+        residual = prepared.noise if now is None else now.noise
+        return Discovery(
+            coefficients=self.coefficients(),
+            **{name: units.physical(value).numpy() for name, value in physical.items()},
+            inclusion=torch.where(known != 0, 1.0, arrays["inclusion"]).numpy(),
+            noise=(prepared.noise * units.own).numpy(),
+            residual=(residual * units.own).numpy(),
+            states=tuple(part[:: prepared.parts].numpy() for part in states.split(list(prepared.points))),
+            window=round(problem.length / prepared.parts),
+            denoised=problem.linearised.coefficients is not None,
+            message=self._message,
+        )
+
+    # the state
 
     def state(self) -> dict[str, np.ndarray]:
-        started = {} if self._triangle is None else {"triangle": self._triangle.copy()}
-        return {"kept": self._kept.copy(), **started}
+        """Counters, the fit, and both estimates, field by field."""
+        found = {"counters": np.array([self._drops, self._rounds, int(self._ended)]), "fit": self._fit.numpy().copy()}
+        found["message"] = np.frombuffer(self._message.encode(), dtype=np.uint8).copy()
+        for name, estimate in (("now", self._now), ("best", self._best)):
+            if estimate is not None:
+                values = {field.name: torch.as_tensor(getattr(estimate, field.name)) for field in fields(Estimate)}
+                found |= {f"{name}_{key}": value.double().numpy().copy() for key, value in values.items()}
+        return found
 
     def restore(self, state: Mapping[str, np.ndarray]) -> None:
-        self._kept = np.array(state["kept"], dtype=bool)
-        self._triangle = np.array(state["triangle"]) if "triangle" in state else None
-        self._fit, self._next = np.zeros(self._kept.shape), np.zeros_like(self._kept)
-        if self._triangle is not None:
-            self._refit()
+        self._drops, self._rounds, ended = np.array(state["counters"]).tolist()
+        self._ended, self._fit = bool(ended), torch.from_numpy(np.array(state["fit"]))
+        self._message, self._result = bytes(np.array(state["message"], dtype=np.uint8)).decode(), None
+        self._now, self._best = (_estimate(state, name) for name in ("now", "best"))
 
-    # the least-squares problem
 
-    def _reduce(self) -> np.ndarray:
-        """The triangle (C + D, C + D) of the QR factorisation of [responses | data]: all that later fits need."""
-        states, _ = smooth(self._record, self._integrator)
-        data = self._record.unfold(0, self._window, self._stride).mT
-        states = states.unfold(0, self._window, self._stride).mT
-        at_once = max(1, CHUNK // (len(self.library) * self._window))
-        triangle = None
-        for start in range(0, len(data), at_once):
-            block = self._rows(states[start : start + at_once], data[start : start + at_once])
-            triangle = torch.linalg.qr(block if triangle is None else torch.cat([triangle, block]), mode="r").R
-        if not triangle.isfinite().all():
-            raise FloatingPointError("the solver's answers to the candidates are not finite")
-        return triangle.numpy()
+def _settled(before: Estimate, now: Estimate) -> bool:
+    """Whether a round changed no coefficient by more than SETTLED of its standard error, and no term came or went."""
+    same = torch.equal(now.coefficients != 0, before.coefficients != 0)
+    return same and bool(((now.coefficients - before.coefficients).abs() <= SETTLED * now.deviations).all())
 
-    def _rows(self, states: Tensor, data: Tensor) -> Tensor:
-        """[responses | data] of windows (W, T, D), their initial values projected out: (W T, C + D)."""
-        forcing = self.library(states).movedim(-1, 0)
-        unit = forcing.new_zeros(1, self._window)
-        initial = torch.cat([forcing.new_zeros(forcing[..., 0].numel()), forcing.new_ones(1)])
-        answers = self._integrator(torch.cat([forcing.flatten(0, 1), unit]), initial)
-        homogeneous = answers[-1] / answers[-1].norm()
-        columns = torch.cat([answers[:-1].unflatten(0, forcing.shape[:2]), data.movedim(-1, 0)])
-        columns = columns - (columns @ homogeneous)[..., None] * homogeneous
-        return columns.flatten(1).T
 
-    def _refit(self) -> list[float]:
-        """Fit the terms that are kept, find those to drop next; return the unexplained share per variable."""
-        C, losses = len(self.library), []
-        self._fit, self._next = np.zeros(self._kept.shape), np.zeros_like(self._kept)
-        for variable in range(self._kept.shape[1]):
-            terms = np.flatnonzero(self._kept[:, variable])
-            design, target = self._triangle[:, terms], self._triangle[:, C + variable]
-            scale, size = np.linalg.norm(design, axis=0), np.linalg.norm(target)
-            inverse = np.linalg.pinv(design / scale)
-            fit = inverse @ target
-            self._fit[terms, variable] = fit / scale
-            losses.append(float(np.sum((target - design @ (fit / scale)) ** 2) / size**2))
-            if len(terms):
-                # dropping term c adds this to the residual, in the norm
-                explained = np.abs(fit) / np.linalg.norm(inverse, axis=1)
-                weakest = int(explained.argmin())
-                self._next[terms[weakest], variable] = explained[weakest] < self._threshold * size
-        return losses
+def _explained(now: Estimate, best: Estimate) -> bool:
+    """Whether longer windows, which fit fewer initial values, leave over no more than noise would put there.
+
+    With fewer initial values the sum of squares over the noise grows by their number, give or take its root times
+    sqrt(2); four of those are granted.
+    """
+    fewer = float((now.counts - best.counts).sum())
+    more = float(((now.squares - best.squares) / best.noise**2).sum())
+    return more <= fewer + 4 * sqrt(2 * abs(fewer))
+
+
+def _estimate(state: Mapping[str, np.ndarray], name: str) -> Estimate | None:
+    if f"{name}_length" not in state:
+        return None
+    given = {field.name: np.array(state[f"{name}_{field.name}"]) for field in fields(Estimate)}
+    tensors = {key: torch.from_numpy(value) for key, value in given.items() if value.ndim}
+    plain = {"length": int(given["length"]), "joint": bool(given["joint"]), "independent": float(given["independent"])}
+    return Estimate(**tensors, **plain)
+
+
+def discover(trajectories: Sequence[Trajectory], library: Library, settings: Settings | None = None) -> Discovery:
+    """`Projection` to its end, and what it found."""
+    model = Projection(trajectories, library, settings)
+    while not model.done:
+        model.step()
+    return model.result()

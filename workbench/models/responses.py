@@ -2,19 +2,21 @@
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from workbench.solver import LinearODE, Weights, solve
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Integrator:
-    """u' = f on a grid of constant `step`, K = `derivatives` kept, solved by `backend` with `method`.
+    """u' = f on a grid of `step`, K = `derivatives` kept, solved by `backend` with `method`.
 
-    The left-hand side is the same for every f, so that the solver factors once and treats all f as right-hand sides.
+    step: one for all, or a tensor (..., T - 1 or 1). The left-hand side is the same for every f, so that the solver
+    factors once and treats all f as right-hand sides.
     """
 
-    step: float
+    step: float | Tensor
     derivatives: int
     backend: str = "auto"
     method: str = "qr"
@@ -28,32 +30,37 @@ class Integrator:
             self._derivative(1, forcing),
             forcing[..., None],
             initial[..., None, None, None],
-            self._steps(forcing),
+            self.steps(forcing),
             n_steps=forcing.shape[-1],
         )
         return solve(problem, backend=self.backend, method=self.method, check=False).u[..., 0, 0]
 
-    def smooth(self, data: Tensor, stiffness: Tensor) -> Tensor:
-        """The smooth curve (..., T) near data (..., T): data rows of weight 1, Taylor rows of weight `stiffness` (...).
+    def smooth(self, data: Tensor, stiffness: Tensor, present: Tensor | None = None) -> Tensor:
+        """The smooth curve near data (..., T) and its derivative, (..., T, 2).
 
-        There is no equation; the Taylor rows alone ask that the top derivative changes little. `stiffness` is a pure
-        number: all rows have the unit of the data.
+        Data rows of weight 1, 0 where not `present` (..., T), Taylor rows of weight `stiffness` (...). There is no
+        equation; the Taylor rows alone ask that the top derivative changes little. `stiffness` is a pure number: all
+        rows have the unit of the data.
         """
+        weight = 1.0 if present is None else present.to(data.dtype)[..., None, None]
         problem = LinearODE(
             self._derivative(1, data),
             data.new_zeros(1, 1),
             data[..., None, None],
-            self._steps(data),
-            weights=Weights(equation=0.0, initial=1.0, taylor=stiffness[..., None, None]),
+            self.steps(data),
+            weights=Weights(equation=0.0, initial=weight, taylor=stiffness[..., None, None]),
             n_steps=data.shape[-1],
         )
-        return solve(problem, backend=self.backend, method=self.method, check=False).u[..., 0, 0]
+        return solve(problem, backend=self.backend, method=self.method, check=False).u[..., 0, :2]
+
+    def steps(self, like: Tensor) -> Tensor:
+        """The steps as the solver takes them."""
+        return torch.as_tensor(self.step, dtype=like.dtype, device=like.device).reshape(
+            (1,) if isinstance(self.step, float) else self.step.shape
+        )
 
     def _derivative(self, order: int, like: Tensor) -> Tensor:
         """Coefficients (1, 1, 1, K) that pick one derivative."""
         coefficients = like.new_zeros(1, 1, 1, self.derivatives)
         coefficients[..., order] = 1.0
         return coefficients
-
-    def _steps(self, like: Tensor) -> Tensor:
-        return like.new_full((1,), self.step)

@@ -1,0 +1,142 @@
+"""Which terms an equation has: backward elimination by what a term explains and by how significant that is."""
+
+from dataclasses import dataclass
+from math import log
+
+import numpy as np
+
+from workbench.models.blocks import Block
+
+
+@dataclass(frozen=True)
+class Criterion:
+    """When a term goes.
+
+    share: if what only this term explains is less than that share of how its variable changes within a window, in the
+    norm. Else if the extended Bayesian information criterion is lower without it: n log(1 + gain / rss) < log n +
+    2 log C, for `samples` n that are independent and C = `candidates` to choose from.
+    Source: Chen & Chen, "Extended Bayesian information criteria for model selection with large model spaces" (2008).
+    """
+
+    share: float
+    samples: float
+    candidates: int
+
+    @property
+    def penalty(self) -> float:
+        """What a term costs."""
+        return log(max(self.samples, 2.0)) + 2 * log(max(self.candidates, 1))
+
+    def droppable(self, gains: np.ndarray, rss: np.ndarray, totals: np.ndarray) -> np.ndarray:
+        """Which terms may go: gains (..., P) in the squared residual rss (..., 1), totals (P): what there is."""
+        with np.errstate(over="ignore"):
+            insignificant = self.samples * np.log1p(np.maximum(gains, 0) / np.maximum(rss, 1e-300)) < self.penalty
+        return insignificant | (gains < self.share**2 * totals)
+
+    def value(self, rss: float, terms: int) -> float:
+        """The criterion itself, the lower the better."""
+        return self.samples * log(max(rss, 1e-300)) + self.penalty * terms
+
+
+@dataclass(frozen=True)
+class Fit:
+    """Coefficients (P), 0 where not `kept` (P); rss: what they leave over; covariance (P, P) per unit variance."""
+
+    kept: np.ndarray
+    values: np.ndarray
+    rss: float
+    covariance: np.ndarray
+
+    def deviations(self, samples: float) -> np.ndarray:
+        """Standard errors (P), where the residual holds `samples` independent errors."""
+        variance = self.rss / max(samples - self.kept.sum(), 1.0)
+        return np.sqrt(variance * np.diag(self.covariance))
+
+
+def fit(block: Block, kept: np.ndarray) -> Fit:
+    """The least-squares fit of the terms kept, by an orthogonal factorisation: accurate where the grams are not."""
+    terms = np.flatnonzero(kept)
+    columns = block.triangle[:, [*terms, -1]]
+    lengths = np.maximum(np.linalg.norm(columns, axis=0), 1e-300)
+    triangle = np.linalg.qr(columns / lengths, mode="r")
+    lengths, own = lengths[:-1], triangle[:-1, :-1]
+    # a diagonal of 1e-14 is what rounding leaves of a candidate that follows from the others
+    own = own + np.diag(np.where(np.abs(np.diag(own)) < 1e-14, 1e-14, 0.0))
+    inverse = np.linalg.inv(own) / lengths[:, None]
+    size = np.linalg.norm(block.triangle[:, -1])
+    values, covariance = np.zeros(len(kept)), np.zeros((len(kept), len(kept)))
+    values[terms] = inverse @ triangle[:-1, -1] * size
+    covariance[np.ix_(terms, terms)] = inverse @ inverse.T
+    return Fit(kept, values, float((triangle[-1, -1] * size) ** 2), covariance)
+
+
+def backward(
+    block: Block, totals: np.ndarray, criterion: Criterion, *, kept: np.ndarray | None = None, rounds: int | None = None
+) -> Fit:
+    """As long as any term may go, the one that explains least goes, and the rest is fitted again; at most `rounds`.
+
+    totals (P): see `Criterion.droppable`. kept (P): the terms to begin with, None: all.
+    """
+    kept = np.ones(len(block.labels), dtype=bool) if kept is None else kept
+    found, left = fit(block, kept), len(kept) if rounds is None else rounds
+    while left and found.kept.any():
+        gains = found.values**2 / np.where(found.kept, np.diag(found.covariance), 1.0)
+        droppable = found.kept & criterion.droppable(gains, np.array([found.rss]), totals)
+        if not droppable.any():
+            break
+        kept = found.kept.copy()
+        kept[np.where(droppable, gains, np.inf).argmin()] = False
+        found, left = fit(block, kept), left - 1
+    return found
+
+
+def exchanged(block: Block, totals: np.ndarray, criterion: Criterion, found: Fit) -> Fit:
+    """A better set of terms near that of `found`, if there is one: each absent term is let in, and the others judged.
+
+    A term that nearly follows from others may take their place on the way back; this takes it out again. The best of
+    all such sets is the next one, until none has a lower criterion.
+    """
+    while True:
+        value = criterion.value(found.rss, int(found.kept.sum()))
+        others = []
+        for absent in np.flatnonzero(~found.kept):
+            kept = found.kept.copy()
+            kept[absent] = True
+            others.append(backward(block, totals, criterion, kept=kept))
+        values = [criterion.value(other.rss, int(other.kept.sum())) for other in others]
+        if not values or not min(values) < value - 1e-9 * abs(value):
+            return found
+        found = others[int(np.argmin(values))]
+
+
+def eliminate(grams: np.ndarray, totals: np.ndarray, criterion: Criterion) -> np.ndarray:
+    """The terms (B, P) that `backward` keeps, for B problems [candidates | data]^T [candidates | data] (B, P+1, P+1).
+
+    All problems at once, and less accurate: for samples by the hundred.
+    """
+    P, every = grams.shape[-1] - 1, np.arange(len(grams))
+    kept = np.ones((len(grams), P), dtype=bool)
+    if not P:
+        return kept
+    lengths = np.sqrt(np.maximum(np.einsum("bpp->bp", grams)[:, :P], 1e-300))
+    scaled = grams[:, :P, :P] / (lengths[:, :, None] * lengths[:, None, :])
+    # far below what noise or truncation leaves; candidates that are one and the same become a pair of weak ones
+    inverse = np.linalg.inv(scaled + 1e-13 * np.eye(P))
+    right = grams[:, :P, P] / lengths
+    values = np.einsum("bpq,bq->bp", inverse, right)
+    rss = np.maximum(grams[:, P, P] - np.einsum("bp,bp->b", values, right), 0.0)[:, None]
+    for _ in range(P):
+        gains = values**2 / np.where(kept, np.abs(np.einsum("bpp->bp", inverse)), 1.0)
+        gains = np.where(kept & criterion.droppable(gains, rss, totals), gains, np.inf)
+        weakest = gains.argmin(axis=1)
+        going = np.isfinite(gains[every, weakest])
+        if not going.any():
+            break
+        b, k = every[going], weakest[going]
+        column = inverse[b, :, k]
+        pivot = column[np.arange(len(b)), k][:, None]
+        rss[b] += gains[b, k][:, None]
+        values[b] -= column * (values[b, k][:, None] / pivot)
+        inverse[b] -= column[:, :, None] * column[:, None, :] / pivot[..., None]
+        kept[b, k] = False
+    return kept
