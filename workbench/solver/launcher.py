@@ -1,0 +1,223 @@
+"""The GPU kernels (kernels/gpu.hpp): compiled at run time by NVRTC for the shape at hand, kept on disk, and launched.
+
+A launch goes to torch's current stream of the device, waits for nothing and leaves the caller's current device as it
+is. A CUDA graph may capture it, once the kernel was launched before: compiling and loading do not belong in a capture.
+"""
+
+import ctypes
+import functools
+import hashlib
+import importlib
+import json
+import logging
+import os
+import sys
+import tempfile
+from array import array
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+import torch
+
+logger = logging.getLogger(__name__)
+
+KERNELS = Path(__file__).parent / "kernels"
+SOURCES = ("vec.hpp", "sweep.hpp", "gradients.hpp", "gpu.hpp")
+BLOCK = 32
+"""Threads of a block; that of gpu.hpp."""
+INSTALL = "pip install 'smnn-workbench[cuda]' (the packages cuda-core and nvidia-cuda-nvrtc)"
+UNROLLED = 9
+"""Unknowns per grid point up to which a kernel is compiled with its matrices in registers. At 9 it spills 1 kB (qr), and
+takes ten seconds to compile; beyond, matrices lie in memory."""
+ROWS_UNROLLED = 12
+
+
+@dataclass(frozen=True)
+class Instance:
+    """The kernels of one method ("qr" or "cholesky") and shape."""
+
+    method: str
+    D: int
+    K: int
+    E: int
+
+    @property
+    def general(self) -> bool:
+        """Whether matrices lie in memory that the caller gives, `workspace` numbers a thread."""
+        R = self.D * self.K
+        return R > UNROLLED or R + self.E > ROWS_UNROLLED
+
+    @property
+    def workspace(self) -> int:
+        """That of gpu.hpp."""
+        R = self.D * self.K
+        return 3 * R * R + 2 * R * self.E + 12 * R + 6 * self.E + self.D
+
+    def expression(self, kernel: str) -> str:
+        """The C++ name of "solve" or "adjoint"."""
+        sizes = f"{self.D}, {self.K}, {self.E}"
+        shape = "smnn::AnyShape" if self.general else f"smnn::Shape<{sizes}>"
+        return f"smnn::{kernel}<smnn::{self.method.capitalize()}, {shape}, {sizes}>"
+
+
+@dataclass(frozen=True)
+class Binary:
+    """A compiled instance: machine code, and what its kernels are called in it."""
+
+    code: bytes
+    names: dict[str, str]
+
+    def packed(self) -> bytes:
+        """A digest, a line of names, the code."""
+        body = json.dumps(self.names).encode() + b"\n" + self.code
+        return hashlib.sha256(body).digest() + body
+
+    @classmethod
+    def unpacked(cls, data: bytes) -> "Binary | None":
+        """None where the data are not what `packed` made."""
+        digest, body = data[:32], data[32:]
+        if hashlib.sha256(body).digest() != digest:
+            return None
+        names, _, code = body.partition(b"\n")
+        return cls(code, json.loads(names))
+
+
+# compiling
+
+
+def cache_folder() -> Path:
+    """Where this user's binaries are kept."""
+    if sys.platform == "win32":
+        base = Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local"))
+    elif sys.platform == "darwin":
+        base = Path.home() / "Library" / "Caches"
+    else:
+        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    return base / "smnn-workbench" / "cuda"
+
+
+def binary(instance: Instance, arch: str) -> Binary:
+    """The instance for an architecture ("sm_90"), from the disk or compiled now; no GPU is needed for that.
+
+    Raises RuntimeError, with the command that installs what is missing, where NVRTC cannot be loaded.
+    """
+    file = cache_folder() / f"{_key(instance, arch)}.bin"
+    with suppress(OSError):
+        found = Binary.unpacked(file.read_bytes())
+        if found:
+            return found
+        logger.warning("%s is damaged: compiled again", file)
+    made = compiled(instance, arch)
+    try:
+        _write(file, made.packed())
+    except OSError as error:
+        logger.warning("compiled GPU kernels cannot be kept for later: %s", error)
+    return made
+
+
+def compiled(instance: Instance, arch: str) -> Binary:
+    """The instance, by NVRTC."""
+    core = importlib.import_module("cuda.core")
+    options = core.ProgramOptions(name="smnn", std="c++20", arch=arch, include_path=str(KERNELS))
+    names = {kernel: instance.expression(kernel) for kernel in ("solve", "adjoint")}
+    program = core.Program('#include "gpu.hpp"\n', "c++", options)
+    made = program.compile("cubin", name_expressions=tuple(names.values()))
+    mangled = {kernel: made.symbol_mapping[name] for kernel, name in names.items()}
+    return Binary(bytes(made.code), {k: n.decode() if isinstance(n, bytes) else n for k, n in mangled.items()})
+
+
+def _key(instance: Instance, arch: str) -> str:
+    text = "\n".join([*((KERNELS / name).read_text() for name in SOURCES), repr(instance), arch, _versions()])
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+@functools.cache
+def _versions() -> str:
+    core = importlib.import_module("cuda.core")
+    try:
+        version = _checked(importlib.import_module("cuda.bindings.nvrtc").nvrtcVersion())
+    except Exception as error:
+        raise RuntimeError(f"NVRTC cannot be loaded ({error}): {INSTALL}") from error
+    return f"{core.__version__} {version}"
+
+
+def _write(file: Path, data: bytes) -> None:
+    """All of it or nothing, whoever else writes it."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(dir=file.parent)
+    try:
+        with os.fdopen(handle, "wb") as out:
+            out.write(data)
+        os.replace(name, file)
+    except OSError:
+        Path(name).unlink(missing_ok=True)
+        raise
+
+
+# launching
+
+
+def _checked(result: tuple[Any, ...]) -> Any:
+    """What a call of the CUDA bindings gives, or RuntimeError with its error."""
+    error, *values = result
+    if int(error):
+        raise RuntimeError(f"CUDA: {error.name}")
+    return values[0] if len(values) == 1 else tuple(values)
+
+
+@dataclass(frozen=True)
+class _Loaded:
+    functions: dict[str, Any]
+    keep: Any
+    """The library; its functions end with it."""
+
+
+_contexts: dict[int, Any] = {}
+_loaded: dict[tuple[Instance, int], _Loaded] = {}
+_lock = Lock()
+
+
+@contextmanager
+def _context(driver: Any, device: int) -> Iterator[None]:
+    """The primary context of the device, the one that torch uses, and afterwards that of the caller again."""
+    if device not in _contexts:
+        with _lock:
+            if device not in _contexts:
+                _contexts[device] = _checked(driver.cuDevicePrimaryCtxRetain(_checked(driver.cuDeviceGet(device))))
+    _checked(driver.cuCtxPushCurrent(_contexts[device]))
+    try:
+        yield
+    finally:
+        _checked(driver.cuCtxPopCurrent())
+
+
+def _load(driver: Any, instance: Instance, device: int) -> _Loaded:
+    """The kernels on this device, compiled and loaded at the first call."""
+    found = _loaded.get((instance, device))
+    if found:
+        return found
+    with _lock:
+        if (instance, device) not in _loaded:
+            major, minor = torch.cuda.get_device_capability(device)
+            made = binary(instance, f"sm_{major}{minor}")
+            code = importlib.import_module("cuda.core").ObjectCode.from_cubin(made.code)
+            kernels = {kernel: code.get_kernel(name) for kernel, name in made.names.items()}
+            functions = {name: _checked(driver.cuKernelGetFunction(x.handle)) for name, x in kernels.items()}
+            _loaded[instance, device] = _Loaded(functions, (code, kernels))
+        return _loaded[instance, device]
+
+
+def launch(device: torch.device, instance: Instance, kernel: str, words: "array[int]", threads: int) -> None:
+    """`kernel` with `words`, the `Call` of gpu.hpp, as its argument, in at least so many threads."""
+    driver = importlib.import_module("cuda.bindings.driver")
+    index = torch.cuda.current_device() if device.index is None else device.index
+    stream = torch.cuda.current_stream(index).cuda_stream
+    with _context(driver, index):
+        function = _load(driver, instance, index).functions[kernel]
+        arguments = (ctypes.c_void_p * 1)(words.buffer_info()[0])
+        shape = (-(-threads // BLOCK), 1, 1, BLOCK, 1, 1)
+        _checked(driver.cuLaunchKernel(function, *shape, 0, stream, ctypes.addressof(arguments), 0))
