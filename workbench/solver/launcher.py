@@ -31,8 +31,8 @@ BLOCK = 32
 """Threads of a block; that of gpu.hpp."""
 INSTALL = "pip install 'smnn-workbench[cuda]' (the packages cuda-core and nvidia-cuda-nvrtc)"
 UNROLLED = 9
-"""Unknowns per grid point up to which a kernel is compiled with its matrices in registers. At 9 it spills 1 kB (qr), and
-takes ten seconds to compile; beyond, matrices lie in memory."""
+"""Unknowns per grid point up to which a kernel is compiled with its matrices in registers. At 9 it spills 1 kB (qr) and
+takes up to ten seconds to compile; beyond, matrices lie in memory."""
 ROWS_UNROLLED = 12
 
 

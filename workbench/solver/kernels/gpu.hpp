@@ -34,7 +34,7 @@ struct Result {
     }
 };
 
-// A launch, made of 8-byte words alone: `_Words` in backends/cuda.py writes them in this order.
+// A launch, made of 8-byte words alone: `Call.run` in backends/cuda.py writes them in this order.
 struct Call {
     Long T, T0, K0, systems, batch_dims, batch[GPU_BATCH_DIMS];
     Field coefficients, forcing, initial, steps, weight_equation, weight_initial, weight_taylor;
@@ -67,7 +67,20 @@ template <template <class, class> class Method, class S>
 class System {
 public:
     SMNN_INLINE System(const Call& call, const Constants& table, Long number, int D, int K, int E, double* scratch)
-        : call_(call), s_(D, K, E), method_(s_, table), table_(table), number_(number), scratch_(scratch) {}
+        : call_(call), s_(D, K, E), method_(s_, table), table_(table), number_(number), scratch_(scratch),
+          coefficients_(call.coefficients.data), forcing_(call.forcing.data), initial_(call.initial.data),
+          steps_(call.steps.data), equation_(call.weight_equation.data), start_(call.weight_initial.data),
+          taylor_(call.weight_taylor.data), g_(call.g.data) {
+        Long rest = number;
+        for (Long i = call.batch_dims - 1; i >= 0; --i) {
+            const Long next = rest / call.batch[i], place = rest - next * call.batch[i];
+            coefficients_ += place * call.coefficients.batch[i], forcing_ += place * call.forcing.batch[i];
+            initial_ += place * call.initial.batch[i], steps_ += place * call.steps.batch[i];
+            equation_ += place * call.weight_equation.batch[i], start_ += place * call.weight_initial.batch[i];
+            taylor_ += place * call.weight_taylor.batch[i], g_ += place * call.g.batch[i];
+            rest = next;
+        }
+    }
 
     SMNN_INLINE void solve() const {
         double sound = 0.0;
@@ -84,30 +97,21 @@ public:
 private:
     static constexpr int N = S::SIZE, ROWS = S::ROWS - S::SIZE;  // R and E where they are known
 
-    // Where this system begins in an argument.
-    SMNN_INLINE const double* begin(const Field& field) const {
-        const double* at = field.data;
-        Long rest = number_;
-        for (Long i = call_.batch_dims - 1; i >= 0; --i) {
-            at += rest % call_.batch[i] * field.batch[i];
-            rest /= call_.batch[i];
-        }
-        return at;
+    SMNN_INLINE double step(Long t) const {  // the last grid point takes the step before it
+        return steps_[(t < call_.T - 1 ? t : call_.T - 2) * call_.steps.along];
     }
-    SMNN_INLINE double step(const double* h, Long t) const {  // the last grid point takes the step before it
-        return h[(t < call_.T - 1 ? t : call_.T - 2) * call_.steps.along];
-    }
-    SMNN_INLINE void taylor(const double* w, Long t, double* out) const {
-        const double* from = w + (t < call_.T - 1 ? t : call_.T - 2) * call_.weight_taylor.along;
+    SMNN_INLINE void taylor(Long t, double* out) const {
+        const double* from = taylor_ + (t < call_.T - 1 ? t : call_.T - 2) * call_.weight_taylor.along;
         for (int d = 0; d < s_.D; ++d) out[d] = from[d * call_.weight_taylor.inner[0]];
     }
     SMNN_INLINE Column record(Long t) const { return Column{call_.records + number_, call_.systems} + t * method_.record(); }
     SMNN_INLINE Column z(Long t) const { return Column{call_.z + number_, call_.systems} + t * s_.R; }
 
     // The equation rows of a grid point times their weights; a dropped one is zero, whatever its numbers.
-    SMNN_INLINE void equations(const double* coefficients, const double* forcing, const double* weights, Long t, double* c, double* r, double* w) const {
+    SMNN_INLINE void equations(Long t, double* c, double* r, double* w) const {
         const Long *inner = call_.coefficients.inner, *other = call_.forcing.inner;
-        coefficients += t * call_.coefficients.along, forcing += t * call_.forcing.along, weights += t * call_.weight_equation.along;
+        const double *coefficients = coefficients_ + t * call_.coefficients.along, *forcing = forcing_ + t * call_.forcing.along;
+        const double* weights = equation_ + t * call_.weight_equation.along;
         for (int e = 0; e < s_.E; ++e) {
             const double weight = w[e] = weights[e * call_.weight_equation.inner[0]];
             r[e] = weight == 0.0 ? 0.0 : weight * forcing[e * other[0]];
@@ -119,9 +123,9 @@ private:
 
     // f(unknown, variable, derivative, weight, initial value) for the initial rows of grid point t.
     template <class F>
-    SMNN_INLINE void initial_rows(const double* initial, const double* weights, Long t, F f) const {
+    SMNN_INLINE void initial_rows(Long t, F f) const {
         if (t >= call_.T0) return;
-        initial += t * call_.initial.along, weights += t * call_.weight_initial.along;
+        const double *initial = initial_ + t * call_.initial.along, *weights = start_ + t * call_.weight_initial.along;
         each<N>(s_.R, [&](int j) SMNN_ALWAYS {
             const int d = j / s_.K, k = j % s_.K;
             if (k >= call_.K0) return;
@@ -138,25 +142,22 @@ private:
         Local<double, N> X(scratch, R), z_t(scratch, R), entries(scratch, R), ws(scratch, s_.D);
         Local<double, ROWS * N> c(scratch, E * R);
         Local<double, ROWS> r(scratch, E), we(scratch, E);
-        const double *coefficients = begin(call_.coefficients), *forcing = begin(call_.forcing), *initial = begin(call_.initial);
-        const double *steps = begin(call_.steps), *equation = begin(call_.weight_equation), *start = begin(call_.weight_initial);
-        const double* weight_taylor = begin(call_.weight_taylor);
         const double tolerance = 32.0 * sqrt(double(call_.T)) * 2.220446049250313e-16;
         each<N>(R, [&](int j) SMNN_ALWAYS {
             X[j] = C[R * R + j] = 0.0;
             for (int i = 0; i < R; ++i) C[j * R + i] = 0.0;
         });
         Long deficient = 0;
-        double before = step(steps, 0);
+        double before = step(0);
         for (Long t = 0; t < call_.T; ++t) {
-            const double h = step(steps, t), inverse = 1.0 / h;
-            equations(coefficients, forcing, equation, t, &c[0], &r[0], &we[0]);
-            taylor(weight_taylor, t, &ws[0]);
+            const double h = step(t), inverse = 1.0 / h;
+            equations(t, &c[0], &r[0], &we[0]);
+            taylor(t, &ws[0]);
             sound += h > 0.0 ? 0.0 * h : 1.0;
             for (int d = 0; d < s_.D; ++d) sound += ws[d] < 0.0 ? 1.0 : 0.0;
             for (int e = 0; e < E; ++e) sound += we[e] < 0.0 ? 1.0 : 0.0;
             method_.template absorb<1>(&C[0], &X[0], before * inverse, inverse, &c[0], &r[0], nullptr, scratch);
-            initial_rows(initial, start, t, [&](int j, int d, int k, double weight, double given) SMNN_ALWAYS {
+            initial_rows(t, [&](int j, int d, int k, double weight, double given) SMNN_ALWAYS {
                 double power = weight, constant = weight * given;
                 for (int i = 0; i < k; ++i) power *= inverse;
                 each<N>(R, [&](int i) SMNN_ALWAYS { entries[i] = i == method_.place(d, k) ? power : 0.0; });
@@ -179,13 +180,12 @@ private:
     SMNN_INLINE void descend(double* scratch, F f) const {
         const int R = s_.R;
         Local<double, N> z_t(scratch, R), ahead(scratch, R), w(scratch, R), y(scratch, R), ws(scratch, s_.D);
-        const double *steps = begin(call_.steps), *weight_taylor = begin(call_.weight_taylor);
         each<N>(R, [&](int j) SMNN_ALWAYS { y[j] = 0.0; });
         double after = 1.0;
         for (Long t = call_.T - 1; t >= 0; --t) {
-            const double h = step(steps, t), inverse = 1.0 / h;
+            const double h = step(t), inverse = 1.0 / h;
             const Column from = z(t);
-            taylor(weight_taylor, t, &ws[0]);
+            taylor(t, &ws[0]);
             each<N>(R, [&](int j) SMNN_ALWAYS { ahead[j] = y[j], z_t[j] = from[j]; });
             rescale(s_, h * after, &ahead[0]);
             method_.back(record(t), &ws[0], &z_t[0], &ahead[0], &w[0], &y[0]);
@@ -216,14 +216,13 @@ private:
         const int R = s_.R;
         double* scratch = scratch_;
         Local<double, N> p(scratch, R), a(scratch, R), onward(scratch, R), ws(scratch, s_.D);
-        const double *steps = begin(call_.steps), *weight_taylor = begin(call_.weight_taylor), *g = begin(call_.g);
         each<N>(R, [&](int j) SMNN_ALWAYS { onward[j] = 0.0; });
-        double before = step(steps, 0);
+        double before = step(0);
         for (Long t = 0; t < call_.T; ++t) {
-            const double h = step(steps, t), inverse = 1.0 / h;
-            taylor(weight_taylor, t, &ws[0]);
+            const double h = step(t), inverse = 1.0 / h;
+            taylor(t, &ws[0]);
             each<N>(R, [&](int j) SMNN_ALWAYS {
-                p[j] = g[t * call_.g.along + j / s_.K * call_.g.inner[0] + j % s_.K * call_.g.inner[1]];
+                p[j] = g_[t * call_.g.along + j / s_.K * call_.g.inner[0] + j % s_.K * call_.g.inner[1]];
             });
             rescale(s_, inverse, &p[0]);
             rescale(s_, before * inverse, &onward[0]);
@@ -243,8 +242,6 @@ private:
         Local<double, 2 * N> u(scratch, 2 * R);  // of this grid point and the next
         Local<double, ROWS * N> c(scratch, E * R), dc(scratch, E * R);
         Local<double, ROWS> r(scratch, E), we(scratch, E), q(scratch, E), residual(scratch, E), dr(scratch, E);
-        const double *coefficients = begin(call_.coefficients), *forcing = begin(call_.forcing), *equation = begin(call_.weight_equation);
-        const double *initial = begin(call_.initial), *start = begin(call_.weight_initial);
         const double* solution = call_.u + number_ * call_.T * R;
         each<N>(R, [&](int j) SMNN_ALWAYS { u[j] = 0.0; });
         descend(scratch, [&](Long t, double h, double inverse, const double* ws, const double* ahead, const double* w, const double* y) SMNN_ALWAYS {
@@ -255,7 +252,7 @@ private:
             each<N>(R, [&](int j) SMNN_ALWAYS { u[R + j] = u[j], u[j] = solution[t * R + j]; });
             if (call_.d_coefficients.data || call_.d_forcing.data) {
                 const bool first = t == call_.T - 1;
-                equations(coefficients, forcing, equation, t, &c[0], &r[0], &we[0]);
+                equations(t, &c[0], &r[0], &we[0]);
                 equation_gradient(s_, &c[0], &r[0], &we[0], &u[0], &found[0], &q[0], &residual[0], &dc[0], &dr[0]);
                 for (int e = 0; e < E; ++e) {
                     if (call_.d_forcing.data) call_.d_forcing.put(number_, t, e, dr[e], first);
@@ -266,7 +263,7 @@ private:
             if (call_.d_steps.data && t < call_.T - 1)
                 call_.d_steps.put(number_, t, 0, step_gradient(s_, table_, h, inverse, ws, &u[0], y, ahead, w), t == call_.T - 2);
             if (call_.d_initial.data)
-                initial_rows(initial, start, t, [&](int j, int d, int k, double weight, double) SMNN_ALWAYS {
+                initial_rows(t, [&](int j, int d, int k, double weight, double) SMNN_ALWAYS {
                     call_.d_initial.put(number_, t, int(d * call_.K0 + k), weight * weight * found[j], t == call_.T0 - 1);
                 });
         });
@@ -278,6 +275,8 @@ private:
     const Constants& table_;
     const Long number_;
     double* const scratch_;
+    // where this system begins in every argument
+    const double *coefficients_, *forcing_, *initial_, *steps_, *equation_, *start_, *taylor_, *g_;
 };
 
 #if defined(__CUDACC_RTC__)

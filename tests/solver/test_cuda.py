@@ -1,0 +1,418 @@
+"""The GPU backend, for the most part without a GPU: its kernels are compiled with a C++ compiler and run on the CPU, one
+system after the other, behind the backend's own Python; and NVRTC compiles them for each architecture.
+"""
+
+import ctypes
+import subprocess
+import threading
+from array import array
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from benchmarks.gpu_registers import ARCHITECTURES, table
+from tests.solver.cases import assert_agrees, every_method, judged, linear_ode, randn, small_problem, tensors
+from tests.solver.shapes import Shape, for_all_shapes
+from tests.solver.shapes import batch as drawn_batch
+from tests.solver.shapes import differentiated as all_gradients
+from tests.solver.test_native import arguments, assert_near, differentiated, ode, rounding
+from tests.solver.test_sanitizers import INSTALL, KERNELS, compiler
+from workbench.solver import RankDeficient, Status, available, factorize, launcher, solve
+from workbench.solver.backends import cuda, native
+
+HERE = Path(__file__).parent
+NAN = float("nan")
+COMPILED = [(1, 1, 1), (1, 1, 3), (1, 2, 3), (2, 2, 2), (3, 3, 3)]  # D, E, K; those of gpu_host.cpp
+GENERAL = [(1, 1, 4), (2, 1, 3), (2, 3, 2), (3, 2, 2), (1, 1, 6)]
+CANARY = -7.25e77
+
+
+# The kernels on the CPU
+
+
+@pytest.fixture(scope="session")
+def library(required, tmp_path_factory):
+    """The kernels, compiled for the CPU."""
+    folder = tmp_path_factory.mktemp("gpu_host")
+    cxx = compiler((), folder)
+    required(cxx, INSTALL)
+    options = "-std=c++20", "-O1", "-w", "-fPIC", "-shared", "-DSMNN_ISA=gpu_host", "-DSMNN_LANES=1", f"-I{KERNELS}"
+    command = (*cxx, *options, HERE / "gpu_host.cpp", "-o", folder / "gpu_host.so")
+    made = subprocess.run(command, capture_output=True, text=True, timeout=280)
+    assert made.returncode == 0, made.stderr[-4000:]
+    return ctypes.CDLL(str(folder / "gpu_host.so"))
+
+
+@pytest.fixture
+def host(library, monkeypatch):
+    """`cuda` serves CPU tensors by those kernels. A function that says whether matrices lie in memory: always, or
+    where they do on a GPU."""
+
+    def launch(
+        device: torch.device, instance: launcher.Instance, kernel: str, words: "array[int]", threads: int
+    ) -> None:
+        assert len(words) == library.call_words()
+        what = [ctypes.c_bool(x) for x in (instance.method == "cholesky", instance.general, kernel == "adjoint")]
+        sizes = instance.D, instance.K, instance.E
+        at = ctypes.c_void_p(words.buffer_info()[0])
+        assert library.host_run(*what, at, *sizes, ctypes.c_longlong(threads)) == 0
+
+    def nothing_stays(call: cuda.Call, *shape: int, dtype: torch.dtype = torch.float64) -> torch.Tensor:
+        return torch.full(shape, NAN if dtype == torch.float64 else -99, dtype=dtype)
+
+    def always(general: bool) -> None:
+        monkeypatch.setattr(launcher, "UNROLLED", 0 if general else 9)
+        monkeypatch.setattr(cuda, "_plan", plan)
+
+    def plan(layout: cuda.Layout, T: int, T0: int, method: str) -> cuda.Plan:
+        return cuda.Plan(layout, cuda.sizes_of(tuple([shape for shape, _ in layout]), T, T0, False), method)
+
+    monkeypatch.setattr(launcher, "launch", launch)
+    monkeypatch.setattr(cuda.Call, "empty", nothing_stays)
+    monkeypatch.setattr(cuda, "unfit", lambda device: "")
+    return always
+
+
+@every_method
+@pytest.mark.parametrize("seed", range(40))
+def test_the_oracle(seed, method, host):
+    """Any sizes, weights, gaps and broadcast patterns."""
+    host(general=True)
+    a, truth, condition = judged(seed, False)
+    assert_agrees(solve(linear_ode(a), backend="cuda", method=method).u, truth, condition, method)
+
+
+@every_method
+@pytest.mark.parametrize("D, E, K", COMPILED + GENERAL)
+@pytest.mark.parametrize("T", [2, 40])
+def test_native(T, D, E, K, method, host, required):
+    """Solutions and gradients are those of `native`, with a factor and without."""
+    required(not native.unfit(torch.device("cpu")), "install a C++ compiler and then the package again")
+    host(general=(D, E, K) in GENERAL)
+    x = arguments((5,), D, E, K, T)
+    ours = differentiated(x, method, "cuda")
+    assert_near(ours, differentiated(x, method, "native"), 10 * rounding(K))
+    again = differentiated(x, method, "cuda", checkpoint=True)
+    assert all(torch.equal(one, other) for one, other in zip(ours, again, strict=True))
+
+
+@every_method
+def test_every_gradient_of_any_shape(method, host):
+    """Weights too, whose gradients come from the rows."""
+
+    def check(shape: Shape) -> None:
+        a = drawn_batch(shape, False, gaps=False)
+        ours, expected = (torch.cat([x.flatten() for x in all_gradients(a, by, method)]) for by in ("cuda", "dense"))
+        assert_near([ours], [expected], 1e-7)
+
+    host(general=True)
+    for_all_shapes(check)()
+
+
+@every_method
+def test_both_paths_agree(method, host):
+    x = arguments((3,), 3, 3, 3, 20)
+    host(general=False)
+    unrolled = differentiated(x, method, "cuda")
+    host(general=True)
+    assert_near(differentiated(x, method, "cuda"), unrolled, 1e-12)
+
+
+@every_method
+def test_memory_layouts(method, host):
+    """Broadcast and transposed arguments, read where they lie, are their contiguous copies; bit for bit."""
+    host(general=False)
+    plain = arguments((4,), 2, 2, 2, 9)
+    turned = {name: x.movedim(0, -1).contiguous().movedim(-1, 0) for name, x in plain.items()}
+    every_other = {name: x.repeat_interleave(2, 1)[:, ::2] for name, x in plain.items()}
+    expected = differentiated(plain, method, "cuda")
+    for x in (turned, every_other):
+        found = differentiated(x, method, "cuda")
+        assert all(torch.equal(one, other) for one, other in zip(found, expected, strict=True))
+
+
+@every_method
+def test_one_left_hand_side(method, host):
+    """A factor made for one left-hand side is not mistaken for that of many systems."""
+    host(general=False)
+    x = arguments((2, 3), 1, 1, 3, 12, left=(2, 1))
+    assert_near(differentiated(x, method, "cuda"), differentiated(x, method, "dense"), 1e-9)
+    made = factorize(ode(x), backend="cuda", method=method)
+    u = made.solve(x["forcing"], x["initial"]).u
+    assert torch.equal(u, solve(ode(x), backend="cuda", method=method).u)
+
+
+def test_more_systems_than_threads(host, monkeypatch):
+    host(general=True)
+    x = arguments((100,), 1, 1, 3, 6)
+    expected = differentiated(x, "qr", "cuda")
+    monkeypatch.setattr(cuda, "MOST_THREADS", 32)
+    assert all(torch.equal(a, b) for a, b in zip(differentiated(x, "qr", "cuda"), expected, strict=True))
+
+
+@every_method
+@pytest.mark.parametrize("sizes", COMPILED + GENERAL)
+def test_scratch_is_large_enough(sizes, method, library, host, monkeypatch):
+    """Nothing is written beyond `workspace` numbers per thread."""
+    host(general=True)
+    D, E, K = sizes
+    taken, plain = [], cuda.Call.empty
+
+    def guarded(call: cuda.Call, *shape: int, **how: torch.dtype) -> torch.Tensor:
+        if shape != (call.plan.scratch,):
+            return plain(call, *shape, **how)
+        taken.append(torch.full((shape[0] + 64,), CANARY, dtype=torch.float64))
+        return taken[-1]
+
+    monkeypatch.setattr(cuda.Call, "empty", guarded)
+    monkeypatch.setattr(launcher, "BLOCK", 1)
+    differentiated(arguments((1,), D, E, K, 5), method, "cuda")
+    assert taken
+    assert all(bool((x[-64:] == CANARY).all()) for x in taken)
+
+
+@every_method
+def test_status(method, host):
+    """Per system: a rank deficiency names its unknown, a bad value is found on the way."""
+    host(general=False)
+    x = arguments((6,), 1, 1, 3, 8)
+    x["forcing"][1, 3] = NAN
+    x["steps"][2, 4] = -1.0
+    x["equation"][3, 2] = -1.0
+    x["coefficients"][4], x["start"][4] = 0.0, 0.0
+    found = solve(ode(x), backend="cuda", method=method, check=False)
+    expected = [Status.OK, Status.NON_FINITE, Status.BAD_STEP, Status.BAD_WEIGHT, Status.RANK_DEFICIENT, Status.OK]
+    assert found.status.tolist() == expected
+    assert found.u[[0, 5]].isfinite().all()
+    with pytest.raises(RankDeficient):
+        solve(ode({name: value[4] for name, value in x.items()}), backend="cuda", method=method)
+
+
+@every_method
+def test_second_derivatives(method, host):
+    host(general=True)
+    problem = small_problem((), False, gradients=True)
+
+    def u(r: torch.Tensor, h: torch.Tensor) -> torch.Tensor:
+        return solve(replace(problem, forcing=r, steps=h), backend="cuda", method=method, check=False).u
+
+    assert torch.autograd.gradgradcheck(u, [problem.forcing, problem.steps], atol=1e-4)
+
+
+def test_no_systems(host):
+    host(general=False)
+    assert solve(ode(arguments((0,), 1, 1, 3, 5)), backend="cuda").u.shape == (0, 5, 1, 3)
+
+
+def test_float32_is_computed_in_float64(host):
+    host(general=False)
+    x = {name: value.float() for name, value in arguments((2,), 1, 1, 3, 9).items()}
+    expected = solve(ode({name: value.double() for name, value in x.items()}), backend="cuda").u
+    assert torch.equal(solve(ode(x), backend="cuda").u, expected.float())
+
+
+# Refusals
+
+
+def test_says_why_it_cannot_serve(monkeypatch):
+    assert "banded" in available()["cuda"]
+    assert "banded" in available("mps")["cuda"]
+    if not torch.cuda.is_available():
+        assert "no CUDA device" in available("cuda")["cuda"]
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.version, "hip", None)
+    monkeypatch.setattr(cuda, "_MISSING", True)
+    assert "pip install" in available("cuda")["cuda"]
+    with pytest.raises(ValueError, match="NVIDIA"):
+        solve(small_problem((), False), backend="cuda")
+
+
+def test_refuses_what_it_does_not_know(host):
+    with pytest.raises(ValueError, match="central rows"):
+        solve(small_problem((), True), backend="cuda")
+
+
+def test_out_of_memory_says_what_helps(monkeypatch):
+    def full(*shape: object, **how: object) -> torch.Tensor:
+        raise torch.OutOfMemoryError("CUDA out of memory.")
+
+    monkeypatch.setattr(cuda, "unfit", lambda device: "")
+    problem = small_problem((), False)
+    monkeypatch.setattr(torch, "empty", full)
+    with pytest.raises(torch.OutOfMemoryError, match="checkpoint=True"):
+        solve(problem, backend="cuda")
+
+
+# Compiling, and what is kept of it
+
+
+@pytest.fixture
+def compiles(required):
+    required(not cuda._MISSING, launcher.INSTALL)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("arch", ARCHITECTURES)
+def test_compiles_without_spills(arch, compiles):
+    """Up to six unknowns all matrices stay in registers; the general path is compiled too."""
+    rows = table(((1, 3, 1), (1, 5, 1), (5, 2, 1)), (arch,))
+    assert len(rows) == 12
+    for row in rows:
+        assert row["general"] or row["local_bytes"] == 0, row
+        assert 0 < int(str(row["registers"])) <= 255
+
+
+@pytest.fixture
+def one_compile(monkeypatch, tmp_path):
+    """A cache in a folder of its own; the list of what was compiled, which is made up."""
+    monkeypatch.setattr(launcher, "cache_folder", lambda: tmp_path / "kept")
+    monkeypatch.setattr(launcher, "_versions", lambda: "1")
+    made = []
+
+    def compiled(instance: launcher.Instance, arch: str) -> launcher.Binary:
+        made.append((instance, arch))
+        return launcher.Binary(b"code\n\x00" + arch.encode(), {"solve": "s", "adjoint": "a"})
+
+    monkeypatch.setattr(launcher, "compiled", compiled)
+    return made
+
+
+INSTANCE = launcher.Instance("qr", 1, 3, 1)
+
+
+def test_binaries_are_kept(one_compile):
+    first = launcher.binary(INSTANCE, "sm_90")
+    assert launcher.binary(INSTANCE, "sm_90") == first
+    assert len(one_compile) == 1
+    assert [file.suffix for file in launcher.cache_folder().iterdir()] == [".bin"]
+
+
+def test_binaries_of_something_else_are_not_taken(one_compile, monkeypatch):
+    launcher.binary(INSTANCE, "sm_90")
+    launcher.binary(INSTANCE, "sm_80")
+    launcher.binary(replace(INSTANCE, E=2), "sm_90")
+    monkeypatch.setattr(launcher, "_versions", lambda: "2")
+    launcher.binary(INSTANCE, "sm_90")
+    assert len(one_compile) == 4
+
+
+@pytest.mark.parametrize("damage", [b"", b"nonsense", None])
+def test_a_damaged_file_is_made_again(damage, one_compile):
+    first = launcher.binary(INSTANCE, "sm_90")
+    (file,) = launcher.cache_folder().iterdir()
+    file.write_bytes(file.read_bytes()[:-3] if damage is None else damage)
+    assert launcher.binary(INSTANCE, "sm_90") == first
+    assert launcher.binary(INSTANCE, "sm_90") == first
+    assert len(one_compile) == 2
+
+
+def test_a_folder_that_cannot_be_written(one_compile, tmp_path, caplog):
+    (tmp_path / "kept").write_text("a file in its place")
+    assert launcher.binary(INSTANCE, "sm_90").names["solve"] == "s"
+    assert "cannot be kept" in caplog.text
+
+
+# On a GPU
+
+
+@pytest.fixture
+def gpu():
+    reason = cuda.unfit(torch.device("cuda"))
+    if reason:
+        pytest.skip(reason)
+    return torch.device("cuda")
+
+
+def on(device: torch.device, x: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    return {name: value.to(device) for name, value in x.items()}
+
+
+@pytest.mark.gpu
+@every_method
+@pytest.mark.parametrize("D, E, K", COMPILED + GENERAL)
+@pytest.mark.parametrize("size", [1, 33, 1000])
+def test_gpu_solutions_and_gradients(size, D, E, K, method, gpu):
+    x = arguments((size,), D, E, K, 40)
+    ours = [value.cpu() for value in differentiated(on(gpu, x), method, "cuda")]
+    assert_near(ours, differentiated(x, method, "native"), 10 * rounding(K))
+
+
+@pytest.mark.gpu
+@every_method
+@pytest.mark.parametrize("seed", range(40))
+def test_gpu_the_oracle(seed, method, gpu):
+    a, truth, condition = judged(seed, False)
+    values = {name: x.to(gpu) if isinstance(x, torch.Tensor) else x for name, x in tensors(a).items()}
+    u = solve(linear_ode(a, values), backend="cuda", method=method).u
+    assert_agrees(u.cpu(), truth, condition, method)
+
+
+@pytest.mark.gpu
+def test_gpu_streams_and_threads(gpu):
+    """Several threads, each with a stream of its own, get what one gets."""
+    x = on(gpu, arguments((64,), 1, 1, 3, 500))
+    expected = differentiated(x, "qr", "cuda")
+    torch.cuda.synchronize()
+    found: list[list[torch.Tensor]] = []
+
+    def work() -> None:
+        with torch.cuda.stream(torch.cuda.Stream()):
+            found.extend(differentiated(x, "qr", "cuda") for _ in range(10))
+            torch.cuda.current_stream().synchronize()
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(found) == 40
+    assert all(torch.equal(a, b) for result in found for a, b in zip(result, expected, strict=True))
+
+
+@pytest.mark.gpu
+def test_gpu_waits_for_nothing(gpu):
+    x = on(gpu, arguments((64,), 1, 1, 3, 50))
+    differentiated(x, "qr", "cuda")
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        differentiated(x, "qr", "cuda")
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+
+
+@pytest.mark.gpu
+def test_gpu_graph(gpu):
+    """A graph of the caller's captures a solve, and replays it on other numbers."""
+    x = on(gpu, arguments((64,), 1, 1, 3, 50))
+    problem = ode(x)
+    side = torch.cuda.Stream()
+    with torch.cuda.stream(side):
+        solve(problem, backend="cuda", check=False)
+    torch.cuda.synchronize()
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        u = solve(problem, backend="cuda", check=False).u
+    x["forcing"].copy_(randn(64, 50, 1, seed=9))
+    graph.replay()
+    assert torch.equal(u, solve(problem, backend="cuda", check=False).u)
+
+
+@pytest.mark.gpu
+def test_gpu_leaves_the_current_device(gpu):
+    last = torch.cuda.device_count() - 1
+    x = on(torch.device("cuda", last), arguments((4,), 1, 1, 3, 9))
+    before = torch.cuda.current_device()
+    assert solve(ode(x), backend="cuda").u.device.index == last
+    assert torch.cuda.current_device() == before
+
+
+@pytest.mark.gpu
+def test_gpu_out_of_memory(gpu):
+    """It says what helps, and the process goes on."""
+    x = on(gpu, arguments((1,), 1, 1, 3, 50))
+    many = {name: value.expand(2**26, *value.shape[1:]) for name, value in x.items()}
+    with pytest.raises(torch.OutOfMemoryError, match="checkpoint=True"):
+        solve(ode(many), backend="cuda", check=False)
+    assert solve(ode(x), backend="cuda").u.isfinite().all()
