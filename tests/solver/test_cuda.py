@@ -1,5 +1,5 @@
-"""The GPU backend, for the most part without a GPU: its kernels are compiled with a C++ compiler and run on the CPU, one
-system after the other, behind the backend's own Python; and NVRTC compiles them for each architecture.
+"""The GPU backend, mostly without a GPU: its kernels are compiled with a C++ compiler and run on the CPU, one system
+after the other, behind the backend's own Python; and NVRTC compiles them for each architecture.
 """
 
 import ctypes
@@ -7,7 +7,9 @@ import subprocess
 import threading
 from array import array
 from dataclasses import replace
+from enum import IntEnum
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -312,6 +314,63 @@ def test_a_folder_that_cannot_be_written(one_compile, tmp_path, caplog):
     (tmp_path / "kept").write_text("a file in its place")
     assert launcher.binary(INSTANCE, "sm_90").names["solve"] == "s"
     assert "cannot be kept" in caplog.text
+
+
+class Driver:
+    """What a launch does to the CUDA driver: calls in order, no GPU."""
+
+    def __init__(self, fails: bool = False) -> None:
+        self.calls, self.fails = [], fails
+
+    def __getattr__(self, name: str):
+        def call(*arguments: object) -> tuple[object, ...]:
+            self.calls.append((name, arguments))
+            bad = self.fails and name == "cuLaunchKernel"
+            return (Error.BAD if bad else Error.NONE, "context")
+
+        return call
+
+
+class Error(IntEnum):
+    NONE = 0
+    BAD = 1
+
+
+@pytest.fixture
+def launched(monkeypatch):
+    """A launch of ten systems in stream 77 of device 1; the calls that the driver saw."""
+    monkeypatch.setattr(torch.cuda, "current_stream", lambda device: SimpleNamespace(cuda_stream=77))
+    monkeypatch.setattr(launcher, "_load", lambda *of: SimpleNamespace(functions={"solve": "function"}))
+    monkeypatch.setattr(launcher, "_contexts", {})
+
+    def launched(driver: Driver) -> None:
+        monkeypatch.setattr(launcher.importlib, "import_module", lambda name: driver)
+        launcher.launch(torch.device("cuda", 1), INSTANCE, "solve", array("q", [5, 6]), 33)
+
+    return launched
+
+
+def test_launch(launched):
+    """On torch's stream, in the context of the tensor's device, which is left again."""
+    driver = Driver()
+    launched(driver)
+    retain, push, launch, pop = driver.calls[1:]
+    assert (retain[0], push, pop[0]) == (
+        "cuDevicePrimaryCtxRetain",
+        ("cuCtxPushCurrent", ("context",)),
+        "cuCtxPopCurrent",
+    )
+    name, (function, *shape, shared, stream, arguments, extra) = launch
+    assert (name, function, shape) == ("cuLaunchKernel", "function", [2, 1, 1, 32, 1, 1])
+    assert (shared, stream, extra) == (0, 77, 0)
+    assert isinstance(arguments, int)
+
+
+def test_a_launch_that_fails_leaves_the_context(launched):
+    driver = Driver(fails=True)
+    with pytest.raises(RuntimeError, match="BAD"):
+        launched(driver)
+    assert driver.calls[-1][0] == "cuCtxPopCurrent"
 
 
 # On a GPU

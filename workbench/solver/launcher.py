@@ -214,10 +214,9 @@ def _load(driver: Any, instance: Instance, device: int) -> _Loaded:
 def launch(device: torch.device, instance: Instance, kernel: str, words: "array[int]", threads: int) -> None:
     """`kernel` with `words`, the `Call` of gpu.hpp, as its argument, in at least so many threads."""
     driver = importlib.import_module("cuda.bindings.driver")
-    index = torch.cuda.current_device() if device.index is None else device.index
-    stream = torch.cuda.current_stream(index).cuda_stream
-    with _context(driver, index):
-        function = _load(driver, instance, index).functions[kernel]
+    stream = torch.cuda.current_stream(device).cuda_stream
+    with _context(driver, device.index):
+        function = _load(driver, instance, device.index).functions[kernel]
         arguments = (ctypes.c_void_p * 1)(words.buffer_info()[0])
         shape = (-(-threads // BLOCK), 1, 1, BLOCK, 1, 1)
         _checked(driver.cuLaunchKernel(function, *shape, 0, stream, ctypes.addressof(arguments), 0))
