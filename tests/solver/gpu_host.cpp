@@ -1,40 +1,48 @@
-// The GPU kernels on the CPU, one system after the other (test_cuda.py compiles and calls it): some shapes known at compile
-// time, any other by the general path. Scratch of a thread is checked for its end.
-#include <cstring>
+// The kernels of the GPU backend as a C++ compiler understands them: one thread after the other on the CPU. With
+// SMNN_LANES=1 a lane is a `double`, as in a thread of a GPU. test_cuda.py compiles and calls it.
 
-#include "gpu.hpp"
+#include "gpu_central.hpp"
+#include "gpu_pieces.hpp"
 
 using namespace smnn;
 
-template <template <class, class> class Method, class S>
-static int run(bool adjoint, const Call& call, int D, int K, int E, Long threads) {
-    const Constants table = constants(K, K);
-    for (Long number = 0; number < call.systems; ++number) {
-        double* scratch = call.scratch ? call.scratch + number % threads * workspace(D, K, E) : nullptr;
-        const System<Method, S> system(call, table, number, D, K, E, scratch);
-        if (adjoint) system.adjoint();
-        else system.solve();
-    }
-    return 0;
-}
+extern "C" {
 
-template <template <class, class> class Method>
-static int by_shape(bool general, bool adjoint, const Call& call, int D, int K, int E, Long threads) {
-    if (general) return run<Method, AnyShape>(adjoint, call, D, K, E, threads);
-    switch (D * 100 + K * 10 + E) {
-        case 111: return run<Method, Shape<1, 1, 1>>(adjoint, call, D, K, E, threads);
-        case 131: return run<Method, Shape<1, 3, 1>>(adjoint, call, D, K, E, threads);
-        case 132: return run<Method, Shape<1, 3, 2>>(adjoint, call, D, K, E, threads);
-        case 222: return run<Method, Shape<2, 2, 2>>(adjoint, call, D, K, E, threads);
-        case 333: return run<Method, Shape<3, 3, 3>>(adjoint, call, D, K, E, threads);
-    }
-    return 1;
-}
+int call_words() { return sizeof(Call) / 8; }
 
-extern "C" int call_words() { return sizeof(Call) / sizeof(Long); }
+// Any shape: sizes that are 0 in the name are taken from the call.
+#define SMNN_JOB(name, ...) void name(const Call* call) { run<__VA_ARGS__>(*call); }
+#define SMNN_JOBS(method, label, shape, d, k, e)                                  \
+    SMNN_JOB(Solve_##label, Solve<method, shape, d, k, e>)                        \
+    SMNN_JOB(Factor_##label, Factor<method, shape, d, k, e>)                      \
+    SMNN_JOB(Resolve_##label, Resolve<method, shape, d, k, e>)                    \
+    SMNN_JOB(Adjoint_##label, Adjoint<method, shape, d, k, e>)
+#define SMNN_PIECES(method, label, shape, d, k, e)                                \
+    SMNN_JOB(EliminatePieces_##label, EliminatePieces<method, shape, d, k, e>)    \
+    SMNN_JOB(SolveChain_##label, SolveChain<method, shape, d, k, e>)              \
+    SMNN_JOB(BackPieces_##label, BackPieces<method, shape, d, k, e>)              \
+    SMNN_JOB(AdjointPieces_##label, AdjointPieces<method, shape, d, k, e>)        \
+    SMNN_JOB(AdjointChain_##label, AdjointChain<method, shape, d, k, e>)
+#define SMNN_SHAPE(d, k, e)                                                       \
+    typedef Shape<d, k, e> Shape_##d##k##e;                                       \
+    SMNN_JOBS(Qr, Qr_##d##k##e, Shape_##d##k##e, d, k, e)                         \
+    SMNN_JOBS(Cholesky, Cholesky_##d##k##e, Shape_##d##k##e, d, k, e)             \
+    SMNN_PIECES(Qr, Qr_##d##k##e, Shape_##d##k##e, d, k, e)                       \
+    SMNN_PIECES(Cholesky, Cholesky_##d##k##e, Shape_##d##k##e, d, k, e)           \
+    SMNN_JOB(Gradient_0_##d##k##e, Gradient<0, Shape_##d##k##e, d, k, e>)
 
-// 0; 1 where the shape is not among those compiled.
-extern "C" int host_run(bool cholesky, bool general, bool adjoint, const Call* call, int D, int K, int E, Long threads) {
-    return cholesky ? by_shape<Cholesky>(general, adjoint, *call, D, K, E, threads)
-                    : by_shape<Qr>(general, adjoint, *call, D, K, E, threads);
+SMNN_JOBS(Qr, Qr_any, AnyShape, 0, 0, 0)
+SMNN_JOBS(Cholesky, Cholesky_any, AnyShape, 0, 0, 0)
+SMNN_JOB(Gradient_0_any, Gradient<0, AnyShape, 0, 0, 0>)
+SMNN_JOB(Gradient_1_any, Gradient<1, AnyShape, 0, 0, 0>)
+SMNN_JOB(SolveCentral_true_any, SolveCentral<true, 0, 0, 0>)
+SMNN_JOB(SolveCentral_false_any, SolveCentral<false, 0, 0, 0>)
+SMNN_JOB(AdjointCentral_true_any, AdjointCentral<true, 0, 0, 0>)
+SMNN_JOB(AdjointCentral_false_any, AdjointCentral<false, 0, 0, 0>)
+
+SMNN_SHAPE(1, 1, 1)
+SMNN_SHAPE(1, 3, 1)
+SMNN_SHAPE(1, 3, 2)
+SMNN_SHAPE(2, 2, 2)
+SMNN_SHAPE(3, 3, 3)
 }

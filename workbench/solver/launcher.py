@@ -1,4 +1,4 @@
-"""The GPU kernels (kernels/gpu.hpp): compiled at run time by NVRTC for the shape at hand, kept on disk, and launched.
+"""The GPU kernels (kernels/gpu*.hpp): compiled at run time by NVRTC for the shape at hand, kept on disk, and launched.
 
 A launch goes to torch's current stream of the device, waits for nothing and leaves the caller's current device as it
 is. A CUDA graph may capture it, once the kernel was launched before: compiling and loading do not belong in a capture.
@@ -8,7 +8,6 @@ import ctypes
 import functools
 import hashlib
 import importlib
-import json
 import logging
 import os
 import sys
@@ -26,7 +25,7 @@ import torch
 logger = logging.getLogger(__name__)
 
 KERNELS = Path(__file__).parent / "kernels"
-SOURCES = ("vec.hpp", "sweep.hpp", "gradients.hpp", "gpu.hpp")
+SOURCES = ("vec.hpp", "sweep.hpp", "central.hpp", "gradients.hpp", "gpu.hpp", "gpu_pieces.hpp", "gpu_central.hpp")
 BLOCK = 32
 """Threads of a block; that of gpu.hpp."""
 INSTALL = "pip install 'smnn-workbench[cuda]' (the packages cuda-core and nvidia-cuda-nvrtc)"
@@ -38,42 +37,43 @@ ROWS_UNROLLED = 12
 
 @dataclass(frozen=True)
 class Instance:
-    """The kernels of one method ("qr" or "cholesky") and shape."""
+    """A kernel ("Solve", ..: the jobs of gpu*.hpp) for a method ("qr" or "cholesky"), a shape and a row mode."""
 
+    kernel: str
     method: str
     D: int
     K: int
     E: int
+    central: bool = False
 
     @property
     def general(self) -> bool:
-        """Whether matrices lie in memory that the caller gives, `workspace` numbers a thread."""
+        """Whether matrices lie in memory that the caller gives."""
         R = self.D * self.K
-        return R > UNROLLED or R + self.E > ROWS_UNROLLED
+        return self.central or R > UNROLLED or R + self.E > ROWS_UNROLLED
 
     @property
-    def workspace(self) -> int:
-        """That of gpu.hpp."""
-        R = self.D * self.K
-        return 3 * R * R + 2 * R * self.E + 12 * R + 6 * self.E + self.D
-
-    def expression(self, kernel: str) -> str:
-        """The C++ name of "solve" or "adjoint"."""
+    def expression(self) -> str:
+        """Its C++ name."""
         sizes = f"{self.D}, {self.K}, {self.E}"
         shape = "smnn::AnyShape" if self.general else f"smnn::Shape<{sizes}>"
-        return f"smnn::{kernel}<smnn::{self.method.capitalize()}, {shape}, {sizes}>"
+        if self.kernel == "Gradient":
+            return f"smnn::run<smnn::Gradient<{int(self.central)}, {shape}, {sizes}>>"
+        if self.central:
+            return f"smnn::run<smnn::{self.kernel}Central<{str(self.method == 'qr').lower()}, {sizes}>>"
+        return f"smnn::run<smnn::{self.kernel}<smnn::{self.method.capitalize()}, {shape}, {sizes}>>"
 
 
 @dataclass(frozen=True)
 class Binary:
-    """A compiled instance: machine code, and what its kernels are called in it."""
+    """A compiled instance: machine code, and what the kernel is called in it."""
 
     code: bytes
-    names: dict[str, str]
+    name: str
 
     def packed(self) -> bytes:
-        """A digest, a line of names, the code."""
-        body = json.dumps(self.names).encode() + b"\n" + self.code
+        """A digest, a line with the name, the code."""
+        body = self.name.encode() + b"\n" + self.code
         return hashlib.sha256(body).digest() + body
 
     @classmethod
@@ -82,8 +82,8 @@ class Binary:
         digest, body = data[:32], data[32:]
         if hashlib.sha256(body).digest() != digest:
             return None
-        names, _, code = body.partition(b"\n")
-        return cls(code, json.loads(names))
+        name, _, code = body.partition(b"\n")
+        return cls(code, name.decode())
 
 
 # compiling
@@ -122,12 +122,14 @@ def binary(instance: Instance, arch: str) -> Binary:
 def compiled(instance: Instance, arch: str) -> Binary:
     """The instance, by NVRTC."""
     core = importlib.import_module("cuda.core")
-    options = core.ProgramOptions(name="smnn", std="c++20", arch=arch, include_path=str(KERNELS))
-    names = {kernel: instance.expression(kernel) for kernel in ("solve", "adjoint")}
-    program = core.Program('#include "gpu.hpp"\n', "c++", options)
-    made = program.compile("cubin", name_expressions=tuple(names.values()))
-    mangled = {kernel: made.symbol_mapping[name] for kernel, name in names.items()}
-    return Binary(bytes(made.code), {k: n.decode() if isinstance(n, bytes) else n for k, n in mangled.items()})
+    options = core.ProgramOptions(
+        name="smnn", std="c++20", arch=arch, include_path=str(KERNELS), device_as_default_execution_space=True
+    )
+    header = "gpu_central.hpp" if instance.central else "gpu_pieces.hpp"
+    program = core.Program(f'#include "{header}"\n', "c++", options)
+    made = program.compile("cubin", name_expressions=(instance.expression,))
+    name = made.symbol_mapping[instance.expression]
+    return Binary(bytes(made.code), name.decode() if isinstance(name, bytes) else name)
 
 
 def _key(instance: Instance, arch: str) -> str:
@@ -171,9 +173,9 @@ def _checked(result: tuple[Any, ...]) -> Any:
 
 @dataclass(frozen=True)
 class _Loaded:
-    functions: dict[str, Any]
+    function: Any
     keep: Any
-    """The library; its functions end with it."""
+    """The library; the function ends with it."""
 
 
 _contexts: dict[int, Any] = {}
@@ -196,7 +198,7 @@ def _context(driver: Any, device: int) -> Iterator[None]:
 
 
 def _load(driver: Any, instance: Instance, device: int) -> _Loaded:
-    """The kernels on this device, compiled and loaded at the first call."""
+    """The kernel on this device, compiled and loaded at the first call."""
     found = _loaded.get((instance, device))
     if found:
         return found
@@ -205,18 +207,17 @@ def _load(driver: Any, instance: Instance, device: int) -> _Loaded:
             major, minor = torch.cuda.get_device_capability(device)
             made = binary(instance, f"sm_{major}{minor}")
             code = importlib.import_module("cuda.core").ObjectCode.from_cubin(made.code)
-            kernels = {kernel: code.get_kernel(name) for kernel, name in made.names.items()}
-            functions = {name: _checked(driver.cuKernelGetFunction(x.handle)) for name, x in kernels.items()}
-            _loaded[instance, device] = _Loaded(functions, (code, kernels))
+            kernel = code.get_kernel(made.name)
+            _loaded[instance, device] = _Loaded(_checked(driver.cuKernelGetFunction(kernel.handle)), (code, kernel))
         return _loaded[instance, device]
 
 
-def launch(device: torch.device, instance: Instance, kernel: str, words: "array[int]", threads: int) -> None:
-    """`kernel` with `words`, the `Call` of gpu.hpp, as its argument, in at least so many threads."""
+def launch(device: torch.device, instance: Instance, words: "array[int]", threads: int) -> None:
+    """The kernel with `words`, the `Call` of gpu.hpp, as its argument, in at least so many threads."""
     driver = importlib.import_module("cuda.bindings.driver")
     stream = torch.cuda.current_stream(device).cuda_stream
     with _context(driver, device.index):
-        function = _load(driver, instance, device.index).functions[kernel]
+        function = _load(driver, instance, device.index).function
         arguments = (ctypes.c_void_p * 1)(words.buffer_info()[0])
         shape = (-(-threads // BLOCK), 1, 1, BLOCK, 1, 1)
         _checked(driver.cuLaunchKernel(function, *shape, 0, stream, ctypes.addressof(arguments), 0))

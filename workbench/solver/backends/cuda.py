@@ -1,39 +1,49 @@
-"""The sweep on an NVIDIA GPU (kernels/gpu.hpp, the headers of `native`): one thread per system, systems side by side.
+"""The sweep on an NVIDIA GPU: the headers of `native`, compiled at run time for the shape and the GPU at hand.
 
-Compiled at run time for the shape and the GPU at hand (workbench/solver/launcher.py). Tensors are read where they lie,
-whatever their strides; the factor has the systems innermost. Nothing waits for the device. Results of a system do not
-depend on the others in its batch.
+The mathematics is that of `native` (kernels/sweep.hpp); the arrangement (`Plan`) is chosen by shape alone:
 
-What is kept is the whole factor, or nothing, and then it is computed again. Systems that share a left-hand side are
-factored each on its own.
+    systems side by side     a thread each.
+    columns                  systems that share coefficients, steps and weights are factored once; their right-hand
+                             sides are the threads, and take the reflections that are kept with the factor.
+    pieces                   few systems of many grid points: each record is cut into about as many pieces as the square
+                             root of its length, a thread each; a thread per system solves the chain of their ends.
+
+Gradients are a pass of their own, over all grid points at once. Central rows know the first arrangement only. Matrices
+of up to 9 unknowns per grid point live in registers, larger ones in memory; one thread serves a system either way.
+
+Nothing waits for the device (workbench/solver/launcher.py). What is kept for a backward pass is the whole factor, or
+with `checkpoint` nothing: it is computed again. float32 problems are computed in float64.
 """
 
 from array import array
 from collections.abc import Sequence
 from importlib.util import find_spec
-from math import prod
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from workbench.solver import launcher
-from workbench.solver.launcher import INSTALL, Instance
+from workbench.solver.backends.cuda_plan import GROUP, MOST_BATCH_DIMS, padded, plan_of
+from workbench.solver.launcher import INSTALL
 from workbench.solver.problem import LinearODE
-from workbench.solver.sizes import LAYOUT, Shape, Sizes, remembered, sizes_of
 
 METHODS = ("qr", "cholesky")
 GRADIENTS = ("coefficients", "forcing", "initial", "steps")
 SCREENS = True
 """Bad values are found on the way: `deficient` is -1 there."""
 MOST_DERIVATIVES = 12
-MOST_BATCH_DIMS = 16
 MOST_THREADS = 8192
 """Threads that work from scratch memory, so that it stays in the second-level cache; each takes several systems."""
+SPAN = 32
+"""Grid points that one thread sums a gradient over, where it is summed over them."""
 OTHERS = "on other accelerators 'banded' serves"
 HINT = "solve a smaller batch at a time, or keep no factor between forward and backward pass (checkpoint=True)"
-
-Layout = tuple[tuple[Shape, Shape], ...]
-"""Shape and strides of every argument, in the order of LAYOUT."""
+# The words of `Call` in kernels/gpu.hpp between the arguments and the gradients.
+_WORDS = (
+    *("records", "reflections", "merged", "z", "out", "deficient", "scratch", "workspace", "pieces", "length"),
+    *("carry", "beside", "alone", "own", "following", "chain", "chain_z", "sound", "u", "lambda", "span", "group"),
+)
 
 
 def _missing() -> bool:
@@ -57,59 +67,24 @@ def unfit(device: torch.device) -> str:
 
 def refusal(problem: LinearODE, method: str) -> str:
     """Why this backend cannot solve `problem`."""
-    if problem.central:
-        return "the GPU kernel knows no central rows; 'banded' does"
     if problem.K > MOST_DERIVATIVES:
-        return f"the GPU kernel knows at most {MOST_DERIVATIVES} derivatives, found K = {problem.K}"
+        return f"the CUDA kernel knows at most {MOST_DERIVATIVES} derivatives, found K = {problem.K}"
     if len(problem.batch) > MOST_BATCH_DIMS:
-        return f"the GPU kernel knows at most {MOST_BATCH_DIMS} batch dimensions, found {len(problem.batch)}"
+        return f"the CUDA kernel knows at most {MOST_BATCH_DIMS} batch dimensions, found {len(problem.batch)}"
     return ""
 
 
-class Plan:
-    """How problems of one layout are handed to the kernel: all that follows from shapes and strides alone."""
-
-    def __init__(self, layout: Layout, sizes: Sizes, method: str) -> None:
-        self.batch, self.tail = tuple(sizes.batch), (sizes.T, sizes.D, sizes.K)
-        self.systems = prod(self.batch)
-        self.instance = Instance(method, sizes.D, sizes.K, sizes.E)
-        self.threads = min(self.systems, MOST_THREADS) if self.instance.general else self.systems
-        blocks = -(-self.threads // launcher.BLOCK)
-        self.scratch = blocks * launcher.BLOCK * self.instance.workspace if self.instance.general else 0
-        self.head = [sizes.T, sizes.T0, sizes.K0, self.systems, len(self.batch), *_padded(self.batch, MOST_BATCH_DIMS)]
-        self.fields = [self.field(*x, len(dims)) for x, dims in zip(layout, LAYOUT.values(), strict=True)]
-        self.tails = {name: tuple(x[0][-len(LAYOUT[name]) :]) for name, x in zip(LAYOUT, layout, strict=True)}
-
-    def field(self, shape: Shape, strides: Shape, dims: int) -> list[int]:
-        """Strides along the grid points, after them and along the batch, as `Field` of gpu.hpp has them."""
-        used = [stride if size > 1 else 0 for size, stride in zip(shape, strides, strict=True)]
-        batch, along, inner = used[:-dims], used[-dims], used[len(used) - dims + 1 :]
-        return [along, *_padded(inner, 3), *_padded([0] * (len(self.batch) - len(batch)) + batch, MOST_BATCH_DIMS)]
-
-    def result(self, name: str) -> list[int]:
-        """Numbers to the next grid point and to the next system in a gradient."""
-        size, inner = self.tails[name][0], prod(self.tails[name][1:])
-        return [inner if size > 1 else 0, size * inner]
-
-
-def _padded(numbers: Sequence[int], n: int) -> list[int]:
-    return [*numbers, *[0] * (n - len(numbers))]
-
-
-@remembered
-def _plan(layout: Layout, T: int, T0: int, method: str) -> Plan:
-    return Plan(layout, sizes_of(tuple([shape for shape, _ in layout]), T, T0, False), method)
-
-
 class Call:
-    """A problem as the kernel takes it."""
+    """A problem on its way through the kernels; `buffers` are what they write and read again, by the name in `Call` of
+    kernels/gpu.hpp."""
 
     def __init__(self, problem: LinearODE, method: str) -> None:
-        self.problem, self.device = problem, problem.device
         self.tensors = list(problem.tensors.values())
         layout = tuple([(x.shape, x.stride()) for x in self.tensors])
-        self.plan = _plan(layout, problem.T, problem.T0, method)
-        (self.kept,) = _whole(problem, method, self.plan.systems)
+        self.plan = plan_of(layout, problem.T, problem.T0, problem.central, method)
+        self.device, self.pieced = problem.device, self.plan.pieces > 1
+        self.R, self.shape = problem.R, (*self.plan.batch, problem.T, problem.D, problem.K)
+        self.buffers: dict[str, Tensor] = {}
 
     def empty(self, *shape: int, dtype: torch.dtype = torch.float64) -> Tensor:
         """Memory of the device. Raises torch.OutOfMemoryError with what helps."""
@@ -118,77 +93,174 @@ class Call:
         except torch.OutOfMemoryError as error:
             raise torch.OutOfMemoryError(f"{error}\n{HINT}") from error
 
-    def run(self, kernel: str, records: Tensor, z: Tensor, g: Tensor | None = None, **results: Tensor | None) -> None:
-        """Launch `kernel`. The words are those of `Call` in gpu.hpp, in its order."""
-        plan = self.plan
-        if not plan.systems:
+    def run(self, name: str, threads: int, more: dict[str, Any], g: Tensor | None = None) -> None:
+        """Queue the kernel of that name; `more` are words of `Call` in kernels/gpu.hpp beside the buffers."""
+        if not threads:
             return
-        scratch = self.empty(plan.scratch) if plan.scratch else None
-        words = array("q", plan.head)
-        for x, field in zip(self.tensors, plan.fields, strict=True):
-            words.extend((x.data_ptr(), *field))
-        words.extend((_at(g), *(plan.fields[0] if g is None else plan.field(g.shape, g.stride(), 3))))
-        words.extend((_at(records), _at(z), _at(scratch)))
-        words.extend(_at(results.get(name)) for name in ("u", "deficient", "lam"))
-        for name in GRADIENTS:
-            words.extend((_at(results.get(name)), *plan.result(name)))
-        launcher.launch(self.device, plan.instance, kernel, words, plan.threads)
-
-    def solve(self, **results: Tensor | None) -> tuple[Tensor, Tensor]:
-        """The factor, and memory of the size of the solution that it leaves behind."""
-        records, z = self.empty(*self.kept), self.empty(self.plan.systems * prod(self.plan.tail))
-        self.run("solve", records, z, **results)
-        return records, z
-
-    def adjoint(self, factor: list[Tensor], g: Tensor, u: Tensor | None, wanted: Sequence[str]) -> dict[str, Tensor]:
-        """What is wanted of lam ("lam") and of the gradients, one per system."""
         plan = self.plan
-        if len(factor) == 1 and tuple(factor[0].shape) == self.kept:
-            records, z = factor[0], self.empty(plan.systems * prod(plan.tail))
-        else:
-            records, z = self.solve()
-        out = {name: self.empty(*plan.batch, *plan.tails.get(name, plan.tail)) for name in wanted}
-        self.run("adjoint", records, z, g, u=None if u is None else u.contiguous(), **out)
-        return out
+        if plan.general:
+            threads = min(threads, MOST_THREADS)
+            self.buffers["scratch"] = self.empty(-(-threads // launcher.BLOCK) * launcher.BLOCK, plan.workspace)
+            more = {**more, "workspace": plan.workspace}
+        launcher.launch(self.device, plan.instance(name), array("q", self.words(g, more)), threads)
 
+    def words(self, g: Tensor | None, more: dict[str, Any]) -> list[int]:
+        """`Call` in kernels/gpu.hpp, word by word."""
+        plan, s = self.plan, self.plan.sizes
+        words = [s.T, s.T0, s.E, s.D, s.K, s.K0, plan.systems, plan.columns]
+        words += [len(plan.batch), *padded(plan.batch, MOST_BATCH_DIMS)]
+        for x, field in zip(self.tensors, plan.fields, strict=True):
+            words += [x.data_ptr(), *field]
+        words += [0] * 21 if g is None else [g.data_ptr(), *plan.field(tuple(g.shape), tuple(g.stride()), 3)]
+        buffers = {name: x.data_ptr() for name, x in self.buffers.items()}
+        found = {"pieces": plan.pieces, "length": plan.length, **buffers, **more}
+        words += [found.get(name, 0) for name in _WORDS]
+        for name in GRADIENTS:
+            words += found.get(f"d_{name}", [0, 0, 0])
+        return words
 
-def _at(x: Tensor | None) -> int:
-    return 0 if x is None else x.data_ptr()
+    # factor
 
+    def take(self, factor: Sequence[Tensor]) -> bool:
+        """Use this factor, in the arrangement that it was made in, if it is one of these left-hand sides."""
+        plan, shapes = self.plan, [tuple(x.shape) for x in factor]
+        shared = not plan.central and shapes == plan.shared()
+        if not shared and (plan.columns > 1 or not plan.keeps or shapes != plan.own()):
+            return False
+        self.pieced = not shared and plan.pieces > 1
+        names = ("records", "reflections", "merged") if shared else ("records", "chain")
+        self.buffers |= dict(zip(names, factor, strict=False))
+        return True
 
-def _whole(problem: LinearODE, method: str, systems: int) -> list[tuple[int, ...]]:
-    """The shape of the factor of so many systems."""
-    R = problem.R
-    record = R * (R + 1) // 2 + (R * R if method == "qr" else 0)
-    return [(problem.T * record * systems,)]
+    def factor(self) -> list[Tensor]:
+        """Of every left-hand side, for any number of columns: `Plan.shared`."""
+        made = [self.empty(*shape) for shape in self.plan.shared()[:3]]
+        self.take([*made, made[0].new_empty(self.plan.lefts)])
+        deficient = self.empty(self.plan.lefts, dtype=torch.int64)
+        self.run("Factor", self.plan.lefts, {"deficient": deficient.data_ptr()})
+        return [*made, deficient.to(torch.float64)]
+
+    # passes
+
+    def resolve(self, factor: list[Tensor]) -> tuple[Tensor, Tensor]:
+        """u and the rank indicator, of right-hand sides that ride through the factor of their left-hand side."""
+        plan = self.plan
+        u = self.empty(*self.shape)
+        deficient = factor[3].to(torch.int64)[:, None].expand(plan.lefts, plan.columns).contiguous()
+        self.buffers["z"] = self.empty(plan.sizes.T, self.R, plan.systems)
+        self.run("Resolve", plan.systems, {"out": u.data_ptr(), "deficient": deficient.data_ptr()})
+        return u, deficient.view(plan.batch)
+
+    def eliminate(self) -> tuple[Tensor, Tensor, list[Tensor]]:
+        """u, the rank indicator and the factor, of systems that share none."""
+        plan = self.plan
+        u, made = self.empty(*self.shape), [self.empty(*shape) for shape in plan.own()]
+        self.buffers |= dict(zip(("records", "chain"), made, strict=False))
+        if not self.pieced:
+            self.buffers["z"] = self.empty(plan.sizes.T, self.R, plan.systems)
+            deficient = self.empty(*plan.batch, dtype=torch.int64)
+            self.run("Solve", plan.systems, {"out": u.data_ptr(), "deficient": deficient.data_ptr()})
+            return u, deficient, made
+        threads, riding = plan.systems * plan.pieces, self.R * (self.R + 1)
+        self._make_room()
+        sizes = {"carry": riding, "beside": riding, "alone": riding}
+        room = {name: self.empty(size, threads) for name, size in sizes.items()}
+        deficient = self.empty(plan.systems, plan.pieces, dtype=torch.int64)
+        more = {name: x.data_ptr() for name, x in room.items()} | {"deficient": deficient.data_ptr()}
+        self.run("EliminatePieces", threads, more)
+        self.run("SolveChain", plan.systems, more)
+        self.run("BackPieces", threads, {"out": u.data_ptr()})
+        unsound = self.buffers["sound"].view(plan.systems, plan.pieces).sum(1) != 0
+        return u, deficient[:, 0].masked_fill(unsound, -1).view(plan.batch), made
+
+    def _make_room(self) -> None:
+        """What the pieces and their chain hand to each other."""
+        plan = self.plan
+        threads = plan.systems * plan.pieces
+        self.buffers["z"] = self.empty(plan.length, self.R, threads)
+        self.buffers["own"], self.buffers["following"] = self.empty(self.R, threads), self.empty(self.R, threads)
+        self.buffers["chain_z"] = self.empty(plan.pieces + 1, self.R, plan.systems)
+        self.buffers["sound"] = self.empty(threads)
+
+    def adjoint(self, factor: list[Tensor], g: Tensor) -> Tensor:
+        """lam = (A^T A)^-1 g, in the order of `Plan`."""
+        plan = self.plan
+        if not self.take(factor):
+            if plan.columns > 1:
+                self.factor()
+            else:
+                self.eliminate()
+        lam = self.empty(*self.shape)
+        if not self.pieced:
+            self.buffers["z"] = self.empty(plan.sizes.T, self.R, plan.systems)
+            self.run("Adjoint", plan.systems, {"out": lam.data_ptr()}, g)
+            return lam
+        self._make_room()
+        threads = plan.systems * plan.pieces
+        self.run("AdjointPieces", threads, {}, g)
+        self.run("AdjointChain", plan.systems, {}, g)
+        self.run("BackPieces", threads, {"out": lam.data_ptr()})
+        return lam
+
+    def gradients(self, u: Tensor, lam: Tensor, wanted: Sequence[str]) -> dict[str, Tensor]:
+        """The gradients of <g, u>, in the order of the batch, not yet summed over what is broadcast there."""
+        plan = self.plan
+        u = u.permute(*plan.order, *range(len(plan.order), u.ndim)).contiguous()
+        summed = any(not plan.result(name, 1).along for name in wanted if name != "initial")
+        span = SPAN if summed else 1
+        results = {name: plan.result(name, span) for name in wanted}
+        out: dict[str, Tensor] = {}
+        more: dict[str, Any] = {"u": u.data_ptr(), "lambda": lam.data_ptr(), "span": span, "group": GROUP}
+        for name, how in results.items():
+            adds = not how.along or (plan.columns > 1 and name in ("coefficients", "steps"))
+            made = self.empty(how.parts, how.places, how.width)
+            out[name] = made.zero_() if adds else made
+            more[f"d_{name}"] = [out[name].data_ptr(), how.along, how.places * how.width]
+        threads = plan.lefts * -(-plan.columns // GROUP) * -(-plan.sizes.T // span)
+        self.run("Gradient", threads, more)
+        return {name: plan.summed(name, x, results[name]) for name, x in out.items()}
 
 
 def factor_shapes(problem: LinearODE, method: str, keep: str) -> list[tuple[int, ...]]:
-    """The numbers of the factor, flat; nothing where left-hand sides are shared: a factor is one of those."""
-    lefts = prod(problem.left_batch)
-    return _whole(problem, method, lefts) if keep in ("factor", "resolve") and lefts == prod(problem.batch) else []
+    """Those of `Plan.own`, or of `Plan.shared` where left-hand sides are shared or to be used again."""
+    return Call(problem, method).plan.kept(keep)
 
 
 def solve(problem: LinearODE, method: str, keep: str) -> tuple[Tensor, Tensor, list[Tensor]]:
     """u minimising |A u - b|, the rank indicator (-1: a value is not what it should be), and what is kept."""
     call = Call(problem, method)
-    u = call.empty(*problem.batch, *call.plan.tail)
-    deficient = call.empty(*problem.batch, dtype=torch.int64)
-    records, _ = call.solve(u=u, deficient=deficient)
-    return u, deficient, [records] if factor_shapes(problem, method, keep) else []
+    kept = call.plan.kept(keep)
+    if call.plan.columns > 1 or (keep == "resolve" and kept):
+        factor = call.factor()
+        u, deficient = call.resolve(factor)
+    else:
+        u, deficient, factor = call.eliminate()
+    return call.plan.restored(u), call.plan.restored(deficient), factor if kept else []
+
+
+def resolve(problem: LinearODE, method: str, factor: list[Tensor]) -> tuple[Tensor, Tensor]:
+    """`solve` with a factor that is kept; where it is not one for other right-hand sides, a new one is made."""
+    call = Call(problem, method)
+    if len(factor) != len(call.plan.shared()) or not call.take(factor):
+        return solve(problem, method, "nothing")[:2]
+    u, deficient = call.resolve(factor)
+    return call.plan.restored(u), call.plan.restored(deficient)
 
 
 def normal_solve(problem: LinearODE, method: str, factor: list[Tensor], g: Tensor) -> Tensor:
     """(A^T A)^-1 g for g (B, T, D, K)."""
-    return Call(problem, method).adjoint(factor, g, None, ["lam"])["lam"]
+    call = Call(problem, method)
+    return call.plan.restored(call.adjoint(factor, g))
 
 
 def vjp(
     problem: LinearODE, method: str, factor: list[Tensor], u: Tensor, g: Tensor, wanted: Sequence[str]
 ) -> tuple[Tensor | None, dict[str, Tensor]]:
-    """The gradients of <g, u>, all in one pass over the record; lam = (A^T A)^-1 g where others need it too."""
+    """The gradients of <g, u>, all in one pass over the grid points; lam = (A^T A)^-1 g where others need it too."""
+    call = Call(problem, method)
     mine = [name for name in GRADIENTS if name in wanted]
-    rest = [] if len(mine) == len(wanted) else ["lam"]
-    found = Call(problem, method).adjoint(factor, g, u, [*mine, *rest])
-    gradients = {name: found[name].sum_to_size(problem.tensors[name].shape) for name in mine}
-    return found.get("lam"), gradients
+    lam = call.adjoint(factor, g)
+    found = call.gradients(u, lam, mine) if mine else {}
+    shapes = {name: problem.tensors[name].shape for name in mine}
+    gradients = {name: x if x.shape == shapes[name] else x.sum_to_size(shapes[name]) for name, x in found.items()}
+    return None if len(mine) == len(wanted) else call.plan.restored(lam), gradients

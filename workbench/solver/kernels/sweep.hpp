@@ -211,8 +211,8 @@ struct Qr {
 
     // Carry (C | X) with one more row over y_t, zero but for derivative i of variable d and what is eliminated after it: C
     // stays triangular. `entries` (in the order of elimination) and `extra` (NX) are consumed; extra is then the residual.
-    template <int NX>
-    SMNN_INLINE void merge(V* C, V* X, V* entries, V* extra, int d, int i, V* reflections = nullptr) const {
+    template <int NX, class Kept = V*>
+    SMNN_INLINE void merge(V* C, V* X, V* entries, V* extra, int d, int i, Kept reflections = Kept{}) const {
         const int R = s.R;
         for (int j = place(d, i); j < R; ++j) {
             V* pivot = C + j * R;
@@ -238,8 +238,8 @@ struct Qr {
     // Column by column: each passes once through registers, `top` its entries in the R rows of the carry and `low` those in
     // the R rows of G, takes all reflections before it, and over w_t then makes its own. The reflection of column j is x_ij,
     // i <= j, in row i of G, and v_j in row j of the carry.
-    template <int NX, class Record>
-    SMNN_INLINE void eliminate(V* C, V* X, const V* weight, V, Record record, V* z, V& zero, V* scratch, V* reflections = nullptr) const {
+    template <int NX, class Record, class Kept = V*>
+    SMNN_INLINE void eliminate(V* C, V* X, const V* weight, V, Record record, V* z, V& zero, V* scratch, Kept reflections = Kept{}) const {
         const int R = s.R, K = s.K, D = s.D;
         Local<V, SIZE * SIZE> x(scratch, R * R);
         Local<V, SIZE> v(scratch, R), scale(scratch, R), top(scratch, R), low(scratch, R);
@@ -305,9 +305,9 @@ struct Qr {
     // t+1, coefficients (E x R) and constants (E; they meet the last riding column). Out: C triangular over y_{t+1}, X,
     // and in `rest` (E x NX; or null) the rows without unknowns. Equation rows come first: they are the large ones.
     // Column by column as in `eliminate`; reflection j is x_ij in the rows i > j.
-    template <int NX>
+    template <int NX, class Kept = V*>
     SMNN_INLINE void absorb(V* C, V* X, V ratio, V inverse, const V* coefficients, const V* constants, V* rest,
-                            V* scratch, V* reflections = nullptr) const {
+                            V* scratch, Kept reflections = Kept{}) const {
         constexpr int ROWS = S::ROWS;
         const int R = s.R, E = s.E, N = s.R + s.E;
         Local<V, ROWS * SIZE> x(scratch, N * R);
@@ -348,7 +348,7 @@ struct Qr {
             if (rest) for (int e = 0; e < E; ++e) rest[e * NX + c] = column[R + e];
         }
         if constexpr (NX == 0) {
-            reflections += absorbing();
+            reflections = reflections + absorbing();
             for (int j = 0; j < R; ++j)
                 for (int i = j + 1; i < N; ++i) *reflections++ = x[i * R + j];
             for (int j = 0; j < R; ++j) *reflections++ = v[j];
@@ -484,16 +484,16 @@ struct Cholesky {
     SMNN_INLINE int place(int d, int i) const { return d * s.K + i; }
 
     // One more row over y_t, that has nothing but derivative i of variable d.
-    template <int NX>
-    SMNN_INLINE void merge(V* C, V* X, V* entries, V* extra, int d, int i, V* = nullptr) const {
+    template <int NX, class Kept = V*>
+    SMNN_INLINE void merge(V* C, V* X, V* entries, V* extra, int d, int i, Kept = Kept{}) const {
         const int j = place(d, i);
         C[s.R * s.R + j] += entries[j] * entries[j];
         C[j * s.R + j] += entries[j] * entries[j];
         if (NX) X[j * NX + NX - 1] += entries[j] * extra[0];
     }
 
-    template <int NX, class Record>
-    SMNN_INLINE void eliminate(V* C, V* X, const V* weight, V tolerance, Record record, V* z, V& zero, V* scratch, V* = nullptr) const {
+    template <int NX, class Record, class Kept = V*>
+    SMNN_INLINE void eliminate(V* C, V* X, const V* weight, V tolerance, Record record, V* z, V& zero, V* scratch, Kept = Kept{}) const {
         const int R = s.R, K = s.K;
         for (int d = 0; d < s.D; ++d)
             for (int i = 0; i < K; ++i) {
@@ -538,9 +538,9 @@ struct Cholesky {
         });
     }
 
-    template <int NX>
+    template <int NX, class Kept = V*>
     SMNN_INLINE void absorb(V* C, V* X, V ratio, V inverse, const V* coefficients, const V* constants, V*, V* scratch,
-                            V* = nullptr) const {
+                            Kept = Kept{}) const {
         const int R = s.R;
         Local<V, SIZE> row(scratch, R);
         for (int i = 0; i < R; ++i) row[i] = V{} + 1.0;
