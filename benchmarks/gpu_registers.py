@@ -8,14 +8,19 @@ Local memory is in bytes per thread: what does not fit into the 255 registers th
 import json
 import struct
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 
 from workbench.solver.launcher import Instance, compiled
 
 ARCHITECTURES = ("sm_80", "sm_90", "sm_120")
-SHAPES = ((1, 2, 1), (1, 3, 1), (1, 4, 1), (1, 5, 1), (2, 3, 2), (2, 4, 2), (3, 3, 3), (4, 5, 3))  # D, K, E
+SHAPES = ((1, 3, 1), (1, 5, 1), (2, 3, 2), (3, 3, 3), (4, 5, 3))  # D, K, E
+CENTRAL = ((2, 3, 2),)
+PLAIN = ("Solve", "Adjoint", "Gradient")
+SHARED = ("Factor", "Resolve")
+PIECES = ("EliminatePieces", "SolveChain", "BackPieces", "AdjointPieces", "AdjointChain")
 RESULT = Path(__file__).parent / "results" / "gpu_registers.json"
 # of the ELF format, and of the records of a section .nv.info: a value of several words, and what it is
 _SECTION, _SYMBOL = struct.Struct("<IIQQQQIIQQ"), 24
@@ -53,26 +58,33 @@ def _records(info: bytes) -> Iterator[tuple[int, int, int]]:
             at += size
 
 
-def table(shapes: tuple[tuple[int, int, int], ...], architectures: tuple[str, ...]) -> list[dict[str, object]]:
-    """A row per kernel, shape and architecture."""
-    rows = []
+def instances(shapes: Iterable[tuple[int, int, int]], central: bool = False) -> Iterator[Instance]:
+    """Every kernel for these shapes; that of gradients is the same for both methods."""
     for method in ("qr", "cholesky"):
         for D, K, E in shapes:
-            for arch in architectures:
-                instance, start = Instance(method, D, K, E), time.perf_counter()
-                made = compiled(instance, arch)
-                seconds = round(time.perf_counter() - start, 1)
-                found = resources(made.code)
-                for kernel, mangled in made.names.items():
-                    sizes = {"D": D, "K": K, "E": E, "general": instance.general}
-                    what = {"kernel": kernel, "method": method, **sizes, "arch": arch}
-                    rows.append({**what, **found[mangled], "seconds_to_compile_both": seconds})
+            for kernel in PLAIN if central else PLAIN + SHARED + PIECES:
+                instance = Instance(kernel, method, D, K, E, central)
+                if (kernel == "Gradient" and method != "qr") or (kernel in PIECES and instance.general):
+                    continue
+                yield instance
+
+
+def table(wanted: Iterable[Instance], architectures: tuple[str, ...]) -> list[dict[str, object]]:
+    """A row per kernel and architecture."""
+    rows = []
+    for instance in wanted:
+        for arch in architectures:
+            start = time.perf_counter()
+            made = compiled(instance, arch)
+            seconds = round(time.perf_counter() - start, 1)
+            what = {**asdict(instance), "general": instance.general, "arch": arch}
+            rows.append({**what, **resources(made.code)[made.name], "seconds_to_compile": seconds})
     return rows
 
 
 if __name__ == "__main__":
     packages = {name: version(name) for name in ("cuda-core", "nvidia-cuda-nvrtc")}
-    rows = table(SHAPES, ARCHITECTURES)
+    rows = table([*instances(SHAPES), *instances(CENTRAL, True)], ARCHITECTURES)
     lines = ",\n".join("  " + json.dumps(row) for row in rows)
     RESULT.write_text(f'{{"packages": {json.dumps(packages)},\n "kernels": [\n{lines}\n]}}\n')
     for row in rows:
