@@ -519,20 +519,42 @@ def on(device: torch.device, x: dict[str, torch.Tensor]) -> dict[str, torch.Tens
 
 
 @pytest.mark.gpu
+@both_row_modes
 @every_method
-@pytest.mark.parametrize("D, E, K", COMPILED + GENERAL)
+@pytest.mark.parametrize("D, E, K", [*COMPILED[1:], *GENERAL])
 @pytest.mark.parametrize("size", [1, 33, 1000])
-def test_gpu_solutions_and_gradients(size, D, E, K, method, gpu):
+def test_gpu_solutions_and_gradients(size, D, E, K, method, central, gpu):
     x = arguments((size,), D, E, K, 40)
+    ours = [value.cpu() for value in differentiated(on(gpu, x), method, "cuda", central)]
+    assert_near(ours, differentiated(x, method, "native", central), 10 * rounding(K))
+
+
+@pytest.mark.gpu
+@every_method
+@pytest.mark.parametrize("D, E, K", COMPILED)
+@pytest.mark.parametrize("size, T", [(1, 20_000), (3, 300), (100, 1000)])
+def test_gpu_pieces(size, T, D, E, K, method, gpu):
+    x = first_only(arguments((size,), D, E, K, T))
+    assert cuda.Call(ode(on(gpu, x)), method).plan.pieces > 1
     ours = [value.cpu() for value in differentiated(on(gpu, x), method, "cuda")]
     assert_near(ours, differentiated(x, method, "native"), 10 * rounding(K))
 
 
 @pytest.mark.gpu
 @every_method
+@pytest.mark.parametrize("D, E, K", COMPILED + GENERAL)
+def test_gpu_shared_left_hand_sides(D, E, K, method, gpu):
+    x = arguments((3, 1000), D, E, K, 40, left=(3, 1))
+    ours = [value.cpu() for value in differentiated(on(gpu, x), method, "cuda")]
+    assert_near(ours, differentiated(x, method, "native"), 10 * rounding(K))
+
+
+@pytest.mark.gpu
+@both_row_modes
+@every_method
 @pytest.mark.parametrize("seed", range(40))
-def test_gpu_the_oracle(seed, method, gpu):
-    a, truth, condition = judged(seed, False)
+def test_gpu_the_oracle(seed, method, central, gpu):
+    a, truth, condition = judged(seed, central)
     values = {name: x.to(gpu) if isinstance(x, torch.Tensor) else x for name, x in tensors(a).items()}
     u = solve(linear_ode(a, values), backend="cuda", method=method).u
     assert_agrees(u.cpu(), truth, condition, method)
