@@ -20,7 +20,8 @@ SHAPES = ((1, 3, 1), (1, 5, 1), (2, 3, 2), (3, 3, 3), (4, 5, 3))  # D, K, E
 CENTRAL = ((2, 3, 2),)
 PLAIN = ("Solve", "Adjoint", "Gradient")
 SHARED = ("Factor", "Resolve")
-PIECES = ("EliminatePieces", "SolveChain", "BackPieces", "AdjointPieces", "AdjointChain")
+PIECES = ("EliminatePieces", "JoinPieces", "SolveChain", "BackJoined", "BackPieces")
+PIECES += ("AdjointPieces", "AdjointJoined", "AdjointChain")
 RESULT = Path(__file__).parent / "results" / "gpu_registers.json"
 # of the ELF format, and of the records of a section .nv.info: a value of several words, and what it is
 _SECTION, _SYMBOL = struct.Struct("<IIQQQQIIQQ"), 24

@@ -22,6 +22,9 @@ int call_words() { return sizeof(Call) / 8; }
     SMNN_JOB(SolveChain_##label, SolveChain<method, shape, d, k, e>)              \
     SMNN_JOB(BackPieces_##label, BackPieces<method, shape, d, k, e>)              \
     SMNN_JOB(AdjointPieces_##label, AdjointPieces<method, shape, d, k, e>)        \
+    SMNN_JOB(JoinPieces_##label, JoinPieces<method, shape, d, k, e>)              \
+    SMNN_JOB(BackJoined_##label, BackJoined<method, shape, d, k, e>)              \
+    SMNN_JOB(AdjointJoined_##label, AdjointJoined<method, shape, d, k, e>)        \
     SMNN_JOB(AdjointChain_##label, AdjointChain<method, shape, d, k, e>)
 #define SMNN_SHAPE(d, k, e)                                                       \
     typedef Shape<d, k, e> Shape_##d##k##e;                                       \

@@ -175,7 +175,7 @@ def summed(x: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
 
 @every_method
 @pytest.mark.parametrize("D, E, K", COMPILED)
-@pytest.mark.parametrize("T", [4, 9, 16, 17, 23, 24, 100])
+@pytest.mark.parametrize("T", [4, 9, 17, 23, 26, 27, 28, 100, 150])
 def test_pieces(T, D, E, K, method, host, cut):
     """Solutions and gradients are those of whole records, with a factor and without, for every remainder of T."""
     host(general=False)
@@ -267,7 +267,7 @@ def test_a_factor_for_one_right_hand_side_after_the_other(method, host, cut):
     made = factorize(ode(x), backend="cuda", method=method)
     u = made.solve(x["forcing"], x["initial"]).u
     expected = solve(ode(x), backend="dense", method=method).u
-    assert_near([u], [expected], 1e-11)
+    assert_near([u.detach()], [expected.detach()], 1e-11)
     ours, theirs = (torch.autograd.grad(y.sin().sum(), list(x.values()), retain_graph=True) for y in (u, expected))
     assert_near(ours, theirs, 1e-9)
 

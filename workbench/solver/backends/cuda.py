@@ -5,8 +5,8 @@ The mathematics is that of `native` (kernels/sweep.hpp); the arrangement (`Plan`
     systems side by side     a thread each.
     columns                  systems that share coefficients, steps and weights are factored once; their right-hand
                              sides are the threads, and take the reflections that are kept with the factor.
-    pieces                   few systems of many grid points: each record is cut into about as many pieces as the square
-                             root of its length, a thread each; a thread per system solves the chain of their ends.
+    pieces                   few systems of many grid points: each record is cut into pieces, a thread each; so is the
+                             chain of their ends; a thread per system solves what is left of that.
 
 Gradients are a pass of their own, over all grid points at once. Central rows know the first arrangement only. Matrices
 of up to 9 unknowns per grid point live in registers, larger ones in memory; one thread serves a system either way.
@@ -42,7 +42,9 @@ HINT = "solve a smaller batch at a time, or keep no factor between forward and b
 # The words of `Call` in kernels/gpu.hpp between the arguments and the gradients.
 _WORDS = (
     *("records", "reflections", "merged", "z", "out", "deficient", "scratch", "workspace", "pieces", "length"),
-    *("carry", "beside", "alone", "own", "following", "chain", "chain_z", "sound", "u", "lambda", "span", "group"),
+    *("carry", "beside", "alone", "own", "following", "chain", "chain_z", "sound"),
+    *("joined", "joined_carry", "joined_beside", "joined_alone", "joined_own", "joined_following", "links", "links_z"),
+    *("joined_deficient", "u", "lambda", "span", "group"),
 )
 
 
@@ -113,7 +115,7 @@ class Call:
             words += [x.data_ptr(), *field]
         words += [0] * 21 if g is None else [g.data_ptr(), *plan.field(tuple(g.shape), tuple(g.stride()), 3)]
         buffers = {name: x.data_ptr() for name, x in self.buffers.items()}
-        found = {"pieces": plan.pieces, "length": plan.length, **buffers, **more}
+        found = {"pieces": plan.pieces, "length": plan.length, "joined": plan.joined, **buffers, **more}
         words += [found.get(name, 0) for name in _WORDS]
         for name in GRADIENTS:
             words += found.get(f"d_{name}", [0, 0, 0])
@@ -128,7 +130,7 @@ class Call:
         if not shared and (plan.columns > 1 or not plan.keeps or shapes != plan.own()):
             return False
         self.pieced = not shared and plan.pieces > 1
-        names = ("records", "reflections", "merged") if shared else ("records", "chain")
+        names = ("records", "reflections", "merged") if shared else ("records", "links", "chain")
         self.buffers |= dict(zip(names, factor, strict=False))
         return True
 
@@ -155,32 +157,46 @@ class Call:
         """u, the rank indicator and the factor, of systems that share none."""
         plan = self.plan
         u, made = self.empty(*self.shape), [self.empty(*shape) for shape in plan.own()]
-        self.buffers |= dict(zip(("records", "chain"), made, strict=False))
+        self.buffers |= dict(zip(("records", "links", "chain"), made, strict=False))
         if not self.pieced:
             self.buffers["z"] = self.empty(plan.sizes.T, self.R, plan.systems)
             deficient = self.empty(*plan.batch, dtype=torch.int64)
             self.run("Solve", plan.systems, {"out": u.data_ptr(), "deficient": deficient.data_ptr()})
             return u, deficient, made
-        threads, riding = plan.systems * plan.pieces, self.R * (self.R + 1)
         self._make_room()
-        sizes = {"carry": riding, "beside": riding, "alone": riding}
-        room = {name: self.empty(size, threads) for name, size in sizes.items()}
-        deficient = self.empty(plan.systems, plan.pieces, dtype=torch.int64)
-        more = {name: x.data_ptr() for name, x in room.items()} | {"deficient": deficient.data_ptr()}
-        self.run("EliminatePieces", threads, more)
-        self.run("SolveChain", plan.systems, more)
+        threads, links, riding = plan.systems * plan.pieces, plan.systems * plan.links, self.R * (self.R + 1)
+        for name in ("carry", "beside", "alone"):
+            self.buffers[name], self.buffers[f"joined_{name}"] = self.empty(riding, threads), self.empty(riding, links)
+        self.buffers["deficient"] = self.empty(threads, dtype=torch.int64)
+        deficient = self.buffers["joined_deficient"] = self.empty(plan.systems, plan.links, dtype=torch.int64)
+        self.run("EliminatePieces", threads, {})
+        self.run("JoinPieces", links, {})
+        self.run("SolveChain", plan.systems, self._joined())
+        self.run("BackJoined", links, {})
         self.run("BackPieces", threads, {"out": u.data_ptr()})
-        unsound = self.buffers["sound"].view(plan.systems, plan.pieces).sum(1) != 0
-        return u, deficient[:, 0].masked_fill(unsound, -1).view(plan.batch), made
+        sound = (
+            self.buffers["sound"].view(plan.systems, -1).sum(1)
+            + self.buffers["joined_sound"].view(-1, plan.links)[:, 0]
+        )
+        return u, deficient[:, 0].masked_fill(sound != 0, -1).view(plan.batch), made
 
     def _make_room(self) -> None:
-        """What the pieces and their chain hand to each other."""
+        """What pieces, links and chain hand to each other."""
         plan = self.plan
-        threads = plan.systems * plan.pieces
+        threads, links = plan.systems * plan.pieces, plan.systems * plan.links
+        for name in ("own", "following"):
+            self.buffers[name], self.buffers[f"joined_{name}"] = self.empty(self.R, threads), self.empty(self.R, links)
         self.buffers["z"] = self.empty(plan.length, self.R, threads)
-        self.buffers["own"], self.buffers["following"] = self.empty(self.R, threads), self.empty(self.R, threads)
-        self.buffers["chain_z"] = self.empty(plan.pieces + 1, self.R, plan.systems)
-        self.buffers["sound"] = self.empty(threads)
+        self.buffers["links_z"] = self.empty(plan.joined, self.R, links)
+        self.buffers["chain_z"] = self.empty(plan.links + 1, self.R, plan.systems)
+        self.buffers["sound"], self.buffers["joined_sound"] = self.empty(threads), self.empty(links).zero_()
+
+    def _joined(self) -> dict[str, Any]:
+        """The words of a chain of links in place of pieces."""
+        plan = self.plan
+        names = ("carry", "beside", "alone", "own", "following", "sound", "deficient")
+        found = {name: self.buffers[f"joined_{name}"].data_ptr() for name in names if f"joined_{name}" in self.buffers}
+        return {"pieces": plan.links, "length": plan.joined * plan.length, **found}
 
     def adjoint(self, factor: list[Tensor], g: Tensor) -> Tensor:
         """lam = (A^T A)^-1 g, in the order of `Plan`."""
@@ -198,7 +214,9 @@ class Call:
         self._make_room()
         threads = plan.systems * plan.pieces
         self.run("AdjointPieces", threads, {}, g)
-        self.run("AdjointChain", plan.systems, {}, g)
+        self.run("AdjointJoined", plan.systems * plan.links, {}, g)
+        self.run("AdjointChain", plan.systems, self._joined(), g)
+        self.run("BackJoined", plan.systems * plan.links, {})
         self.run("BackPieces", threads, {"out": lam.data_ptr()})
         return lam
 

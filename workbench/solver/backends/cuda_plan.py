@@ -61,7 +61,8 @@ class Plan:
         self.systems = prod(self.batch)
         self.lefts = self.systems // self.columns
         self.general = self.instance("Solve").general
-        self.pieces, self.length = self._cut()
+        self.pieces, self.length, self.joined = self._cut()
+        self.links = -(-self.pieces // self.joined)
         self.fields = [
             self.field(shape, stride, len(LAYOUT[name])) for name, (shape, stride) in zip(LAYOUT, layout, strict=True)
         ]
@@ -70,14 +71,19 @@ class Plan:
             for name, (shape, _) in zip(LAYOUT, layout, strict=True)
         }
 
-    def _cut(self) -> tuple[int, int]:
-        """Pieces of a record, and their length; 1 where it stays whole."""
-        T, pieces = self.sizes.T, isqrt(self.sizes.T)
+    def _cut(self) -> tuple[int, int, int]:
+        """Pieces of a record, their length, and how many make one link of the chain of their ends; (1, T, 1): none.
+
+        Three passes follow each other, over the grid points of a piece, the pieces of a link and the links: each gets
+        about the cube root of T.
+        """
+        T, third = self.sizes.T, round(self.sizes.T ** (1 / 3))
         fit = not self.general and self.columns == 1 and self.sizes.T0 <= 1
-        if not fit or T < SHORTEST or not 0 < self.systems * pieces <= PIECED:
-            return 1, T
-        length = -(-T // pieces)
-        return -(-T // length), length
+        if not fit or T < SHORTEST or not 0 < self.systems * third <= PIECED:
+            return 1, T, 1
+        length = max(third, -(-T * self.systems // PIECED))
+        pieces = -(-T // length)
+        return pieces, length, min(third, isqrt(pieces))
 
     def field(self, shape: Shape, strides: Shape, n: int) -> list[int]:
         """Strides along the grid points, the dimensions after them, and the batch: 0 where broadcast."""
@@ -116,11 +122,12 @@ class Plan:
         return self.shared() if self.columns > 1 or keep == "resolve" else self.own()
 
     def own(self) -> list[tuple[int, ...]]:
-        """The factor of systems that share none: records, and of pieces also the chain of their ends."""
+        """The factor of systems that share none: records, and of pieces also the links and the chain of their ends."""
         if self.pieces == 1:
             return [(self.sizes.T, self.record(False), self.systems)]
         R, threads = self.sizes.D * self.sizes.K, self.systems * self.pieces
-        return [(self.length, self.record(True), threads), (self.pieces + 1, 2 * R * R, self.systems)]
+        links = (self.joined, 3 * R * R, self.systems * self.links)
+        return [(self.length, self.record(True), threads), links, (self.links + 1, 2 * R * R, self.systems)]
 
     def shared(self) -> list[tuple[int, ...]]:
         """Of every left-hand side: records, reflections, those of the initial rows, and the rank indicator."""

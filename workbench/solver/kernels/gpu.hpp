@@ -50,6 +50,9 @@ struct Call {
     Long workspace;
     Long pieces, length;                     // gpu_pieces.hpp
     double *carry, *beside, *alone, *own, *following, *chain, *chain_z, *sound;
+    Long joined;                             // pieces that are joined into one link of a shorter chain, which has the same:
+    double *joined_carry, *joined_beside, *joined_alone, *joined_own, *joined_following, *links, *links_z;
+    Long* joined_deficient;
     const double *u, *lambda;                // (systems, T, R), for gradients
     Long span, group;                        // of one thread of `Gradients`: grid points, and columns
     Result d_coefficients, d_forcing, d_initial, d_steps;

@@ -1,6 +1,7 @@
 // Few systems, long records, on a GPU: the record is cut into pieces, a thread each. What pieces.hpp does with lanes, row by row:
-// a piece is eliminated with its first grid point, the separator, riding along; a thread per system solves the chain of
-// separators; the pieces are then solved backwards. The adjoint passes through in the same way, with the transposes.
+// a piece is eliminated with its first grid point, the separator, riding along; the chain of separators is cut again, neighbours
+// being joined by a thread each, which leaves as short a chain of the same form (`Joined`); a thread per system solves that;
+// and then everything backwards. The adjoint passes through in the same way, with the transposes.
 //
 // Thread b P + p has piece p of system b; what it writes has the threads innermost, and the chain has the systems innermost.
 // The last piece goes on beyond the record without rows. Initial rows at the first grid point only (T0 <= 1).
@@ -20,6 +21,53 @@ struct Sizes {
     static constexpr int CARRY = ORTHOGONAL ? R * R : R * R + R;  // as Method::carry
     static constexpr int RECORD = R * (R + 1) / 2 + (ORTHOGONAL ? R * R : 0);
 };
+
+// One more row (R + 1 numbers, consumed) for R triangular rows A.
+template <int R>
+SMNN_INLINE void append_row(double* A, double* row) {
+    for (int j = 0; j < R; ++j) {
+        const double a = A[j * (R + 1) + j], x = row[j];
+        const Reflection<double> h(a, x * x);
+        A[j * (R + 1) + j] = h.diagonal(a);
+        for (int i = j + 1; i <= R; ++i) {
+            const double m = (h.v * A[j * (R + 1) + i] + x * row[i]) * h.scale;
+            A[j * (R + 1) + i] -= h.v * m, row[i] -= x * m;
+        }
+    }
+}
+
+// Triangularise M (rows x width, row-major) over its first R columns by reflections.
+template <int R, int ROWS, int WIDTH>
+SMNN_INLINE void triangularise(double* M) {
+    for (int j = 0; j < R; ++j) {
+        double squares = 0.0;
+        for (int i = j + 1; i < ROWS; ++i) squares += M[i * WIDTH + j] * M[i * WIDTH + j];
+        const Reflection<double> h(M[j * WIDTH + j], squares);
+        for (int c = j + 1; c < WIDTH; ++c) {
+            double m = h.v * M[j * WIDTH + c];
+            for (int i = j + 1; i < ROWS; ++i) m += M[i * WIDTH + j] * M[i * WIDTH + c];
+            m *= h.scale;
+            M[j * WIDTH + c] -= h.v * m;
+            for (int i = j + 1; i < ROWS; ++i) M[i * WIDTH + c] -= M[i * WIDTH + j] * m;
+        }
+        M[j * WIDTH + j] = h.diagonal(M[j * WIDTH + j]);
+        for (int i = j + 1; i < ROWS; ++i) M[i * WIDTH + j] = 0.0;
+    }
+}
+
+// U^T U = A (R x width, upper triangle) in place, and the columns behind it times U^-T. A pivot that is rounding, its square
+// at most `least` times `before`, becomes 0, and with it its row.
+template <int R, int WIDTH>
+SMNN_INLINE void factorise(double* A, const double* before, double least) {
+    for (int j = 0; j < R; ++j) {
+        double* row = A + j * WIDTH;
+        const bool sound = row[j] > least * before[j];
+        const double pivot = sound ? sqrt(row[j]) : 0.0;
+        for (int c = j; c < WIDTH; ++c) row[c] = !sound ? 0.0 : c == j ? pivot : row[c] / pivot;
+        for (int i = j + 1; i < R; ++i)
+            for (int c = i; c < WIDTH; ++c) A[i * WIDTH + c] -= row[i] * row[c];
+    }
+}
 
 // One piece.
 template <template <class, class> class Method, class S>
@@ -66,7 +114,7 @@ public:
             double rest[E * RIDING];
             method_.template absorb<RIDING>(C, X, h * inverse, inverse, c, r, rest, static_cast<double*>(nullptr));
             if constexpr (Of::ORTHOGONAL)
-                for (int e = 0; e < E; ++e) append_row(A, rest + e * RIDING);
+                for (int e = 0; e < E; ++e) append_row<R>(A, rest + e * RIDING);
         }
         put(call_.carry, C, Of::CARRY), put(call_.beside, X, R * RIDING), put(call_.alone, A, R * RIDING);
         call_.deficient[thread_] = deficient;
@@ -135,22 +183,167 @@ private:
         for (int i = 0; i < n; ++i) to[i] = from[i];
     }
 
-    // One more row (R + 1 numbers, consumed) for the triangular rows A over the separator.
-    SMNN_INLINE void append_row(double* A, double* row) const {
-        for (int j = 0; j < R; ++j) {
-            const double a = A[j * RIDING + j], x = row[j];
-            const Reflection<double> h(a, x * x);
-            A[j * RIDING + j] = h.diagonal(a);
-            for (int i = j + 1; i < RIDING; ++i) {
-                const double m = (h.v * A[j * RIDING + i] + x * row[i]) * h.scale;
-                A[j * RIDING + i] -= h.v * m, row[i] -= x * m;
-            }
-        }
-    }
-
     const Method<double, S> method_;
     const Constants& table_;
     const Long thread_, threads_, first_;
+};
+
+// Neighbouring pieces of one system as one: all separators but the first are eliminated as pieces eliminate grid points, by
+// rows U_q y_q + V_q y_{q+1} + W_q y_s = z_q, s the first. What is left has the form that a piece leaves.
+template <template <class, class> class Method, class S>
+class Joined : public Reader<S> {
+    using Base = Reader<S>;
+    using Of = Sizes<Method, S>;
+    using Base::call_, Base::s_, Base::number_, Base::step;
+    static constexpr int R = Of::R, RIDING = Of::RIDING, WIDE = 3 * R + 1, LINK = 3 * R * R;
+
+public:
+    SMNN_INLINE Joined(const Call& call, S s, const Constants& table, Long number)
+        : Base(call, s, number / groups(call)), method_(s, table), thread_(number), threads_(call.systems * groups(call)),
+          first_(number % groups(call) * call.joined),
+          last_((first_ + call.joined < call.pieces ? first_ + call.joined : call.pieces) - 1) {}
+
+    static SMNN_INLINE Long groups(const Call& call) { return (call.pieces + call.joined - 1) / call.joined; }
+
+    SMNN_INLINE void eliminate() const {
+        double C[R * R], X[R * RIDING], A[R * RIDING];
+        for (int i = 0; i < R; ++i) {
+            for (int c = 0; c < R; ++c) C[i * R + c] = c < i ? 0.0 : of(call_.carry, first_, i * R + c);
+            for (int c = 0; c < RIDING; ++c) {
+                X[i * RIDING + c] = of(call_.beside, first_, i * RIDING + c);
+                A[i * RIDING + c] = c < i ? 0.0 : of(call_.alone, first_, i * RIDING + c);
+            }
+        }
+        for (Long q = first_ + 1; q <= last_; ++q)
+            if constexpr (Of::ORTHOGONAL) reflect(q, C, X, A);
+            else factorise_one(q, C, X, A);
+        const Column carry = place(call_.joined_carry), beside = place(call_.joined_beside), alone = place(call_.joined_alone);
+        for (int i = 0; i < R * R; ++i) carry[i] = C[i];
+        for (int i = R * R; i < Of::CARRY; ++i) carry[i] = of(call_.carry, last_, i);
+        for (int i = 0; i < R * RIDING; ++i) beside[i] = X[i], alone[i] = A[i];
+        Long deficient = 0;
+        for (Long q = last_; q >= first_; --q) {
+            const Long in_piece = call_.deficient[number_ * call_.pieces + q];
+            if (in_piece) deficient = (q - first_) * call_.length * R + in_piece;
+        }
+        call_.joined_deficient[thread_] = deficient;
+    }
+
+    // From the first separator and that after the last piece to all of them: `own` and `following` of the pieces.
+    SMNN_INLINE void back() const {
+        double first[R], next[R], y[R];
+        for (int j = 0; j < R; ++j) first[j] = place(call_.joined_own)[j], next[j] = place(call_.joined_following)[j];
+        for (Long q = last_; q > first_; --q) {
+            for (int j = R - 1; j >= 0; --j) {
+                double sum = z(q)[j];
+                for (int c = 0; c < R; ++c) sum -= link(q)[R * R + j * R + c] * next[c] + link(q)[2 * R * R + j * R + c] * first[c];
+                for (int c = j + 1; c < R; ++c) sum -= link(q)[j * R + c] * y[c];
+                const double pivot = link(q)[j * R + j];
+                y[j] = pivot == 0.0 ? 0.0 : sum / pivot;
+            }
+            for (int j = 0; j < R; ++j) of(call_.following, q, j) = next[j], of(call_.own, q, j) = next[j] = y[j];
+        }
+        for (int j = 0; j < R; ++j) of(call_.following, first_, j) = next[j], of(call_.own, first_, j) = first[j];
+    }
+
+    // Forwards with the transpose: what the pieces have gathered goes to their first separator and that after the last.
+    SMNN_INLINE void adjoint() const {
+        double own[R], onward[R], a[R], natural[R];
+        for (int j = 0; j < R; ++j) own[j] = of(call_.own, first_, j), onward[j] = of(call_.following, first_, j);
+        for (Long q = first_ + 1; q <= last_; ++q) {
+            const Long t = q * call_.length;
+            this->upstream(t, natural);
+            rescale(s_, 1.0 / step(t), natural);
+            for (int j = 0; j < R; ++j) {
+                a[j] = natural[method_.at(j)] + of(call_.own, q, j) + onward[j];
+                for (int i = 0; i < j; ++i) a[j] -= link(q)[i * R + j] * a[i];
+                const double pivot = link(q)[j * R + j];
+                a[j] = pivot == 0.0 ? 0.0 : a[j] / pivot;
+            }
+            for (int j = 0; j < R; ++j) onward[j] = of(call_.following, q, j), z(q)[j] = a[j];
+            for (int i = 0; i < R; ++i)
+                for (int j = 0; j < R; ++j) {
+                    onward[j] -= link(q)[R * R + i * R + j] * a[i];
+                    own[j] -= link(q)[2 * R * R + i * R + j] * a[i];
+                }
+        }
+        for (int j = 0; j < R; ++j) place(call_.joined_own)[j] = own[j], place(call_.joined_following)[j] = onward[j];
+    }
+
+private:
+    // Number n of what piece q has in `array`; U, V and W of it, and z.
+    SMNN_INLINE double& of(double* array, Long q, Long n) const {
+        return array[n * call_.systems * call_.pieces + number_ * call_.pieces + q];
+    }
+    SMNN_INLINE Column link(Long q) const { return Column{call_.links + thread_, threads_} + (q - first_) * LINK; }
+    SMNN_INLINE Column z(Long q) const { return Column{call_.links_z + thread_, threads_} + (q - first_) * R; }
+    SMNN_INLINE Column place(double* array) const { return {array + thread_, threads_}; }
+
+    SMNN_INLINE void keep(Long q, const double* M) const {
+        const Column to = link(q);
+        for (int i = 0; i < R; ++i) {
+            for (int c = 0; c < R; ++c) {
+                to[i * R + c] = c < i ? 0.0 : M[i * WIDE + c];
+                to[R * R + i * R + c] = M[i * WIDE + R + c], to[2 * R * R + i * R + c] = M[i * WIDE + 2 * R + c];
+            }
+            z(q)[i] = M[i * WIDE + 3 * R];
+        }
+    }
+
+    // Rows over (y_q, y_{q+1}, y_s | 1).
+    SMNN_INLINE void reflect(Long q, double* C, double* X, double* A) const {
+        double M[3 * R * WIDE], rest[2 * R * (2 * R + 1)];
+        for (int i = 0; i < 3 * R * WIDE; ++i) M[i] = 0.0;
+        for (int i = 0; i < R; ++i)
+            for (int c = 0; c < RIDING; ++c) {
+                const int to = c < R ? c : 3 * R;
+                if (c >= i && c < R) M[i * WIDE + c] = C[i * R + c], M[(R + i) * WIDE + R + c] = of(call_.carry, q, i * R + c);
+                M[i * WIDE + 2 * R + c] = X[i * RIDING + c];
+                M[(R + i) * WIDE + to] = of(call_.beside, q, i * RIDING + c);
+                if (c >= i) M[(2 * R + i) * WIDE + to] = of(call_.alone, q, i * RIDING + c);
+            }
+        triangularise<R, 3 * R, WIDE>(M);
+        keep(q, M);
+        for (int i = 0; i < 2 * R; ++i)
+            for (int c = 0; c < 2 * R + 1; ++c) rest[i * (2 * R + 1) + c] = M[(R + i) * WIDE + R + c];
+        triangularise<R, 2 * R, 2 * R + 1>(rest);
+        for (int i = 0; i < R; ++i) {
+            for (int c = 0; c < R; ++c) C[i * R + c] = rest[i * (2 * R + 1) + c];
+            for (int c = 0; c < RIDING; ++c) X[i * RIDING + c] = rest[i * (2 * R + 1) + R + c];
+            append_row<R>(A, rest + (R + i) * (2 * R + 1) + R);
+        }
+    }
+
+    // The same for the normal equations: C and its right-hand side in X are those of y_q, X ties it to y_s.
+    SMNN_INLINE void factorise_one(Long q, double* C, double* X, double* A) const {
+        double M[R * WIDE], before[R];
+        for (int i = 0; i < R; ++i) {
+            for (int c = 0; c < R; ++c) {
+                M[i * WIDE + c] = c < i ? 0.0 : C[i * R + c] + of(call_.alone, q, i * RIDING + c);
+                M[i * WIDE + R + c] = of(call_.beside, q, c * RIDING + i);
+                M[i * WIDE + 2 * R + c] = X[i * RIDING + c];
+            }
+            M[i * WIDE + 3 * R] = X[i * RIDING + R] + of(call_.alone, q, i * RIDING + R);
+            before[i] = M[i * WIDE + i];
+        }
+        factorise<R, WIDE>(M, before, tolerance(call_.T));
+        keep(q, M);
+        for (int i = 0; i < R; ++i)
+            for (int c = 0; c < RIDING; ++c) {
+                const int over = c < R ? 2 * R + c : 3 * R;  // y_s, or the constants
+                double in_C = c < i || c == R ? 0.0 : of(call_.carry, q, i * R + c), in_X = c < R ? 0.0 : of(call_.beside, q, i * RIDING + R);
+                for (int m = 0; m < R; ++m) {
+                    if (c < R) in_C -= M[m * WIDE + R + i] * M[m * WIDE + R + c];
+                    in_X -= M[m * WIDE + R + i] * M[m * WIDE + over];
+                    A[i * RIDING + c] -= M[m * WIDE + 2 * R + i] * M[m * WIDE + over];
+                }
+                if (c < R) C[i * R + c] = in_C;
+                X[i * RIDING + c] = in_X;
+            }
+    }
+
+    const Method<double, S> method_;
+    const Long thread_, threads_, first_, last_;
 };
 
 // The chain of separators of one system: rows U_p y_p + V_p y_{p+1} = z_p over unknowns in the order of elimination.
@@ -173,7 +366,7 @@ public:
             else factorise_one(p, carry);
         if constexpr (!Of::ORTHOGONAL) {
             for (int i = 0; i < R; ++i) before[i] = number(call_.carry, P_ - 1, R * R + i);
-            factorise(carry, RIDING, before);
+            factorise<R, RIDING>(carry, before, tolerance(call_.T));
         }
         finish(carry);
         for (int i = 0; i < R; ++i) {
@@ -217,38 +410,6 @@ private:
     SMNN_INLINE Column V(Long p) const { return U(p) + R * R; }
     SMNN_INLINE Column z(Long p) const { return Column{call_.chain_z + number_, call_.systems} + p * R; }
 
-    // Triangularise M (rows x width, row-major) over its first R columns by reflections.
-    template <int ROWS, int WIDE>
-    static SMNN_INLINE void triangularise(double* M) {
-        for (int j = 0; j < R; ++j) {
-            double squares = 0.0;
-            for (int i = j + 1; i < ROWS; ++i) squares += M[i * WIDE + j] * M[i * WIDE + j];
-            const Reflection<double> h(M[j * WIDE + j], squares);
-            for (int c = j + 1; c < WIDE; ++c) {
-                double m = h.v * M[j * WIDE + c];
-                for (int i = j + 1; i < ROWS; ++i) m += M[i * WIDE + j] * M[i * WIDE + c];
-                m *= h.scale;
-                M[j * WIDE + c] -= h.v * m;
-                for (int i = j + 1; i < ROWS; ++i) M[i * WIDE + c] -= M[i * WIDE + j] * m;
-            }
-            M[j * WIDE + j] = h.diagonal(M[j * WIDE + j]);
-            for (int i = j + 1; i < ROWS; ++i) M[i * WIDE + j] = 0.0;
-        }
-    }
-
-    // U^T U = A (R x width, upper triangle) in place, and the columns behind it times U^-T. A pivot that is rounding, its
-    // square at most the tolerance times `before`, becomes 0, and with it its row.
-    SMNN_INLINE void factorise(double* A, int width, const double* before) const {
-        for (int j = 0; j < R; ++j) {
-            double* row = A + j * width;
-            const bool sound = row[j] > tolerance(call_.T) * before[j];
-            const double pivot = sound ? sqrt(row[j]) : 0.0;
-            for (int c = j; c < width; ++c) row[c] = !sound ? 0.0 : c == j ? pivot : row[c] / pivot;
-            for (int i = j + 1; i < R; ++i)
-                for (int c = i; c < width; ++c) A[i * width + c] -= row[i] * row[c];
-        }
-    }
-
     // Eliminate separator p: `carry` holds rows over it and then over the next, triangular.
     SMNN_INLINE void reflect(Long p, double* carry) const {
         double M[3 * R * WIDTH], rest[2 * R * RIDING];
@@ -261,11 +422,11 @@ private:
                 if (c >= i) M[(2 * R + i) * WIDTH + to] = number(call_.alone, p, i * RIDING + c);
                 if (c >= i && c < R) M[(R + i) * WIDTH + R + c] = number(call_.carry, p, i * R + c);
             }
-        triangularise<3 * R, WIDTH>(M);
+        triangularise<R, 3 * R, WIDTH>(M);
         keep(p, M);
         for (int i = 0; i < 2 * R; ++i)
             for (int c = 0; c < RIDING; ++c) rest[i * RIDING + c] = M[(R + i) * WIDTH + R + c];
-        triangularise<2 * R, RIDING>(rest);
+        triangularise<R, 2 * R, RIDING>(rest);
         for (int i = 0; i < R * RIDING; ++i) carry[i] = rest[i];
     }
 
@@ -278,7 +439,7 @@ private:
             for (int c = 0; c < R; ++c) M[i * WIDTH + R + c] = number(call_.beside, p, c * RIDING + i);
             before[i] = M[i * WIDTH + i];
         }
-        factorise(M, WIDTH, before);
+        factorise<R, WIDTH>(M, before, tolerance(call_.T));
         keep(p, M);
         for (int i = 0; i < R; ++i)
             for (int c = 0; c < RIDING; ++c) {
@@ -374,6 +535,34 @@ struct OfChain {
     static SMNN_INLINE Long threads(const Call& call) { return call.systems; }
     static SMNN_INLINE Chain<Method, S> chain(const Call& call, const Constants& table, Long number) {
         return Chain<Method, S>(call, shape<S>(call, D_, K_, E_), table, number);
+    }
+};
+
+template <template <class, class> class Method, class S, int D_, int K_, int E_>
+struct OfJoined {
+    static constexpr int K = K_, CENTRAL = 0;
+    static SMNN_INLINE Long threads(const Call& call) { return call.systems * Joined<Method, S>::groups(call); }
+    static SMNN_INLINE Joined<Method, S> joined(const Call& call, const Constants& table, Long number) {
+        return Joined<Method, S>(call, shape<S>(call, D_, K_, E_), table, number);
+    }
+};
+
+template <template <class, class> class Method, class S, int D, int K, int E>
+struct JoinPieces : OfJoined<Method, S, D, K, E> {
+    static SMNN_INLINE void run(const Call& call, const Constants& table, Long n, double*) {
+        JoinPieces::joined(call, table, n).eliminate();
+    }
+};
+
+template <template <class, class> class Method, class S, int D, int K, int E>
+struct BackJoined : OfJoined<Method, S, D, K, E> {
+    static SMNN_INLINE void run(const Call& call, const Constants& table, Long n, double*) { BackJoined::joined(call, table, n).back(); }
+};
+
+template <template <class, class> class Method, class S, int D, int K, int E>
+struct AdjointJoined : OfJoined<Method, S, D, K, E> {
+    static SMNN_INLINE void run(const Call& call, const Constants& table, Long n, double*) {
+        AdjointJoined::joined(call, table, n).adjoint();
     }
 };
 
