@@ -2,8 +2,9 @@
 after the other, behind the backend's own Python; and NVRTC compiles them for each architecture.
 """
 
-import ctypes
+import os
 import subprocess
+import sys
 import threading
 from array import array
 from dataclasses import replace
@@ -26,6 +27,7 @@ from tests.solver.cases import (
     small_problem,
     tensors,
 )
+from tests.solver.gpu_host import launch_by
 from tests.solver.shapes import Shape, for_all_shapes
 from tests.solver.shapes import batch as drawn_batch
 from tests.solver.shapes import differentiated as all_gradients
@@ -51,27 +53,19 @@ def library(required, tmp_path_factory):
     folder = tmp_path_factory.mktemp("gpu_host")
     cxx = compiler((), folder)
     required(cxx, INSTALL)
-    options = "-std=c++20", "-O1", "-w", "-fPIC", "-shared", "-DSMNN_ISA=gpu_host", "-DSMNN_LANES=1", f"-I{KERNELS}"
-    command = (*cxx, *options, HERE / "gpu_host.cpp", "-o", folder / "gpu_host.so")
+    fused = ["-mfma"] if torch.backends.cpu.get_cpu_capability() in ("AVX2", "AVX512") else []  # as on a GPU
+    options = "-std=c++20", "-O1", "-w", "-fPIC", "-shared", "-ffp-contract=fast", *fused, f"-I{KERNELS}"
+    defined = "-DSMNN_ISA=gpu_host", "-DSMNN_LANES=1"
+    command = (*cxx, *options, *defined, HERE / "gpu_host.cpp", "-o", folder / "gpu_host.so")
     made = subprocess.run(command, capture_output=True, text=True, timeout=280)
     assert made.returncode == 0, made.stderr[-4000:]
-    return ctypes.CDLL(str(folder / "gpu_host.so"))
+    return folder / "gpu_host.so"
 
 
 @pytest.fixture
 def host(library, monkeypatch):
     """`cuda` serves CPU tensors by those kernels. A function that says whether matrices lie in memory: always, or
     where they do on a GPU."""
-
-    def launch(device: torch.device, instance: launcher.Instance, words: "array[int]", threads: int) -> None:
-        assert len(words) == library.call_words()
-        shape = "any" if instance.general else f"{instance.D}{instance.K}{instance.E}"
-        name = f"{instance.kernel}_{instance.method.capitalize()}"
-        if instance.kernel == "Gradient":
-            name = f"Gradient_{int(instance.central)}"
-        elif instance.central:
-            name = f"{instance.kernel}Central_{str(instance.method == 'qr').lower()}"
-        getattr(library, f"{name}_{shape}")(ctypes.c_void_p(words.buffer_info()[0]))
 
     def nothing_stays(call: cuda.Call, *shape: int, dtype: torch.dtype = torch.float64) -> torch.Tensor:
         return torch.full(shape, NAN if dtype == torch.float64 else -99, dtype=dtype)
@@ -84,7 +78,7 @@ def host(library, monkeypatch):
         sizes = sizes_of(tuple([shape for shape, _ in layout]), T, T0, central)
         return cuda_plan.Plan(layout, sizes, central, method)
 
-    monkeypatch.setattr(launcher, "launch", launch)
+    monkeypatch.setattr(launcher, "launch", launch_by(library))
     monkeypatch.setattr(cuda.Call, "empty", nothing_stays)
     monkeypatch.setattr(cuda, "unfit", lambda device: "")
     return always
@@ -151,6 +145,31 @@ def test_memory_layouts(method, host):
     for x in (turned, every_other):
         found = differentiated(x, method, "cuda")
         assert all(torch.equal(one, other) for one, other in zip(found, expected, strict=True))
+
+
+GRID = ("oracle_agreement", "properties", "gradients", "factorize", "faults", "layouts", "accuracy", "bad_input")
+
+
+@pytest.mark.slow
+def test_the_whole_grid(library):
+    """Every solver test that goes through all backends, with `cuda` as one of them; in a process of its own."""
+    files = [str(HERE / f"test_{name}.py") for name in (*GRID, "operators", "transforms")]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "-p",
+        "tests.solver.gpu_host",
+        "-k",
+        "cuda",
+    ]
+    env = {**os.environ, "SMNN_GPU_HOST": str(library)}
+    done = subprocess.run([*command, *files], cwd=HERE.parents[1], env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-4000:]
+    assert int(done.stdout.rsplit(" passed", 1)[0].split()[-1]) > 1000
 
 
 # Arrangements
@@ -364,6 +383,9 @@ def test_says_why_it_cannot_serve(monkeypatch):
     monkeypatch.setattr(torch.version, "hip", None)
     monkeypatch.setattr(cuda, "_MISSING", True)
     assert "pip install" in available("cuda")["cuda"]
+    monkeypatch.setattr(cuda, "_MISSING", False)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device: (7, 0))
+    assert "8, 0" in available("cuda")["cuda"]
     with pytest.raises(ValueError, match="NVIDIA"):
         solve(small_problem((), False), backend="cuda")
 
@@ -394,7 +416,7 @@ def test_compiles_for(arch, compiles):
     rows = table([*instances([(1, 3, 1), (5, 2, 1)]), *instances([(2, 2, 1)], central=True)], (arch,))
     assert {row["kernel"] for row in rows} == {*PLAIN, *SHARED, *PIECES}
     for row in rows:
-        assert row["general"] or row["kernel"] == "SolveChain" or row["local_bytes"] <= 16, row
+        assert row["general"] or row["kernel"] in ("JoinPieces", "SolveChain") or row["local_bytes"] <= 16, row
         assert 0 < int(str(row["registers"])) <= 255
 
 

@@ -32,6 +32,8 @@ METHODS = ("qr", "cholesky")
 GRADIENTS = ("coefficients", "forcing", "initial", "steps")
 SCREENS = True
 """Bad values are found on the way: `deficient` is -1 there."""
+OLDEST = (8, 0)
+"""Compute capability: the oldest that the tests compile for."""
 MOST_DERIVATIVES = 12
 MOST_THREADS = 8192
 """Threads that work from scratch memory, so that it stays in the second-level cache; each takes several systems."""
@@ -50,7 +52,7 @@ _WORDS = (
 
 def _missing() -> bool:
     try:
-        return find_spec("cuda.core") is None
+        return find_spec("cuda.core") is None or find_spec("cuda.bindings") is None
     except ModuleNotFoundError:
         return True
 
@@ -64,15 +66,18 @@ def unfit(device: torch.device) -> str:
         return f"the GPU kernel runs on NVIDIA GPUs only; {OTHERS}"
     if not torch.cuda.is_available():
         return "torch finds no CUDA device"
-    return f"the packages that compile the GPU kernel are missing: {INSTALL}" if _MISSING else ""
+    if _MISSING:
+        return f"the packages that compile the GPU kernel are missing: {INSTALL}"
+    found = torch.cuda.get_device_capability(device)
+    return "" if found >= OLDEST else f"the GPU kernel needs compute capability {OLDEST}, found {found}"
 
 
 def refusal(problem: LinearODE, method: str) -> str:
     """Why this backend cannot solve `problem`."""
     if problem.K > MOST_DERIVATIVES:
-        return f"the CUDA kernel knows at most {MOST_DERIVATIVES} derivatives, found K = {problem.K}"
+        return f"the GPU kernel knows at most {MOST_DERIVATIVES} derivatives, found K = {problem.K}"
     if len(problem.batch) > MOST_BATCH_DIMS:
-        return f"the CUDA kernel knows at most {MOST_BATCH_DIMS} batch dimensions, found {len(problem.batch)}"
+        return f"the GPU kernel knows at most {MOST_BATCH_DIMS} batch dimensions, found {len(problem.batch)}"
     return ""
 
 
