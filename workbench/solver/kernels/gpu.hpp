@@ -1,6 +1,6 @@
 // The sweep on a GPU: one thread per system, from the first grid point to the last and back.
 //
-// NVRTC compiles it at run time for the shape and the architecture at hand (backends/launching.py); the tests compile the same
+// NVRTC compiles it at run time for the shape and the architecture at hand (launcher.py); the tests compile the same
 // functions with a C++ compiler and run them on the CPU, one thread after the other. Arguments are read where they lie,
 // whatever their strides. What a thread writes and reads again, records and constants, has the systems innermost, [grid
 // point][number][system], so that neighbouring threads meet in one transaction. Gradients are a pass of their own, over all
@@ -45,8 +45,8 @@ struct Call {
     Field coefficients, forcing, initial, steps, weight_equation, weight_initial, weight_taylor, g;  // g: upstream
     double *records, *reflections, *merged;  // the factor of every left-hand side: `Qr`; reflections for shared ones only
     double *z, *out;                         // (T, R, systems); (systems, T, R): u or lambda
-    Long* deficient;                         // of every left-hand side or system, as `solve` of a backend says; or null
-    double* scratch;                         // `workspace` numbers for each thread at work (AnyShape only; how many: backends/cuda.py)
+    Long* deficient;                         // of every left-hand side or system, as `solve` of a backend says
+    double* scratch;                         // `workspace` numbers for each thread at work (AnyShape only; how many: backends/cuda_plan.py)
     Long workspace;
     Long pieces, length;                     // gpu_pieces.hpp
     double *carry, *beside, *alone, *own, *following, *chain, *chain_z, *sound;

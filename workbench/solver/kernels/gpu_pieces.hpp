@@ -79,7 +79,7 @@ class Piece : public Reader<S> {
 
 public:
     SMNN_INLINE Piece(const Call& call, S s, const Constants& table, Long number)
-        : Base(call, s, number / call.pieces), method_(s, table), table_(table), thread_(number), threads_(call.systems * call.pieces),
+        : Base(call, s, number / call.pieces), method_(s, table), thread_(number), threads_(call.systems * call.pieces),
           first_(number % call.pieces * call.length) {}
 
     // All but the separator. Left for the chain: C, X = [over the separator | constants] and A, over the separator alone;
@@ -184,7 +184,6 @@ private:
     }
 
     const Method<double, S> method_;
-    const Constants& table_;
     const Long thread_, threads_, first_;
 };
 
