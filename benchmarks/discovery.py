@@ -61,9 +61,8 @@ def pysindy() -> Iterator[tuple[str, str, Fit]]:
             yield "smoothed differences", f"{said}, filter {length}", plain_sindy(threshold, smoothed)
     for threshold, extent in product(THRESHOLDS, EXTENTS):
         said = f"threshold {threshold:g}, extent {extent:g}"
-        yield "weak form", said, weak_sindy(ps.STLSQ(threshold=threshold), extent)
-        bagged = ps.EnsembleOptimizer(ps.STLSQ(threshold=threshold), bagging=True, n_models=20)
-        yield "weak form, ensemble", said, weak_sindy(bagged, extent)
+        yield "weak form", said, weak_sindy(threshold, extent)
+        yield "weak form, ensemble", said, weak_sindy(threshold, extent, models=20)
 
 
 def plain_sindy(threshold: float, differences: ps.BaseDifferentiation) -> Fit:
@@ -78,11 +77,17 @@ def plain_sindy(threshold: float, differences: ps.BaseDifferentiation) -> Fit:
     return fit
 
 
-def weak_sindy(optimizer: ps.BaseOptimizer, extent: float) -> Fit:
-    """Test functions over `extent` to either side; the seed of their places is fixed."""
+def weak_sindy(threshold: float, extent: float, models: int = 1) -> Fit:
+    """Test functions over `extent` to either side; the median of so many bagged models. The seed is fixed.
+
+    The optimiser is made anew for each record: an ensemble keeps the models of all records it has seen.
+    """
 
     def fit(times: np.ndarray, data: np.ndarray) -> np.ndarray:
         np.random.seed(0)
+        optimizer = ps.STLSQ(threshold=threshold)
+        if models > 1:
+            optimizer = ps.EnsembleOptimizer(optimizer, bagging=True, n_models=models)
         library = ps.WeakPDELibrary(
             function_library=ps.PolynomialLibrary(2, include_bias=False),
             spatiotemporal_grid=times,
