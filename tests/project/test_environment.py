@@ -31,8 +31,8 @@ def pins() -> dict[str, str]:
     return {canonicalize_name(name): version for name, version in pairs}
 
 
-def test_test_brings_app_and_studies():
-    assert "smnn-workbench[app,studies]" in project()["optional-dependencies"]["test"]
+def test_test_brings_app_cuda_and_studies():
+    assert "smnn-workbench[app,cuda,studies]" in project()["optional-dependencies"]["test"]
 
 
 def test_environment_equals_pyproject():
@@ -51,7 +51,7 @@ def test_environment_equals_pyproject():
 
 def test_constraints_satisfy_pyproject():
     versions = pins()
-    for name, bounds in requirements("app", "studies", "test").items():
+    for name, bounds in requirements("app", "cuda", "studies", "test").items():
         assert name in versions, f"constraints.txt does not pin {name}"
         assert versions[name] in bounds, f"constraints.txt has {name} {versions[name]}, pyproject.toml wants {bounds}"
 
