@@ -9,13 +9,14 @@ from math import sqrt
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from workbench.models import estimates
 from workbench.models.estimates import Estimate, Problem
 from workbench.models.library import Library
 from workbench.models.preparation import Settings, prepare
 from workbench.models.result import Discovery
-from workbench.models.selection import backward, fit
+from workbench.models.selection import Fit, backward, fit
 from workbench.models.trajectories import Trajectory
 from workbench.models.uncertainty import NORMAL_95, spread
 
@@ -29,6 +30,9 @@ GROWTH = 4
 """The longest window over the first."""
 WORSE = 1.5
 """Growth of the misfit in one round from which on it has gone astray."""
+FINER = 4
+"""Derivatives more than the settings ask for, in the last fit of clean data: on Lorenz, h = .01, 6 leave an error of
+2e-5, 10 one of 3e-7, at the same cost; more are lost to rounding."""
 
 
 class Projection:
@@ -36,10 +40,11 @@ class Projection:
 
     First, J = 0: the record is smoothed for the candidates' sake, every candidate is pushed through the solver over
     every window, and Xi minimises sum |u - data|^2 / noise^2, initial values projected out. Then every equation drops
-    its least term, one per step, as long as `Criterion` lets it. If there is noise, rounds of Gauss-Newton follow:
+    its least term, one per step, as long as `Criterion` lets it. Without noise these are fitted with more derivatives,
+    whose last one tells the truncation error. If there is noise, rounds of Gauss-Newton follow:
     the equations are linearised about the states, u' = J u + Theta(u^) Xi - J u^, so that states and Xi are corrected
-    together; all terms are candidates again, until neither changes. Then the windows are doubled, as long as the noise
-    explains what they leave over.
+    together; all terms are candidates again until the same ones are kept, and these are followed until they settle.
+    Then the windows are doubled, as long as the noise explains what they leave over.
 
     Raises ValueError for what cannot be discovered from: constant variables, candidates without values, too short.
     Source: Golub & Pereyra, "The Differentiation of Pseudo-Inverses and Nonlinear Least Squares Problems Whose
@@ -57,6 +62,7 @@ class Projection:
         self.total_steps = len(library) + 1 + 3 * ROUNDS * self._denoise
         self._fit = torch.zeros_like(self._prepared.known)
         self._drops = self._rounds = 0
+        self._searching = True
         self._now = self._best = None
         self._message, self._ended = "", False
         self._first = self._result = None
@@ -87,17 +93,32 @@ class Projection:
         after = estimates.chosen(problem, self._drops)
         if all((a.kept == b.kept).all() for a, b in zip(fits, after, strict=True)):
             fits = estimates.chosen(problem)
+            if not self._denoise:
+                problem = self._finer(FINER)
+                fits = [fit(block, own.kept) for block, own in zip(problem.blocks, fits, strict=True)]
+                self._ended = True
             self._fit = estimates.spread_out(problem, [own.values for own in fits]) + problem.linearised.known
             self._now = self._best = estimates.estimate(self._prepared, None, problem, fits)
-            self._ended = not self._denoise
         return sqrt(sum(fit.rss for fit in fits) / (problem.criterion.samples * len(fits)))
 
     def _problem(self) -> Problem:
         """The first problem, kept while terms are dropped."""
         if self._first is None:
             prepared = self._prepared
-            self._first = estimates.pose(prepared, None, prepared.length, self.settings.share, prepared.free)
+            self._first = estimates.pose(prepared, None, prepared.length, self.settings, prepared.free)
         return self._first
+
+    def _finer(self, more: int) -> Problem:
+        """The first problem with more derivatives."""
+        prepared = self._prepared
+        rows = replace(prepared.rows, derivatives=prepared.rows.derivatives + more)
+        prepared = replace(prepared, rows=rows)
+        return estimates.pose(prepared, None, prepared.length, self.settings, prepared.free)
+
+    def _kept(self, problem: Problem) -> list[Fit]:
+        """The terms there are now, fitted to a problem."""
+        there = self._fit.numpy() != 0
+        return [fit(block, there[tuple(block.labels.T)]) for block in problem.blocks]
 
     def _round(self) -> float:
         """States and equations corrected together once; where that fails the last good estimate is the result."""
@@ -111,12 +132,16 @@ class Projection:
         if self._rounds > 1 and now.misfit(noise) > WORSE * before.misfit(noise):
             return self._end(f"stopped with windows of {now.length} grid points: a round made the misfit worse")
         self._fit = now.coefficients
+        self._searching = not torch.equal(now.coefficients != 0, before.coefficients != 0)
         if _settled(before, now) or self._rounds == ROUNDS:
             self._grow()
         return self._now.misfit(noise)
 
     def _improved(self, before: Estimate) -> Estimate:
-        problem = estimates.pose(self._prepared, before, before.length, self.settings.share, self._candidates())
+        free = self._candidates()
+        if not self._searching:
+            free = free & (before.coefficients != 0).numpy()
+        problem = estimates.pose(self._prepared, before, before.length, self.settings, free)
         return estimates.estimate(self._prepared, before, problem, estimates.chosen(problem))
 
     def _candidates(self) -> np.ndarray:
@@ -137,7 +162,7 @@ class Projection:
         if best.joint and not _explained(now, best):
             self._end("")
             return
-        self._best, self._rounds = now, 0
+        self._best, self._rounds, self._searching = now, 0, True
         longer = 2 * now.length
         points = sum(len(run) for run in self._prepared.runs)
         room = sum(len(run) for run in self._prepared.runs if len(run) >= longer)
@@ -163,19 +188,25 @@ class Projection:
             self._result = self._discovery()
         return self._result
 
-    def _discovery(self) -> Discovery:
-        prepared, units = self._prepared, self._prepared.units
-        now = self._best
-        if now is not None and now.joint:
-            problem = estimates.pose(prepared, now, now.length, self.settings.share, self._candidates())
-            fits = [fit(block, self._fit.numpy()[tuple(block.labels.T)] != 0) for block in problem.blocks]
-        else:
+    def _judged(self) -> tuple[Problem, list[Fit], Tensor]:
+        """The problem about what is known now, its fits, and the truncation error of the coefficients (C, D)."""
+        prepared, now = self._prepared, self._best
+        if now is None:
             problem = self._problem()
-            fits = estimates.chosen(problem, None if now is not None else max(self._drops - 1, 0))
-            if now is not None:
-                # what smoothing and truncation leave over is alike from point to point
-                criterion = replace(problem.criterion, samples=problem.criterion.samples * now.independent)
-                problem = replace(problem, criterion=criterion)
+            return problem, estimates.chosen(problem, max(self._drops - 1, 0)), torch.zeros_like(self._fit)
+        if now.joint:
+            problem = estimates.pose(prepared, now, now.length, self.settings, self._candidates())
+            return problem, self._kept(problem), torch.zeros_like(self._fit)
+        problem, coarser = self._finer(FINER), self._finer(FINER - 1)
+        fits, others = self._kept(problem), self._kept(coarser)
+        values, coarse = (estimates.spread_out(problem, [own.values for own in group]) for group in (fits, others))
+        # what smoothing and truncation leave over is alike from point to point
+        criterion = replace(problem.criterion, samples=problem.criterion.samples * now.independent)
+        return replace(problem, criterion=criterion), fits, (values - coarse).abs()
+
+    def _discovery(self) -> Discovery:
+        prepared, units, now = self._prepared, self._prepared.units, self._best
+        problem, fits, truncation = self._judged()
         generator = np.random.default_rng(self.settings.seed)
         spreads = [
             spread(block, fit, totals, problem.criterion, self.settings.draws, generator)
@@ -186,13 +217,14 @@ class Projection:
             for name in ("deviation", "lower", "upper", "inclusion")
         }
         known = torch.where(torch.from_numpy(prepared.free), 0.0, prepared.known)
-        margin = NORMAL_95 * arrays["deviation"]
+        margin = NORMAL_95 * arrays["deviation"] + truncation
         physical = {
             "lower": self._fit - margin,
             "upper": self._fit + margin,
             "deviation": arrays["deviation"],
-            "drawn_lower": arrays["lower"] + known,
-            "drawn_upper": arrays["upper"] + known,
+            "drawn_lower": arrays["lower"] - truncation + known,
+            "drawn_upper": arrays["upper"] + truncation + known,
+            "truncation": truncation,
         }
         states = (prepared.states if now is None else now.states) * units.scale
         residual = prepared.noise if now is None else now.noise
@@ -212,7 +244,8 @@ class Projection:
 
     def state(self) -> dict[str, np.ndarray]:
         """Counters, the fit, and both estimates, field by field."""
-        found = {"counters": np.array([self._drops, self._rounds, int(self._ended)]), "fit": self._fit.numpy().copy()}
+        counters = [self._drops, self._rounds, int(self._ended), int(self._searching)]
+        found = {"counters": np.array(counters), "fit": self._fit.numpy().copy()}
         found["message"] = np.frombuffer(self._message.encode(), dtype=np.uint8).copy()
         for name, estimate in (("now", self._now), ("best", self._best)):
             if estimate is not None:
@@ -221,8 +254,8 @@ class Projection:
         return found
 
     def restore(self, state: Mapping[str, np.ndarray]) -> None:
-        self._drops, self._rounds, ended = np.array(state["counters"]).tolist()
-        self._ended, self._fit = bool(ended), torch.from_numpy(np.array(state["fit"]))
+        self._drops, self._rounds, ended, searching = np.array(state["counters"]).tolist()
+        self._ended, self._searching, self._fit = bool(ended), bool(searching), torch.from_numpy(np.array(state["fit"]))
         self._message, self._result = bytes(np.array(state["message"], dtype=np.uint8)).decode(), None
         self._now, self._best = (_estimate(state, name) for name in ("now", "best"))
 

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from workbench.models.blocks import Block, Linearised
-from workbench.models.preparation import Prepared
-from workbench.models.selection import Criterion, Fit, backward, exchanged
+from workbench.models.preparation import Prepared, Settings
+from workbench.models.selection import Criterion, Fit, backward, cross_validated, exchanged
 from workbench.models.trajectories import Windows, cut
 
 
@@ -56,7 +56,7 @@ class Problem:
     length: int
 
 
-def pose(prepared: Prepared, before: Estimate | None, length: int, share: float, free: np.ndarray) -> Problem:
+def pose(prepared: Prepared, before: Estimate | None, length: int, settings: Settings, free: np.ndarray) -> Problem:
     """Before None: J = 0 and the smooth states. Raises FloatingPointError for answers that are not finite."""
     windows = _usable(cut(prepared.runs, length), prepared)
     noise = before.noise.clamp(min=1e-12) if before is not None and before.joint else prepared.noise
@@ -70,7 +70,7 @@ def pose(prepared: Prepared, before: Estimate | None, length: int, share: float,
     if before is None:
         counts = counts / free.shape[1]  # every variable on its own
     samples = float(counts) * (1.0 if before is None else before.independent)
-    criterion = Criterion(share, samples, len(free))
+    criterion = Criterion(settings.share, samples, len(free), settings.folds)
     return Problem(linearised, blocks, [changes[block.labels[:, 1]] for block in blocks], criterion, length)
 
 
@@ -78,6 +78,9 @@ def chosen(problem: Problem, rounds: int | None = None) -> list[Fit]:
     """The terms that stay, fitted; with `rounds` at most so many dropped from each block, and none exchanged."""
     fits = []
     for block, totals in zip(problem.blocks, problem.totals, strict=True):
+        if problem.criterion.folds:
+            fits.append(cross_validated(block, totals, problem.criterion))
+            continue
         found = backward(block, totals, problem.criterion, rounds=rounds)
         fits.append(found if rounds is not None else exchanged(block, totals, problem.criterion, found))
     return fits
