@@ -16,8 +16,9 @@ from workbench.models.library import Library
 from workbench.models.tangent import Rows, Tangent
 from workbench.models.trajectories import Windows
 
-CHUNK = 2**22
-"""Numbers of right-hand side that go through the solver at once; it bounds the memory."""
+CHUNK = 2**20
+"""Numbers of right-hand side that go through the solver at once; it bounds the memory, and more of them take longer:
+the answers no longer fit into the cache. Far fewer leave too little work to each thread."""
 Answers = Callable[[np.ndarray, slice], tuple[Tensor, Tensor, Tensor]]
 """(labels, variables) -> states answering to initial values (I, W, T, D), candidates (P, W, T, D), what is known."""
 

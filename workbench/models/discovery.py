@@ -24,8 +24,6 @@ MOST = 200
 """Coefficients that a round of Gauss-Newton chooses from; if there are more, the first fit picks those."""
 ROUNDS = 8
 """Rounds with windows of one length, at most; two to four are usual."""
-SETTLED = 0.1
-"""Change of a coefficient, over its standard error, below which a round changed nothing."""
 GROWTH = 4
 """The longest window over the first."""
 WORSE = 1.5
@@ -44,7 +42,8 @@ class Projection:
     whose last one tells the truncation error. If there is noise, rounds of Gauss-Newton follow:
     the equations are linearised about the states, u' = J u + Theta(u^) Xi - J u^, so that states and Xi are corrected
     together; all terms are candidates again until the same ones are kept, and these are followed until they settle.
-    Then the windows are doubled, as long as the noise explains what they leave over.
+    Then the windows are doubled, as long as the noise explains what they leave over. At the end all terms are candidates
+    once more; if others are kept now, they are followed in turn.
 
     Raises ValueError for what cannot be discovered from: constant variables, candidates without values, too short.
     Source: Golub & Pereyra, "The Differentiation of Pseudo-Inverses and Nonlinear Least Squares Problems Whose
@@ -59,13 +58,13 @@ class Projection:
         self.settings = settings or Settings()
         self._prepared = prepare(trajectories, library, self.settings)
         self._denoise = self._prepared.denoise
-        self.total_steps = len(library) + 1 + 3 * ROUNDS * self._denoise
+        self.total_steps = len(library) + 1 + 4 * ROUNDS * self._denoise
         self._fit = torch.zeros_like(self._prepared.known)
         self._drops = self._rounds = 0
-        self._searching = True
+        self._searching, self._revised = True, False
         self._now = self._best = None
         self._message, self._ended = "", False
-        self._first = self._result = None
+        self._first = self._last = self._result = None
 
     @property
     def done(self) -> bool:
@@ -133,7 +132,7 @@ class Projection:
             return self._end(f"stopped with windows of {now.length} grid points: a round made the misfit worse")
         self._fit = now.coefficients
         self._searching = not torch.equal(now.coefficients != 0, before.coefficients != 0)
-        if _settled(before, now) or self._rounds == ROUNDS:
+        if estimates.settled(before, now) or self._rounds == ROUNDS:
             self._grow()
         return self._now.misfit(noise)
 
@@ -159,17 +158,32 @@ class Projection:
     def _grow(self) -> None:
         """Windows twice as long, if those of now are better than the last ones and there is room for longer ones."""
         now, best = self._now, self._best
-        if best.joint and not _explained(now, best):
-            self._end("")
+        if best.joint and not self._revised and not estimates.explained(now, best):
+            self._finish()
             return
-        self._best, self._rounds, self._searching = now, 0, True
-        longer = 2 * now.length
+        self._best, self._rounds, longer = now, 0, 2 * now.length
         points = sum(len(run) for run in self._prepared.runs)
         room = sum(len(run) for run in self._prepared.runs if len(run) >= longer)
-        if longer > GROWTH * self._prepared.length or room < 0.9 * points:
-            self._end("")
+        if longer > GROWTH * self._prepared.length or room < 0.9 * points or self._revised:
+            self._finish()
         else:
             self._now = replace(now, length=longer)
+
+    def _finish(self) -> None:
+        """The end, unless other terms would be kept now; that is asked once."""
+        self._last = problem = self._about(self._best)
+        fits = estimates.chosen(problem)
+        kept = estimates.spread_out(problem, [own.kept.astype(float) for own in fits]) != 0
+        fixed = torch.from_numpy(~self._prepared.free)
+        if self._revised or torch.equal(kept | fixed, (self._best.coefficients != 0) | fixed):
+            self._end("")
+        else:
+            self._now = estimates.estimate(self._prepared, self._best, problem, fits)
+            self._revised, self._rounds, self._last = True, 0, None
+
+    def _about(self, now: Estimate) -> Problem:
+        """The problem of all candidates about an estimate."""
+        return estimates.pose(self._prepared, now, now.length, self.settings, self._candidates())
 
     def _end(self, message: str) -> float:
         """Back to the best estimate, which is the result."""
@@ -195,7 +209,7 @@ class Projection:
             problem = self._problem()
             return problem, estimates.chosen(problem, max(self._drops - 1, 0)), torch.zeros_like(self._fit)
         if now.joint:
-            problem = estimates.pose(prepared, now, now.length, self.settings, self._candidates())
+            problem = self._last or self._about(now)
             return problem, self._kept(problem), torch.zeros_like(self._fit)
         problem, coarser = self._finer(FINER), self._finer(FINER - 1)
         fits, others = self._kept(problem), self._kept(coarser)
@@ -244,8 +258,8 @@ class Projection:
 
     def state(self) -> dict[str, np.ndarray]:
         """Counters, the fit, and both estimates, field by field."""
-        counters = [self._drops, self._rounds, int(self._ended), int(self._searching)]
-        found = {"counters": np.array(counters), "fit": self._fit.numpy().copy()}
+        counters = [self._drops, self._rounds, self._ended, self._searching, self._revised]
+        found = {"counters": np.array(counters, dtype=int), "fit": self._fit.numpy().copy()}
         found["message"] = np.frombuffer(self._message.encode(), dtype=np.uint8).copy()
         for name, estimate in (("now", self._now), ("best", self._best)):
             if estimate is not None:
@@ -254,27 +268,11 @@ class Projection:
         return found
 
     def restore(self, state: Mapping[str, np.ndarray]) -> None:
-        self._drops, self._rounds, ended, searching = np.array(state["counters"]).tolist()
-        self._ended, self._searching, self._fit = bool(ended), bool(searching), torch.from_numpy(np.array(state["fit"]))
+        self._drops, self._rounds, *flags = np.array(state["counters"]).tolist()
+        self._ended, self._searching, self._revised = map(bool, flags)
+        self._fit, self._last = torch.from_numpy(np.array(state["fit"])), None
         self._message, self._result = bytes(np.array(state["message"], dtype=np.uint8)).decode(), None
         self._now, self._best = (_estimate(state, name) for name in ("now", "best"))
-
-
-def _settled(before: Estimate, now: Estimate) -> bool:
-    """Whether a round changed no coefficient by more than SETTLED of its standard error, and no term came or went."""
-    same = torch.equal(now.coefficients != 0, before.coefficients != 0)
-    return same and bool(((now.coefficients - before.coefficients).abs() <= SETTLED * now.deviations).all())
-
-
-def _explained(now: Estimate, best: Estimate) -> bool:
-    """Whether longer windows, which fit fewer initial values, leave over no more than noise would put there.
-
-    With fewer initial values the sum of squares over the noise grows by their number, give or take its root times
-    sqrt(2); four of those are granted.
-    """
-    fewer = float((now.counts - best.counts).sum())
-    more = float(((now.squares - best.squares) / best.noise**2).sum())
-    return more <= fewer + 4 * sqrt(2 * abs(fewer))
 
 
 def _estimate(state: Mapping[str, np.ndarray], name: str) -> Estimate | None:

@@ -14,6 +14,10 @@ from workbench.models.selection import Criterion, Fit, backward, cross_validated
 from workbench.models.trajectories import Windows, cut
 
 
+SETTLED = 0.1
+"""Change of a coefficient, over its standard error, below which a round changed nothing."""
+
+
 @dataclass(frozen=True, eq=False)
 class Estimate:
     """Standardised coefficients (C, D) and states (points, S), made with windows of `length`.
@@ -117,6 +121,23 @@ def estimate(prepared: Prepared, before: Estimate | None, problem: Problem, fits
         counts,
         _independent(residuals / linearised.noise),
     )
+
+
+def settled(before: Estimate, now: Estimate) -> bool:
+    """Whether a round changed no coefficient by more than SETTLED of its standard error, and no term came or went."""
+    same = torch.equal(now.coefficients != 0, before.coefficients != 0)
+    return same and bool(((now.coefficients - before.coefficients).abs() <= SETTLED * now.deviations).all())
+
+
+def explained(now: Estimate, best: Estimate) -> bool:
+    """Whether longer windows, which fit fewer initial values, leave over no more than noise would put there.
+
+    With fewer initial values the sum of squares over the noise grows by their number, give or take its root times
+    sqrt(2); four of those are granted.
+    """
+    fewer = float((now.counts - best.counts).sum())
+    more = float(((now.squares - best.squares) / best.noise**2).sum())
+    return more <= fewer + 4 * sqrt(2 * abs(fewer))
 
 
 def _usable(windows: Windows, prepared: Prepared) -> Windows:
