@@ -54,6 +54,8 @@ OURS = {
     "ours": Settings(),
     "ours, cross-validation": Settings(folds=10),
 }
+FEWER = {"ours, cross-validation": 3}
+"""Seeds of variants that are there to be compared with ours, not to be judged."""
 Fit = Callable[[np.ndarray, np.ndarray], np.ndarray]
 """times (N), data (N, D) -> coefficients (C, D)."""
 
@@ -126,6 +128,8 @@ def one_record(noise: float, seed: int, settings: list[tuple[str, str, Fit]]) ->
     record = lorenz.simulate(points=10_000, step=0.01, noise=noise, seed=seed)
     times, data = windows.times(record), windows.tensor(record)
     for variant, ours in OURS.items():
+        if seed >= FEWER.get(variant, seed + 1):
+            continue
         begin = time.perf_counter(), time.process_time()
         found = discover([Trajectory(times, data)], LIBRARY, ours)
         row = judged(found.coefficients, begin)

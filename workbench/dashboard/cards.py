@@ -87,6 +87,7 @@ class EquationCard:
         self._found = pn.pane.LaTeX("", renderer="mathjax", stylesheets=[look.STYLE], **WIDE)
         self._true = pn.pane.LaTeX("", renderer="mathjax", stylesheets=[look.STYLE], **WIDE)
         self._metrics = text("")
+        self._doubts = text("")
         found, true = text('<h3 class="key found">Discovered</h3>'), text('<h3 class="key truth">True</h3>')
         left = pn.Column(found, self._found, styles=look.share(7, 300), **WIDE)
         self._right = pn.Column(true, self._true, styles=look.share(6, 300), **WIDE)
@@ -95,6 +96,7 @@ class EquationCard:
             text(heading("Equations", "What the run has found so far, beside what made the data.")),
             both,
             self._metrics,
+            self._doubts,
             controls=[self.digits],
         )
 
@@ -103,6 +105,7 @@ class EquationCard:
         if report is None:
             waiting = '<div class="caption">The first equations appear after the first step.</div>'
             self._found.object, self._true.object, self._metrics.object = waiting, "", ""
+            self._doubts.object = ""
             self._right.visible = False
             return
         digits = self.digits.value
@@ -111,6 +114,7 @@ class EquationCard:
         self._true.object = equation.html(report.true_equations, digits)
         self._right.visible = bool(report.true_equations)
         self._metrics.object = equation.metrics(report.metrics, self.NAMES)
+        self._doubts.object = equation.doubts(report.doubts)
 
 
 class LossCard:

@@ -8,6 +8,8 @@ import numpy as np
 import xarray as xr
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from workbench.judging import Judgement
+
 Group = Literal["main", "solver", "training", "data"]
 Backend = Literal["auto", "native", "banded", "dense"]
 BACKEND = (
@@ -103,6 +105,7 @@ class Report:
         `denoised` (the data without their noise).
     metrics: name -> value, e.g. "rmse", "precision", "recall", "horizon".
     doubts: why the result may not be trusted, one sentence each.
+    judgement: of discovered equations, once they are final: Pareto front, residuals, horizon, Lyapunov exponent.
     """
 
     equations: tuple[Equation, ...] = ()
@@ -111,6 +114,7 @@ class Report:
     trajectory: xr.Dataset | None = None
     metrics: Mapping[str, float] = field(default_factory=dict)
     doubts: tuple[str, ...] = ()
+    judgement: Judgement | None = None
 
 
 class Model(Protocol):

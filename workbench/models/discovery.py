@@ -16,7 +16,7 @@ from workbench.models.estimates import Estimate, Problem
 from workbench.models.library import Library
 from workbench.models.preparation import Settings, prepare
 from workbench.models.result import Discovery
-from workbench.models.selection import Fit, backward, fit
+from workbench.models.selection import Fit, backward, descent, fit
 from workbench.models.trajectories import Trajectory
 from workbench.models.uncertainty import NORMAL_95, spread
 
@@ -249,10 +249,19 @@ class Projection:
             noise=(prepared.noise * units.own).numpy(),
             residual=(residual * units.own).numpy(),
             states=tuple(part[:: prepared.parts].numpy() for part in states.split(list(prepared.points))),
+            **self._front(problem, fits),
             window=round(problem.length / prepared.parts),
             denoised=problem.linearised.coefficients is not None,
             message=self._message,
         )
+
+    def _front(self, problem: Problem, fits: list[Fit]) -> dict[str, np.ndarray]:
+        """Numbers of terms and errors of the models on the way down, and of the one that was chosen."""
+        terms, rss = descent(problem.blocks, problem.sizes)
+        terms = np.append(terms, sum(int(own.kept.sum()) for own in fits))
+        rss = np.append(rss, sum(own.rss * size**2 for own, size in zip(fits, problem.sizes, strict=True)))
+        known = np.count_nonzero(self._prepared.known.numpy()[~self._prepared.free])
+        return {"terms": terms + known, "errors": np.sqrt(rss / problem.count)}
 
     # the state
 

@@ -51,6 +51,7 @@ class Problem:
     """The linear problem about the states of an estimate (or about the smooth states), ready to be solved.
 
     totals: per block (P), how much each coefficient's variable changes within the windows, squared, over the noise.
+    sizes: per block, the noise, root mean square over its variables. count: of free residuals in all.
     """
 
     linearised: Linearised
@@ -58,6 +59,8 @@ class Problem:
     totals: list[np.ndarray]
     criterion: Criterion
     length: int
+    sizes: list[float]
+    count: float
 
 
 def pose(prepared: Prepared, before: Estimate | None, length: int, settings: Settings, free: np.ndarray) -> Problem:
@@ -70,12 +73,14 @@ def pose(prepared: Prepared, before: Estimate | None, length: int, settings: Set
     linearised = Linearised(prepared.units, prepared.rows, windows, states, coefficients, known, noise)
     blocks = linearised.blocks(free)
     changes = _changes(windows) / noise.numpy() ** 2
-    counts = _counts(windows, prepared).sum()
-    if before is None:
-        counts = counts / free.shape[1]  # every variable on its own
-    samples = float(counts) * (1.0 if before is None else before.independent)
+    count = float(_counts(windows, prepared).sum())
+    # every variable on its own, or all of them together
+    samples = count / free.shape[1] if before is None else count * before.independent
+    squares = noise.square()
+    sizes = squares.sqrt().tolist() if before is None else [float(squares.mean().sqrt())]
     criterion = Criterion(settings.share, samples, len(free), settings.folds)
-    return Problem(linearised, blocks, [changes[block.labels[:, 1]] for block in blocks], criterion, length)
+    totals = [changes[block.labels[:, 1]] for block in blocks]
+    return Problem(linearised, blocks, totals, criterion, length, sizes, count)
 
 
 def chosen(problem: Problem, rounds: int | None = None) -> list[Fit]:

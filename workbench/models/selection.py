@@ -1,5 +1,6 @@
 """Which terms an equation has: backward elimination by what a term explains and by how significant that is."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from math import log
 
@@ -49,6 +50,11 @@ class Fit:
     rss: float
     covariance: np.ndarray
 
+    @property
+    def gains(self) -> np.ndarray:
+        """By how much the squared residual grows without each term (P), infinite for those that are not kept."""
+        return np.where(self.kept, self.values**2 / np.where(self.kept, np.diag(self.covariance), 1.0), np.inf)
+
     def deviations(self, samples: float) -> np.ndarray:
         """Standard errors (P), where the residual holds `samples` independent errors."""
         variance = self.rss / max(samples - self.kept.sum(), 1.0)
@@ -82,7 +88,7 @@ def backward(
     kept = np.ones(len(block.labels), dtype=bool) if kept is None else kept
     found, left = fit(block, kept), len(kept) if rounds is None else rounds
     while left and found.kept.any():
-        gains = found.values**2 / np.where(found.kept, np.diag(found.covariance), 1.0)
+        gains = found.gains
         droppable = found.kept & criterion.droppable(gains, np.array([found.rss]), totals)
         if not droppable.any():
             break
@@ -111,6 +117,25 @@ def exchanged(block: Block, totals: np.ndarray, criterion: Criterion, found: Fit
         found = others[int(np.argmin(values))]
 
 
+def descent(blocks: Sequence[Block], sizes: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:
+    """Numbers of terms and squared residuals (P + 1) as terms go one by one, always the one that explains least.
+
+    sizes: by what the residuals of each block are multiplied, so that those of all are alike.
+    """
+    fits = [fit(block, np.ones(len(block.labels), dtype=bool)) for block in blocks]
+    terms, rss = [], []
+    while True:
+        terms.append(sum(int(found.kept.sum()) for found in fits))
+        rss.append(sum(found.rss * size**2 for found, size in zip(fits, sizes, strict=True)))
+        gains = [found.gains * size**2 for found, size in zip(fits, sizes, strict=True)]
+        least = min(range(len(fits)), key=lambda index: gains[index].min(initial=np.inf))
+        if not fits[least].kept.any():
+            return np.array(terms), np.array(rss)
+        kept = fits[least].kept.copy()
+        kept[gains[least].argmin()] = False
+        fits[least] = fit(blocks[least], kept)
+
+
 def cross_validated(block: Block, totals: np.ndarray, criterion: Criterion) -> Fit:
     """The fewest terms on the way of backward elimination that foretell windows left out as well as any.
 
@@ -126,21 +151,20 @@ def cross_validated(block: Block, totals: np.ndarray, criterion: Criterion) -> F
     way = [start]
     while way[-1].kept.any():
         way.append(backward(block, totals, replace(criterion, share=np.inf), kept=way[-1].kept, rounds=1))
-    errors = np.array([_left_out(block, found.kept, folds) for found in way])
+    group = np.arange(len(block.triangles)) % folds
+    others = [Block(block.labels, block.triangles[group != own]) for own in range(folds)]
+    grams = [block.grams[group == own].sum(axis=0) for own in range(folds)]
+    errors = np.array([[_left_out(*pair, found.kept) for pair in zip(others, grams, strict=True)] for found in way])
     worse = errors - errors[errors.sum(axis=1).argmin()]
     tolerance = worse.std(axis=1, ddof=1) * np.sqrt(folds)
     good = worse.sum(axis=1) <= tolerance
     return way[int(np.flatnonzero(good)[-1])]
 
 
-def _left_out(block: Block, kept: np.ndarray, folds: int) -> list[float]:
-    """Squared errors of each group of windows under the fit to the others."""
-    group, errors = np.arange(len(block.triangles)) % folds, []
-    for own in range(folds):
-        others = Block(block.labels, block.triangles[group != own])
-        ahead = np.append(-fit(others, kept).values, 1.0)
-        errors.append(float(np.square(block.reduced[group == own].numpy() @ ahead).sum()))
-    return errors
+def _left_out(others: Block, gram: np.ndarray, kept: np.ndarray) -> float:
+    """The squared error on windows with [candidates | data]^T [candidates | data] = `gram` of the fit to the others."""
+    ahead = np.append(-fit(others, kept).values, 1.0)
+    return float(ahead @ gram @ ahead)
 
 
 def eliminate(grams: np.ndarray, totals: np.ndarray, criterion: Criterion) -> np.ndarray:

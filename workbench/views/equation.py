@@ -42,6 +42,14 @@ def metrics(values: Mapping[str, float], names: Mapping[str, str]) -> str:
     return f'<div class="metrics">{"".join(tiles)}</div>' if tiles else ""
 
 
+def doubts(sentences: Sequence[str]) -> str:
+    """Why the result may not be trusted, as an HTML list; nothing if nothing is in doubt."""
+    if not sentences:
+        return ""
+    items = "".join(f"<li>{escape(sentence[:1].upper() + sentence[1:])}.</li>" for sentence in sentences)
+    return f'<div class="doubts"><b>In doubt</b><ul>{items}</ul></div>'
+
+
 def _number(value: float) -> str:
     if value != value:
         return "&ndash;"
