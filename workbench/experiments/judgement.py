@@ -21,8 +21,8 @@ def judge(
 ) -> Judgement:
     """Equations Xi (C, D) judged along a trajectory with `data` and `estimate`, and `truth` and `denoised` if known.
 
-    found: what `Projection` found, with its front; without it there is none. exponent: the largest Lyapunov exponent, if
-    it is known; else that of the equations is taken.
+    found: what `Projection` found, with its front; without it there is none. exponent: the largest Lyapunov exponent,
+    if it is known; else that of the equations is taken.
     """
     model = Discovered(library, coefficients)
     units = (*map(str, _units(trajectory)), *("" for _ in library.inputs[len(library.variables) :]))

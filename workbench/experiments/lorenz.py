@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 import xarray as xr
-from pydantic import model_validator
+from pydantic import field_validator, model_validator
 
 from workbench import judging, metrics
 from workbench.datasets import lorenz, simulate, windows
@@ -18,8 +18,10 @@ from workbench.experiments.protocol import BACKEND, Backend, Equation, Model, Re
 from workbench.models.adam import Adam, Schedule
 from workbench.models.adam_solved import SolvedAdam
 from workbench.models.discovery import Projection
+from workbench.models.expressions import parse
 from workbench.models.library import Library, Polynomials
 from workbench.models.preparation import Settings
+from workbench.models.recipe import Recipe
 from workbench.models.responses import Integrator
 from workbench.models.result import Discovery
 from workbench.models.trajectories import Trajectory
@@ -60,6 +62,11 @@ class Config(protocol.Config):
     degree: int = setting(
         2, "Highest degree of the polynomials that the equations may be made of.", group="training", ge=1, le=5
     )
+    formulas: str = setting(
+        "",
+        "More terms to choose from, as formulas with semicolons between them, such as sin(x); x*y*z; exp(-t).",
+        group="training",
+    )
     share: float = setting(
         0.002,
         "Terms that alone explain less than this share of how their variable changes within a window fall away, "
@@ -86,7 +93,7 @@ class Config(protocol.Config):
     coefficients: Literal["solved", "learned"] = setting(
         "solved",
         "Where adam has the coefficients from: solved for exactly at every step, or learned by a second network as in "
-        "the published model, for hours (there with 3 derivatives, 10 cycles of 400 epochs and a learning rate of 5e-4).",
+        "the published model, for hours (there: 3 derivatives, 10 cycles of 400 epochs, a learning rate of 5e-4).",
         group="training",
         modes=("adam",),
     )
@@ -150,6 +157,13 @@ class Config(protocol.Config):
 
     mode_defaults = {"adam": {"derivatives": 4, "window": 50}}
 
+    @field_validator("formulas")
+    @classmethod
+    def _can_be_read(cls, value: str) -> str:
+        for text in _split(value):
+            parse(text, lorenz.VARIABLES)
+        return value
+
     @model_validator(mode="after")
     def _fits(self) -> "Config":
         if self.mode == "adam" and self.window < 4:
@@ -165,6 +179,10 @@ class Config(protocol.Config):
         return self
 
 
+def _split(formulas: str) -> tuple[str, ...]:
+    return tuple(text.strip() for text in formulas.split(";") if text.strip())
+
+
 def data(config: Config) -> xr.Dataset:
     """The record: `truth` and `data` over (time, variable)."""
     return lorenz.simulate(points=config.points, step=config.step, noise=config.noise, seed=config.seed)
@@ -173,7 +191,9 @@ def data(config: Config) -> xr.Dataset:
 def model(config: Config, data: xr.Dataset) -> Model:
     """A fresh model, which has seen the noisy data only."""
     record = windows.tensor(data)
-    library = Polynomials(tuple(str(label) for label in data["variable"].values), config.degree)
+    library: Library = Polynomials(lorenz.VARIABLES, config.degree)
+    if formulas := _split(config.formulas):
+        library = Recipe(degree=config.degree, expressions=formulas).library(lorenz.VARIABLES)
     if config.mode != "adam":
         shared = ("window", "share", "draws", "derivatives", "backend", "method", "seed")
         denoise = {"auto": None, "projection": False, "smoothing": True}[config.mode]
@@ -224,14 +244,14 @@ def doubts_about(library: Library, found: Discovery, data: xr.Dataset) -> tuple[
     """What stopped the discovery early, and why the record may not decide, in words; nothing if nothing is in doubt."""
     kept = np.flatnonzero(found.coefficients.any(axis=1))
     names = [library.names[index] for index in kept]
-    states = found.states[0][np.isfinite(found.states[0]).all(axis=1)]
-    values = library(states)[:, kept]
+    there = np.isfinite(found.states[0]).all(axis=1)
+    values = library(found.states[0][there], data["time"].values[there])[:, kept]
     interval = (found.lower[kept], found.upper[kept])
     found_doubts = judging.doubts(values, names, data["data"].values, library.variables, interval) if names else ()
     return (*((found.message,) if found.message else ()), *(doubt.message for doubt in found_doubts))
 
 
-def true_coefficients(library: Polynomials) -> np.ndarray:
+def true_coefficients(library: Library) -> np.ndarray:
     """The true Xi (candidate, variable); a term that the library lacks is left out."""
     terms = {
         ("x", "x"): -lorenz.SIGMA,
@@ -245,7 +265,7 @@ def true_coefficients(library: Polynomials) -> np.ndarray:
     return np.array([[terms.get((c, v), 0.0) for v in library.variables] for c in library.names])
 
 
-def equations(library: Polynomials, coefficients: np.ndarray) -> tuple[Equation, ...]:
+def equations(library: Library, coefficients: np.ndarray) -> tuple[Equation, ...]:
     """One equation per variable, terms in the order of the library, zeros left out."""
     made = []
     for variable, column in zip(library.variables, coefficients.T, strict=True):
@@ -254,7 +274,7 @@ def equations(library: Polynomials, coefficients: np.ndarray) -> tuple[Equation,
     return tuple(made)
 
 
-def simulated(library: Polynomials, coefficients: np.ndarray, data: xr.Dataset) -> xr.Dataset:
+def simulated(library: Library, coefficients: np.ndarray, data: xr.Dataset) -> xr.Dataset:
     """The first part of the record with `estimate`: u' = Theta(u) Xi from the first true state, NaN after a blow-up."""
     shown = data.isel(time=slice(SHOWN))
     states = simulate.guarded(

@@ -42,8 +42,8 @@ class Projection:
     whose last one tells the truncation error. If there is noise, rounds of Gauss-Newton follow:
     the equations are linearised about the states, u' = J u + Theta(u^) Xi - J u^, so that states and Xi are corrected
     together; all terms are candidates again until the same ones are kept, and these are followed until they settle.
-    Then the windows are doubled, as long as the noise explains what they leave over. At the end all terms are candidates
-    once more; if others are kept now, they are followed in turn.
+    Then the windows are doubled, as long as the noise explains what they leave over. At the end all terms are
+    candidates once more; if others are kept now, they are followed in turn.
 
     Raises ValueError for what cannot be discovered from: constant variables, candidates without values, too short.
     Source: Golub & Pereyra, "The Differentiation of Pseudo-Inverses and Nonlinear Least Squares Problems Whose
@@ -204,7 +204,7 @@ class Projection:
 
     def _judged(self) -> tuple[Problem, list[Fit], Tensor]:
         """The problem about what is known now, its fits, and the truncation error of the coefficients (C, D)."""
-        prepared, now = self._prepared, self._best
+        now = self._best
         if now is None:
             problem = self._problem()
             return problem, estimates.chosen(problem, max(self._drops - 1, 0)), torch.zeros_like(self._fit)

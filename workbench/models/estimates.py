@@ -13,7 +13,6 @@ from workbench.models.preparation import Prepared, Settings
 from workbench.models.selection import Criterion, Fit, backward, cross_validated, exchanged
 from workbench.models.trajectories import Windows, cut
 
-
 SETTLED = 0.1
 """Change of a coefficient, over its standard error, below which a round changed nothing."""
 

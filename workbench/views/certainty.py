@@ -23,7 +23,7 @@ def rows(coefficients: xr.Dataset) -> Iterator[tuple[str, str, str, str, str, st
             if value == 0 and share < RARE:
                 continue
             if value == 0:
-                yield str(variable), str(name), "0", "", f"{share:.0%}", "left out"
+                yield str(variable), str(name), "–", "", f"{share:.0%}", "left out"
                 continue
             width = max(high - low, 1e-300)
             digits = min(max(0, 1 - int(np.floor(np.log10(width)))), 12)
@@ -48,7 +48,7 @@ def table(coefficients: xr.Dataset) -> str:
             f"<td class='number'>{interval}</td><td class='number'>{share}</td>"
             f"<td class='verdict {kind}'>{verdict}</td></tr>"
         )
-    heads = ("equation", "term", "discovered", "95 % interval", "inclusion probability", "")
+    heads = ("equation", "term", "discovered", "95 % interval", "inclusion", "")
     classes = ("", "", "number", "number", "number", "")
     head = "".join(f"<th scope='col' class='{c}'>{h}</th>" for h, c in zip(heads, classes, strict=True))
     return f"<table class='coefficients'><thead><tr>{head}</tr></thead><tbody>{''.join(body)}</tbody></table>"

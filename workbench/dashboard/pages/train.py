@@ -12,6 +12,7 @@ from workbench.dashboard import look, words
 from workbench.dashboard.bar import Bar
 from workbench.dashboard.cards import CoefficientCard, EquationCard, LossCard, TrajectoryCard, text, watch
 from workbench.dashboard.form import Form
+from workbench.dashboard.judging import JudgementCard
 from workbench.dashboard.look import WIDE
 from workbench.dashboard.session import TrainState
 from workbench.dashboard.warm import warm
@@ -35,13 +36,14 @@ class TrainPage:
         self._drawn = {}
         self._shown = False
         self.soon = lambda: None  # once the page is followed: look at the job at once, not only at the next period
-        self._kinds = [self._draw_equations, self._draw_records, self._draw_trajectory]
+        self._kinds = [self._draw_equations, self._draw_records, self._draw_trajectory, self._draw_judgement]
         self.form = Form(state)
         self.bar = Bar(state, lambda: self.soon())
         self.equations = EquationCard(self.redraw)
         self.loss = LossCard(state.rewind)
         self.trajectory = TrajectoryCard(self.redraw)
         self.coefficients = CoefficientCard(state.rewind)
+        self.judgement = JudgementCard(self.redraw)
         self._notices = text("")
         self._dismiss = pmui.Button(label="Dismiss", variant="text", size="small", margin=0, width=90)
         self._dismiss.on_click(self._dismissed)
@@ -56,6 +58,7 @@ class TrainPage:
             self.bar.view,
             self.equations.view,
             pair,
+            self.judgement.view,
             self.coefficients.over_steps,
             self.coefficients.now,
             self._address,
@@ -159,6 +162,13 @@ class TrainPage:
         self.loss.update(records, restart=restart)
         self.coefficients.update(records, restart=restart)
         return bool(records)
+
+    def _draw_judgement(self) -> bool:
+        if not self._fresh("judgement", self._reports()):
+            return False
+        report = self.state.report() if self.state.job else None
+        self.judgement.update(report)
+        return report is not None and report.judgement is not None
 
     def _draw_trajectory(self) -> bool:
         if not self._fresh("trajectory", self._reports()):
