@@ -11,14 +11,14 @@ from workbench.models.preparation import Settings
 from workbench.models.selection import Criterion, backward, cross_validated, descent, eliminate, exchanged
 
 
-def problem(seed: int) -> tuple[blocks.Block, np.ndarray]:
+def problem(seed: int, windows: int = 4) -> tuple[blocks.Block, np.ndarray]:
     """Eight candidates, three of them in the data."""
     generator = torch.Generator().manual_seed(seed)
     columns = torch.randn(400, 8, dtype=torch.float64, generator=generator)
     noise = 0.1 * torch.randn(400, 1, dtype=torch.float64, generator=generator)
     data = columns[:, [1, 4, 6]] @ torch.tensor([[1.0], [-2.0], [0.5]]).double() + noise
     first = torch.ones(400, 1, dtype=torch.float64)
-    rows = torch.cat([first, columns, data], dim=1).reshape(4, 100, 10)
+    rows = torch.cat([first, columns, data], dim=1).reshape(windows, -1, 10)
     labels = np.array([(c, 0) for c in range(8)])
     return blocks.Block(labels, blocks._triangle(rows)), np.full(8, float(data.square().sum()))
 
@@ -42,8 +42,8 @@ def test_a_share_drops_what_is_significant_but_small():
 
 @pytest.mark.parametrize("seed", range(5))
 def test_cross_validation_finds_the_terms_and_needs_windows_enough(seed):
-    block, totals = problem(seed)
-    chosen = cross_validated(block, totals, Criterion(0.001, 396, 8, folds=4))
+    block, totals = problem(seed, windows=20)
+    chosen = cross_validated(block, totals, Criterion(0.001, 380, 8, folds=10))
     assert np.flatnonzero(chosen.kept).tolist() == [1, 4, 6]
     one = blocks.Block(block.labels, block.triangles[:1])
     alone = Criterion(0.001, 396, 8, folds=4)

@@ -77,7 +77,9 @@ def pose(prepared: Prepared, before: Estimate | None, length: int, settings: Set
     samples = count / free.shape[1] if before is None else count * before.independent
     squares = noise.square()
     sizes = squares.sqrt().tolist() if before is None else [float(squares.mean().sqrt())]
-    criterion = Criterion(settings.share, samples, len(free), settings.folds)
+    # where Gauss-Newton follows, its start need not be the model that foretells best, but must not lack a term
+    folds = 0 if before is None and prepared.denoise else settings.folds
+    criterion = Criterion(settings.share, samples, len(free), folds)
     totals = [changes[block.labels[:, 1]] for block in blocks]
     return Problem(linearised, blocks, totals, criterion, length, sizes, count)
 

@@ -140,9 +140,9 @@ def cross_validated(block: Block, totals: np.ndarray, criterion: Criterion) -> F
     """The fewest terms on the way of backward elimination that foretell windows left out as well as any.
 
     The windows are dealt into `folds` groups; every model on the way is fitted to all groups but one and judged on that
-    one, initial values projected out. As well as any: by no more than one standard error of the difference to the best.
-    Terms below `share` go in any case. Source: Hastie, Tibshirani, Friedman, "The Elements of Statistical Learning"
-    (2009), 7.10.
+    one, initial values projected out. As well as any: worse than the best by no more than two standard errors of the
+    difference. Terms below `share` go in any case.
+    Source: Hastie, Tibshirani, Friedman, "The Elements of Statistical Learning" (2009), 7.10.
     """
     folds = min(criterion.folds, len(block.triangles))
     if folds < 2:
@@ -156,8 +156,7 @@ def cross_validated(block: Block, totals: np.ndarray, criterion: Criterion) -> F
     grams = [block.grams[group == own].sum(axis=0) for own in range(folds)]
     errors = np.array([[_left_out(*pair, found.kept) for pair in zip(others, grams, strict=True)] for found in way])
     worse = errors - errors[errors.sum(axis=1).argmin()]
-    tolerance = worse.std(axis=1, ddof=1) * np.sqrt(folds)
-    good = worse.sum(axis=1) <= tolerance
+    good = worse.sum(axis=1) <= 2 * worse.std(axis=1, ddof=1) * np.sqrt(folds)
     return way[int(np.flatnonzero(good)[-1])]
 
 
