@@ -33,9 +33,7 @@ class JudgementCard:
         self._plots = pn.Column(styles={"gap": "8px"}, **WIDE)
         left = pn.Column(self._sentences, self._table, styles=look.share(6, 430), **WIDE)
         right = pn.Column(self.kind, self._caption, self._plots, styles=look.share(5, 330), **WIDE)
-        head = heading(
-            "How sure", "How sure each term is, and how far the equations foretell."
-        )
+        head = heading("How sure", "How sure each term is, and how far the equations foretell.")
         self.view = card(text(head), pn.Row(left, right, styles=look.PAIR, **WIDE))
 
     def update(self, report: Report | None) -> None:

@@ -32,6 +32,5 @@ def figures(found: Judgement, trajectory: xr.Dataset | None) -> dict[str, list[h
         unit = "1" if trajectory is None else str(trajectory["time"].attrs.get("units", "1"))
         shown["Residuals"] = list(residuals(found.residuals, found.inputs, found.units, unit))
     return {
-        name: [options(figure, height=HEIGHT, legend_position="top") for figure in own]
-        for name, own in shown.items()
+        name: [options(figure, height=HEIGHT, legend_position="top") for figure in own] for name, own in shown.items()
     }
