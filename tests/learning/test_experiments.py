@@ -92,7 +92,7 @@ def test_a_bad_configuration_is_refused_by_name(given, words):
 
 
 def test_a_field_takes_the_default_of_its_mode_unless_it_is_given():
-    assert (lorenz.Config().derivatives, lorenz.Config(mode="adam").derivatives) == (6, 3)
+    assert (lorenz.Config().derivatives, lorenz.Config(mode="adam").derivatives) == (6, 4)
     assert lorenz.Config(mode="adam", derivatives=4).derivatives == 4
     with pytest.raises(ValidationError, match="frozen"):
         lorenz.Config().seed = 3
