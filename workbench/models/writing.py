@@ -4,6 +4,9 @@ from collections.abc import Mapping
 
 from workbench.models.terms import FUNCTIONS, Node
 
+GREEK = frozenset(
+    "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi pi rho sigma tau phi chi psi omega".split()
+)
 _SUM, _QUOTIENT, _PRODUCT, _POWER, _ATOM = range(1, 6)
 
 
@@ -100,7 +103,7 @@ class _Latex(_Text):
     def name(self, text: str) -> str:
         base = text.rstrip("'")
         word = base.replace("_", r"\_")
-        letters = base if len(base) == 1 else rf"\mathrm{{{word}}}"
+        letters = base if len(base) == 1 else rf"\{base}" if base in GREEK else rf"\mathrm{{{word}}}"
         return letters if base == text else rf"\dot{{{letters}}}"
 
     def constant(self, text: str) -> str:
