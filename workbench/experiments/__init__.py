@@ -8,6 +8,8 @@ SYSTEMS = ("roessler", "lotka_volterra", "van_der_pol", "duffing", "fitzhugh_nag
 TABLE = {
     "lorenz": "workbench.experiments.lorenz",
     **{name: f"workbench.experiments.systems:{name}" for name in SYSTEMS},
+    "logistic": "workbench.experiments.logistic",
+    "two_body": "workbench.experiments.two_body:two_body",
     "sine": "workbench.experiments.sine",
     "linear": "workbench.experiments.linear",
 }

@@ -12,7 +12,7 @@ from workbench.experiments import protocol
 from workbench.experiments.protocol import BACKEND, Backend, Equation, setting
 from workbench.models import terms, writing
 from workbench.models.discovery import Projection
-from workbench.models.library import Library
+from workbench.models.library import Candidate, Library
 from workbench.models.preparation import Settings
 from workbench.models.result import Discovery
 from workbench.models.trajectories import Trajectory
@@ -123,10 +123,21 @@ def equations(library: Library, coefficients: np.ndarray) -> tuple[Equation, ...
     dot, primes = (r"\dot", "'") if library.order == 1 else (r"\ddot", "''")
     for variable, column in zip(library.variables, coefficients.T, strict=True):
         name = writing.latex(terms.name(variable))
-        kept = zip(column.tolist(), library.latex, library.names, strict=True)
+        kept = [
+            (value, *_factor(candidate))
+            for value, candidate in zip(column.tolist(), library.candidates, strict=True)
+            if value != 0
+        ]
         left = f"{dot} {name}" if len(name) == 1 else f"{dot}{{{name}}}"
-        made.append(Equation(left, f"{variable}{primes}", tuple(term for term in kept if term[0] != 0)))
+        made.append(Equation(left, f"{variable}{primes}", tuple(kept)))
     return tuple(made)
+
+
+def _factor(candidate: Candidate) -> tuple[str, str]:
+    """A candidate behind a number, in LaTeX and as plain text: a sum stands in parentheses."""
+    if candidate.node.operation in ("add", "subtract", "negate"):
+        return rf"\left({candidate.latex}\right)", f"({candidate.name})"
+    return candidate.latex, candidate.name
 
 
 def simulated(

@@ -3,6 +3,7 @@
 The four parts are those of every discovery (`discovered`); the system itself says what differs.
 """
 
+from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any
 
@@ -82,28 +83,29 @@ class Recovery:
 
     def report(self, model: Any, data: xr.Dataset) -> Report:
         """Equations and coefficients beside the true ones, how sure they are, and a simulation beside the record."""
-        return discovery_report(model, data)
+        library = model.library
+        rates = None if library.order == 1 else model.result().states[0][0, len(library.variables) :]
+        trajectory = discovered.simulated(library, model.coefficients(), data, rates)
+        return discovery_report(model, data, trajectory, {"followed": metrics.horizon(trajectory, exponent=1.0)})
 
 
-def discovery_report(model: Any, data: xr.Dataset, *, points: int = discovered.SHOWN) -> Report:
-    """What a `Projection` has found in a record of a known system, simulated over so many points of it."""
+def discovery_report(model: Any, data: xr.Dataset, trajectory: xr.Dataset, figures: Mapping[str, float]) -> Report:
+    """What a `Projection` has found in a record of a known system, with a simulation and what that is worth."""
     library, estimate, found = model.library, model.coefficients(), model.result()
     truth = true_coefficients(library, data)
     values = discovered.coefficients(library, truth, estimate, found)
-    D = len(library.variables)
-    rates = None if library.order == 1 else found.states[0][0, D:]
-    trajectory = discovered.simulated(library, estimate, data, rates, points=points)
     figures = metrics.coefficient_metrics(values) | {
         "relative_error": metrics.relative_error(values),
-        "followed": metrics.horizon(trajectory, exponent=1.0),
+        **figures,
         "noise": float(np.sqrt(np.mean(found.noise**2))),
     }
-    length = min(trajectory.sizes["time"], len(found.states[0]))
+    seen = len(found.states[0])
+    length = min(trajectory.sizes["time"], seen)
     states = np.full(trajectory["truth"].shape, np.nan)
-    states[:length] = found.states[0][:length, :D]
+    states[:length] = found.states[0][:length, : len(library.variables)]
     about = {"units": data["truth"].attrs["units"], "long_name": "states without the noise"}
-    trajectory["denoised"] = (("time", "variable"), states, about)
-    doubts = discovered.doubts_about(library, found, data.isel(time=slice(len(found.states[0]))))
+    trajectory = trajectory.assign(denoised=(("time", "variable"), states, about))
+    doubts = discovered.doubts_about(library, found, data.isel(time=slice(seen)))
     shown = discovered.equations(library, estimate), discovered.equations(library, truth)
     return Report(*shown, values, trajectory, figures, doubts)
 
