@@ -39,7 +39,7 @@ class Config(discovered.Config):
         200, "Units in the hidden layer of the network.", group="training", modes=("network",), ge=1, le=2000
     )
     passes: int = setting(
-        20, "Passes over all windows, each moved a little anew.", group="training", modes=("network",), ge=1, le=1000
+        10, "Passes over all windows, each moved a little anew.", group="training", modes=("network",), ge=1, le=1000
     )
 
     @model_validator(mode="after")

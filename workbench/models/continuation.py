@@ -26,7 +26,7 @@ class Course:
 
     window: int = 50
     hidden: int = 200
-    passes: int = 20
+    passes: int = 10
     seed: int = 0
 
 
@@ -79,7 +79,7 @@ class Continuation:
         pieces = self._positions[starts + torch.arange(2 * T)]
         moved = self._moved(pieces[:, :T])
         features = self._features(moved)
-        forcing = self._inverse @ (pieces - self._by_window @ moved)
+        forcing = _applied(self._inverse, pieces - _applied(self._by_window, moved))
         self._gram += features.T @ features
         self._right += features.T @ forcing.flatten(1)
         self._count += 1
@@ -103,7 +103,7 @@ class Continuation:
     def _continued(self, windows: Tensor) -> Tensor:
         """Positions (W, 2 T, 4): the windows (W, T, 4) and what comes next."""
         forcing = (self._features(windows) @ self._output).unflatten(1, (-1, windows.shape[2]))
-        return self._by_forcing @ forcing + self._by_window @ windows
+        return _applied(self._by_forcing, forcing) + _applied(self._by_window, windows)
 
     def _solve(self, forcing: Tensor, window: Tensor) -> Tensor:
         """u (B, 2 T) of u'' = b for b (B, 2 T) and initial rows (B, T)."""
@@ -142,3 +142,8 @@ class Continuation:
         )
         self._count = int(state["count"])
         self._generator.set_state(torch.from_numpy(np.array(state["generator"])))
+
+
+def _applied(matrix: Tensor, series: Tensor) -> Tensor:
+    """A matrix (M, N) along the time of series (W, N, D): (W, M, D). A broadcast product would copy it W times."""
+    return torch.einsum("mn,wnd->wmd", matrix, series)
