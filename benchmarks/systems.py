@@ -21,12 +21,12 @@ from typing import Any
 
 import torch
 
-ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from workbench import experiments
 from workbench.scaling import machine
 
+ROOT = Path(__file__).parents[1]
 DISCOVERED = (*experiments.SYSTEMS, "two_body")
 
 
@@ -43,7 +43,8 @@ def run(name: str, **settings: Any) -> dict[str, Any]:
     spent = {"seconds": time.perf_counter() - wall, "processor_seconds": time.process_time() - processor}
     times = {name: round(value, 3) for name, value in spent.items()} | {"load": round(os.getloadavg()[0], 1)}
     figures = {key: float(f"{value:.4g}") for key, value in report.metrics.items()}
-    return {"system": name, **settings, **figures, **times}
+    # what the report calls noise is told from the data
+    return {"system": name, **figures, **settings, **times}
 
 
 def discoveries(noise: float, seeds: int) -> Iterator[dict[str, Any]]:

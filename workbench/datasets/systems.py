@@ -28,7 +28,7 @@ def parameter(value: float, text: str, low: float, high: float, unit: str = "") 
 
 @dataclass(frozen=True)
 class System:
-    """x' = f(t, x), or x'' = f(t, x, x') for `order` 2; a state holds the variables, for order 2 then their derivatives.
+    """x' = f(t, x), or x'' = f(t, x, x') for `order` 2; a state holds the variables, then for order 2 the derivatives.
 
     unit, time_unit: of every variable and of time ("1": dimensionless). step, points: sampling that shows all the
     system does. degree, `candidates`: of a library that holds every true term and many false ones. stiff: an implicit
@@ -287,7 +287,7 @@ class TwoBody(System):
     """r_1'' = G m_2 (r_2 - r_1) / d^3, r_2'' = G m_1 (r_1 - r_2) / d^3, d = |r_2 - r_1|, r_i = (x_i, y_i).
 
     Two stars around their centre of mass, semi-major axis 1 AU, from the closest approach; G = 4 pi^2 AU^3/(yr^2 M),
-    M the mass of the Sun. The library holds forces along the line between them that fall off with d^0, d^1, d^2 and d^3.
+    M the mass of the Sun. The library holds forces along the line between them, over d^0, d^1, d^2 and d^3.
     Source: I. Newton, "Principia" (1687); Pervez, Locatello, Gavves, "Mechanistic Neural Networks for Scientific
     Machine Learning", ICML 2024, for the experiment.
     """

@@ -20,6 +20,8 @@ from workbench.models.trajectories import Trajectory
 SHOWN = 2000
 """Grid points over which discovered equations are simulated."""
 DENOISE = {"auto": None, "projection": False, "smoothing": True}
+DIRECT = tuple(DENOISE)
+"""The modes that discover equations."""
 
 
 class Config(protocol.Config):
@@ -27,12 +29,16 @@ class Config(protocol.Config):
 
     mode: Literal["auto", "projection", "smoothing"] = setting(
         "auto",
-        "How to learn: projection solves for the coefficients directly, in about a second; smoothing goes on from there "
-        "and corrects states and equations together, for noisy data; auto takes the better of the two for the noise it "
-        "finds.",
+        "How to learn: projection solves for the coefficients directly, in about a second; smoothing goes on from "
+        "there and corrects states and equations together, for noisy data; auto takes the better of the two for the "
+        "noise it finds.",
     )
     noise: float = setting(
-        0.0, "Standard deviation of the noise on every point, as a share of that of its variable.", unit="%", ge=0, le=50
+        0.0,
+        "Standard deviation of the noise on every point, over that of its variable.",
+        unit="%",
+        ge=0,
+        le=50,
     )
     window: int = setting(
         0,
@@ -44,13 +50,19 @@ class Config(protocol.Config):
     )
     backend: Backend = setting("auto", BACKEND)
     degree: int = setting(
-        2, "Highest degree of the polynomials that the equations may be made of.", group="training", ge=0, le=5
+        2,
+        "Highest degree of the polynomials that the equations may be made of.",
+        group="training",
+        modes=DIRECT,
+        ge=0,
+        le=5,
     )
     share: float = setting(
         0.002,
         "Terms that alone explain less than this share of how their variable changes within a window fall away, "
         "however significant they are; insignificant ones always do.",
         group="training",
+        modes=DIRECT,
         ge=0,
         lt=1,
     )
@@ -58,6 +70,7 @@ class Config(protocol.Config):
         200,
         "How many times windows are drawn anew to tell how sure each term is (bootstrap).",
         group="training",
+        modes=DIRECT,
         ge=20,
         le=10_000,
     )
@@ -141,13 +154,13 @@ def _factor(candidate: Candidate) -> tuple[str, str]:
 
 
 def simulated(
-    library: Library, coefficients: np.ndarray, data: xr.Dataset, rates: np.ndarray | None = None, *, points: int = SHOWN
+    library: Library, coefficients: np.ndarray, data: xr.Dataset, rates: np.ndarray | None = None
 ) -> xr.Dataset:
-    """The first `points` of the record with `estimate`: the equations from the first true state, NaN after a blow-up.
+    """The first part of the record with `estimate`: the equations from the first true state, NaN after a blow-up.
 
     rates (D): for order 2, the derivatives of the first state.
     """
-    shown = data[[name for name in ("truth", "data") if name in data]].isel(time=slice(points))
+    shown = data[[name for name in ("truth", "data") if name in data]].isel(time=slice(SHOWN))
     start = shown["truth"].values[0]
     states = simulate.guarded(
         library.right_hand_side(coefficients),

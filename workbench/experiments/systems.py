@@ -54,7 +54,9 @@ def library_of(system: System, degree: int) -> Library:
 def true_coefficients(library: Library, data: xr.Dataset) -> np.ndarray:
     """The true Xi (candidate, variable), as the record has it; a term that the library lacks is left out."""
     true = data["true_coefficient"].transpose("term", "variable")
-    known = {short(parse(str(term), library.inputs)): row for term, row in zip(true["term"].values, true.values, strict=True)}
+    known = {
+        short(parse(str(term), library.inputs)): row for term, row in zip(true["term"].values, true.values, strict=True)
+    }
     nothing = np.zeros(len(library.variables))
     return np.array([known.get(name, nothing) for name in library.names])
 

@@ -33,7 +33,7 @@ class Growth:
     def __init__(self, record: Tensor, rows: Rows, *, step: float) -> None:
         self._data = record.T.contiguous()
         self._rows, self._steps = rows, torch.full((1, 1), step, dtype=torch.float64)
-        W, T = self._data.shape
+        W = len(self._data)
         self._numbers = torch.zeros(W, 2, dtype=torch.float64)  # a, b
         self._curves, self._squares = self._data.clone(), torch.full((W,), torch.inf, dtype=torch.float64)
         self._count, self._settled = 0, False

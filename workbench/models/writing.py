@@ -4,9 +4,8 @@ from collections.abc import Mapping
 
 from workbench.models.terms import FUNCTIONS, Node
 
-GREEK = frozenset(
-    "alpha beta gamma delta epsilon zeta eta theta iota kappa lambda mu nu xi pi rho sigma tau phi chi psi omega".split()
-)
+GREEK = {"alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa", "lambda", "mu", "nu"}
+GREEK |= {"xi", "pi", "rho", "sigma", "tau", "phi", "chi", "psi", "omega"}
 _SUM, _QUOTIENT, _PRODUCT, _POWER, _ATOM = range(1, 6)
 
 
