@@ -93,7 +93,7 @@ def test_a_curve_that_tells_nothing_spoils_no_other():
 def test_the_report_shows_a_few_curves_and_judges_all():
     model, record = trained(curves=30)
     report = logistic.report(model, record)
-    assert report.trajectory.sizes["variable"] == 6
+    assert report.trajectory.sizes["variable"] == 3
     assert report.parameters.sizes == {"parameter": 2, "curve": 30}
     assert report.coefficients["estimate"].shape == model.coefficients().shape
     (_, rate), (_, squared) = report.true_equations[0].terms[0][:2], report.true_equations[0].terms[1][:2]
