@@ -10,7 +10,15 @@ from panel.util import edit_readonly
 
 from workbench.dashboard import look, words
 from workbench.dashboard.bar import Bar
-from workbench.dashboard.cards import CoefficientCard, EquationCard, LossCard, TrajectoryCard, text, watch
+from workbench.dashboard.cards import (
+    CoefficientCard,
+    EquationCard,
+    LossCard,
+    ParameterCard,
+    TrajectoryCard,
+    text,
+    watch,
+)
 from workbench.dashboard.form import Form
 from workbench.dashboard.look import WIDE
 from workbench.dashboard.session import TrainState
@@ -41,6 +49,7 @@ class TrainPage:
         self.equations = EquationCard(self.redraw)
         self.loss = LossCard(state.rewind)
         self.trajectory = TrajectoryCard(self.redraw)
+        self.parameters = ParameterCard()
         self.coefficients = CoefficientCard(state.rewind)
         self._notices = text("")
         self._dismiss = pmui.Button(label="Dismiss", variant="text", size="small", margin=0, width=90)
@@ -56,6 +65,7 @@ class TrainPage:
             self.bar.view,
             self.equations.view,
             pair,
+            self.parameters.view,
             self.coefficients.over_steps,
             self.coefficients.now,
             self._address,
@@ -149,6 +159,7 @@ class TrainPage:
             self._record.object = record.summary(report.trajectory) if report else ""
         found = report if self.state.job else None
         self.equations.update(found)
+        self.parameters.update(found)
         self.coefficients.update_report(found)
         return self.state.job is not None
 
