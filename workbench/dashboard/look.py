@@ -70,7 +70,9 @@ FOLD = {
 # styles of plain layouts
 
 WIDE = {"sizing_mode": "stretch_width", "margin": 0}
-MAIN = {"padding": "clamp(8px, 1.6vw, 18px)", "gap": "14px", "max-width": "1500px", "margin": "0 auto"}
+SIDE = {"margin": (10, 16), "sizing_mode": "stretch_width"}
+MAIN = {"padding": "clamp(8px, 1.6vw, 18px)", "max-width": "1500px", "margin": "0 auto"}
+PAGE_BODY = {"gap": "14px"}
 LINE = {"gap": "8px 10px", "flex-wrap": "wrap", "align-items": "flex-start"}
 PAIR = {"gap": "14px", "flex-wrap": "wrap", "align-items": "stretch"}
 CARD = {

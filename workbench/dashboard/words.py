@@ -3,7 +3,8 @@
 from html import escape
 
 from workbench.dashboard.jobs import Snapshot
-from workbench.dashboard.session import Notice, TrainState
+from workbench.dashboard.chosen import Notice
+from workbench.dashboard.session import TrainState
 
 INTRO = """<div class="intro">
 <h2>Find the equations behind the data</h2>
