@@ -12,7 +12,7 @@ import json
 import platform
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -137,6 +137,11 @@ def read_run(path: Path) -> Run:
             for name in ("experiment", "config", "status", "message", "created", "total", "metrics")
         },
     )
+
+
+def mark(path: Path, status: str, message: str = "") -> None:
+    """Give the run of a file another status, as when what made it has died. Raises as `read_run`."""
+    write_run(replace(read_run(path), status=status, message=message))
 
 
 def summarise(path: Path) -> Summary:

@@ -89,7 +89,9 @@ class Chosen(param.Parameterized):
         fields = self.Config.model_fields
         known = {key: value for key, value in pairs.items() if key in fields}
         notices = [
-            Notice("warning", f"The address holds {key}={value}, but {self.title} has no setting “{key}”; it is left out.")
+            Notice(
+                "warning", f"The address holds {key}={value}, but {self.title} has no setting “{key}”; it is left out."
+            )
             for key, value in pairs.items()
             if key not in fields
         ]

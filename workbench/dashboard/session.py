@@ -9,7 +9,7 @@ from workbench import experiments
 from workbench.dashboard import settings
 from workbench.dashboard.chosen import Chosen, Notice
 from workbench.dashboard.history import Cursor
-from workbench.dashboard.jobs import Registry, registry
+from workbench.dashboard.jobs import ACTIVE, GOES_ON, Registry, registry
 from workbench.dashboard.preview import Preview
 from workbench.experiments.protocol import Config, Report
 
@@ -65,14 +65,14 @@ class TrainState(Chosen):
         """Which buttons make sense now."""
         state = self.job.state if self.job else ""
         waiting = self.job is not None and bool(self.job.snapshot().settling)
-        can_start = self.config is not None and state not in ("running", "paused")
+        can_start = self.config is not None and state not in (*ACTIVE, "paused")
         return {
             "start": can_start,
-            "pause": state == "running" and not waiting,
-            "resume": state in ("paused", "stopped"),
+            "pause": state in ACTIVE and not waiting,
+            "resume": state in GOES_ON,
             "step": state == "paused" or can_start,
-            "stop": state in ("running", "paused"),
-            "reset": self.job is not None and state != "running",
+            "stop": state in (*ACTIVE, "paused"),
+            "reset": self.job is not None and state not in ACTIVE,
         }
 
     def start(self) -> None:
@@ -83,7 +83,7 @@ class TrainState(Chosen):
     def toggle(self) -> None:
         """Pause what runs, go on with what is paused or stopped."""
         if self.job is not None:
-            self.job.pause() if self.job.state == "running" else self.job.resume()
+            self.job.pause() if self.job.state in ACTIVE else self.job.resume()
 
     def step(self) -> None:
         """Exactly one step: of the paused run, else of a new one, which is paused after it."""

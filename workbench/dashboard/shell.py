@@ -11,6 +11,7 @@ from panel.util import edit_readonly
 
 from workbench.dashboard import look, settings
 from workbench.dashboard.chosen import Chosen, Notice
+from workbench.dashboard.jobs import close_at_exit
 from workbench.dashboard.look import WIDE
 from workbench.dashboard.nav import Nav
 from workbench.dashboard.warm import warm
@@ -62,7 +63,9 @@ class Shell:
         page = self._page(name, search)
         if asked is not None and asked not in PAGES:
             there = ", ".join(PAGES)
-            page.state.tell(Notice("warning", f"The address asks for page={asked}, which there is not. There is: {there}."))
+            page.state.tell(
+                Notice("warning", f"The address asks for page={asked}, which there is not. There is: {there}.")
+            )
         self.refresh()
 
     @property
@@ -147,6 +150,7 @@ class Shell:
 def page() -> pmui.Page:
     """The app of this session, as its URL asks for it."""
     pn.extension("plotly", "mathjax")
+    close_at_exit()
     warming = warm()
     if not pn.state.headers:
         warming.join()  # `panel serve --warm` runs the page once before it listens: nobody waits yet

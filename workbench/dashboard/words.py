@@ -19,7 +19,15 @@ made it, next to the true ones.</p>
 see the same.</p>
 </div>"""
 
-STATES = {"running": "Running", "paused": "Paused", "stopped": "Stopped", "finished": "Finished", "failed": "Failed"}
+STATES = {
+    "running": "Running",
+    "queued": "Queued",
+    "paused": "Paused",
+    "stopped": "Stopped",
+    "interrupted": "Interrupted",
+    "finished": "Finished",
+    "failed": "Failed",
+}
 SETTLING = {"pausing": "Pausing", "stopping": "Stopping"}
 
 
@@ -38,8 +46,11 @@ def numbers(snapshot: Snapshot | None, *, wrong: bool, changed: bool) -> str:
         return f'<div class="numbers"><span class="unit">{hint or "Press Start."}</span></div>'
     if changed and not wrong:
         hint = "The settings differ from those of this run."
-    if snapshot.state == "stopped" and not hint:
+    if snapshot.state in ("stopped", "interrupted") and not hint:
         hint = "The best state is kept. Resume goes on."
+    if snapshot.position:
+        ahead = "next" if snapshot.position == 1 else f"number {snapshot.position}"
+        hint = f"Waiting for other runs to halt: {ahead} in line."
     parts = [
         f"<span>step <b>{snapshot.step:,}</b> <span class='unit'>of {snapshot.total:,}</span></span>",
         f"<span><b>{snapshot.seconds:.1f}</b> <span class='unit'>s</span></span>",
