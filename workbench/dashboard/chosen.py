@@ -2,12 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import param
+from pydantic import BaseModel, ConfigDict
 
 from workbench.dashboard import settings
-from workbench.experiments.protocol import Config
 
 
 @dataclass(frozen=True)
@@ -19,6 +19,13 @@ class Notice:
     details: str = ""
 
 
+class PageConfig(BaseModel):
+    """The settings of a page that trains nothing: as `protocol.Config`, without a seed."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+    mode_defaults: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+
+
 class Chosen(param.Parameterized):
     """Settings of one page in one session.
 
@@ -27,7 +34,7 @@ class Chosen(param.Parameterized):
     page must show. A subclass says whose settings they are: `Config`, a class, and `title`.
     """
 
-    Config: type[Config]
+    Config: type[BaseModel]
     title = "This page"
 
     given = param.Dict(default={}, doc="Entered values by field.")

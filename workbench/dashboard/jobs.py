@@ -6,12 +6,13 @@ a `Snapshot`, for the records after their cursor and for the latest Report, as o
 
 import atexit
 import logging
+import math
 import os
 import re
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -56,6 +57,8 @@ class Snapshot:
     reports: int
     can_go_on: bool
     position: int = 0
+    loss: float = math.nan
+    best: float = math.nan
 
 
 class Job:
@@ -71,6 +74,7 @@ class Job:
         self, experiment: Experiment, config: Config, *, path: Path, run: Any = None, line: Line | None = None
     ) -> None:
         self.id = path.stem
+        self.created = run.created if run is not None else runs.now()
         self.experiment = experiment
         self.config = config
         self.path = path
@@ -160,6 +164,8 @@ class Job:
                 reports=self._reports,
                 can_go_on=self.state in GOES_ON,
                 position=self._line.position(self.id),
+                loss=last.metrics.get("loss", math.nan) if last else math.nan,
+                best=self._history.best,
             )
 
     def read(self, cursor: Cursor) -> tuple[list[Record], Cursor, bool]:
@@ -375,15 +381,13 @@ class Registry:
             job.open()
             return job
 
-    def interrupted(self) -> list[str]:
+    def interrupted(self, states: Mapping[str, str] | None = None) -> list[str]:
         """The runs that a stop of the server has cut short: those that say so, and those that say "running" although
-        nothing has written them for a while."""
-        found = []
-        for run in runs.list_runs(runs.runs_folder()):
-            still = run.status == "running" and time.time() - run.path.stat().st_mtime < LONG_UNWRITTEN
-            if run.status in ("running", "interrupted") and not still and self.get(run.path.stem) is None:
-                found.append(run.path.stem)
-        return found
+        nothing has written them for a while. states: of every run by its id; None: the files are asked."""
+        folder = runs.runs_folder()
+        if states is None:
+            states = {run.path.stem: run.status for run in runs.list_runs(folder)}
+        return [name for name, state in states.items() if self.get(name) is None and _is_cut(folder, name, state)]
 
     def forget(self, name: str) -> None:
         """Let go of a job that is not active."""
@@ -414,6 +418,13 @@ class Registry:
         ended = [job.id for job in self._jobs.values() if job.state in HALTED]
         for name in ended[: max(0, len(ended) - self._keep)]:
             del self._jobs[name]
+
+
+def _is_cut(folder: Path, name: str, state: str) -> bool:
+    if state != "running":
+        return state == "interrupted"
+    path = folder / f"{name}.nc"
+    return path.exists() and time.time() - path.stat().st_mtime > LONG_UNWRITTEN
 
 
 registry = Registry()

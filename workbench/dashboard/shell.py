@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 
 PERIOD = 200  # ms between two looks at the page in view: plots follow at 5 Hz, and a click finds the page at leisure
 TITLE = "S-MNN workbench"
-PAGES = {"train": "Train"}
+PAGES = {"train": "Train", "runs": "Runs"}
 """Title by name; the page of a name is the class `Page` of workbench.dashboard.pages.<name>. The first is the home."""
 
 
@@ -45,7 +45,7 @@ class Page(Protocol):
 
 
 class Shell:
-    """All of one session. Handlers of widgets change states and draw nothing: `refresh` does, in one place, in order."""
+    """All of one session. Handlers of widgets change states and draw nothing: `refresh` does, in one place."""
 
     def __init__(self, search: str = "") -> None:
         pairs, _ = settings.parse_query(search)
