@@ -31,11 +31,16 @@ class Chosen(param.Parameterized):
 
     `given` holds what a person (or the URL) has entered, as entered; every other field has its default. `config` is
     None while something entered is wrong, and `errors` says per field what. `revision` grows with every change that the
-    page must show. A subclass says whose settings they are: `Config`, a class, and `title`.
+    page must show. A subclass says whose settings they are: `Config`, a class, and
+    `title`.
     """
 
     Config: type[BaseModel]
     title = "This page"
+    folds: Mapping[str, str] = {"solver": "Solver", "training": "Training", "data": "Data"}
+    """The groups of settings that fold away, and their titles."""
+    hidden: tuple[str, ...] = ()
+    """Settings that have no control in the form: other parts of the page set them."""
 
     given = param.Dict(default={}, doc="Entered values by field.")
     config = param.Parameter(doc="The valid Config, or None.")
@@ -56,8 +61,8 @@ class Chosen(param.Parameterized):
         return {**settings.defaults(self.Config, given), **given}
 
     def all_fields(self) -> tuple[settings.Setting, ...]:
-        """Every setting."""
-        return settings.settings(self.Config)
+        """Every setting that has a control."""
+        return tuple(field for field in settings.settings(self.Config) if field.name not in self.hidden)
 
     def fields(self) -> list[settings.Setting]:
         """The settings that matter in the chosen mode."""

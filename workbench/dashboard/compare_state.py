@@ -75,7 +75,7 @@ class CompareConfig(PageConfig):
     @field_validator("solvers")
     @classmethod
     def _known(cls, value: str) -> str:
-        for name in _names(value):
+        for name in chosen_names(value):
             if name not in VARIANTS:
                 raise ValueError(f"{name} is not here; there is: {', '.join(VARIANTS)}")
         return value
@@ -97,10 +97,11 @@ class CompareConfig(PageConfig):
 
     def variants(self) -> list[Variant]:
         """The chosen solvers, in the order of the table."""
-        return [variant for label, variant in VARIANTS.items() if label in _names(self.solvers)]
+        return [variant for label, variant in VARIANTS.items() if label in chosen_names(self.solvers)]
 
 
-def _names(text: str) -> list[str]:
+def chosen_names(text: str) -> list[str]:
+    """The names of a text with commas between them."""
     return [name.strip() for name in text.split(",") if name.strip()]
 
 
@@ -179,6 +180,7 @@ class CompareState(Chosen):
 
     Config = CompareConfig
     title = "the Compare page"
+    folds = {"solver": "Solvers", "training": "Race", "data": "Parameters"}
 
     def __init__(self, search: str = "", jobs: Registry = registry, bench: Callable[[], Bench] = Bench) -> None:
         super().__init__()

@@ -46,7 +46,8 @@ def problem(example: Any, labels: Sequence[str]) -> str:
     """The equation, and what is drawn how."""
     equation = FORMS[example.form].title
     for name, value in example.values.items():
-        equation = equation.replace(f"{name} ", f"{value:g} ").replace(name, f"{value:g}")
+        written = "" if value == 1 else f"{value:g} "
+        equation = equation.replace(f"{name} ", written).replace(name, f"{value:g}")
     keys = "".join(_key(label) for label in labels)
     data = "<span class='key data'>readings</span>" if example.noise else ""
     return (
@@ -55,9 +56,12 @@ def problem(example: Any, labels: Sequence[str]) -> str:
 
 
 def _key(label: str) -> str:
-    return f"<span class='key' style='--line: {color(list(VARIANTS).index(label))}'>{escape(title_of(label))}</span>"
+    return (
+        f"<span class='key' style='--line: {color(list(VARIANTS).index(label) + 1)}'>{escape(title_of(label))}</span>"
+    )
 
 
+LAWS = "time or memory = constant × size^exponent; the limit is where the law meets the budget of one point."
 TITLES = {
     "dense qr": "dense qr (reference)",
     "banded cholesky": "banded cholesky (as published)",

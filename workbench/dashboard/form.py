@@ -13,12 +13,11 @@ from workbench.dashboard.look import WIDE
 from workbench.dashboard.session import TrainState
 from workbench.dashboard.settings import Setting, written
 
-FOLDED = ("solver", "training", "data")
 MOST_SEGMENTS = 3
 
 
 class Control:
-    """One field: a row of buttons, a list, a slider, boxes to tick or a line of text, and what is wrong with its value."""
+    """One field: buttons, a list, a slider, boxes to tick or a line of text, and what is wrong with its value."""
 
     def __init__(self, setting: Setting, entered: Callable[[str, Any], None]) -> None:
         self.setting = setting
@@ -112,15 +111,16 @@ class Controls:
         self._shown = self.state.Config
         fields = sorted(self.state.all_fields(), key=lambda field: field.name != "mode")
         self._controls = {field.name: Control(field, self._entered) for field in fields}
-        self._folds = [self._fold(group) for group in FOLDED if any(field.group == group for field in fields)]
-        main = [control.widget for control in self._controls.values() if control.setting.group not in FOLDED]
+        folds = self.state.folds
+        self._folds = [self._fold(group) for group in folds if any(field.group == group for field in fields)]
+        main = [control.widget for control in self._controls.values() if control.setting.group not in folds]
         self.view.objects = [*main, *[fold for fold, _ in self._folds]]
 
     def _fold(self, group: str) -> tuple[pmui.Accordion, list[Control]]:
         controls = [control for control in self._controls.values() if control.setting.group == group]
         inside = pn.Column(*[control.widget for control in controls], **WIDE)
         return pmui.Accordion(
-            (group.capitalize(), inside),
+            (self.state.folds[group], inside),
             active=[],
             dynamic=True,
             margin=(6, 0, 0, 0),

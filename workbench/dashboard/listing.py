@@ -1,4 +1,4 @@
-"""Every run: those this server holds as they are now, all others as their files say. Files are read when they change."""
+"""Every run: those this server holds as they are now, all others as their files say; a file is read when it changes."""
 
 import threading
 from collections.abc import Mapping

@@ -49,7 +49,8 @@ def report_page(run: Run) -> str:
     style = f"<style>{STYLE.replace(':host', ':root')}{PAGE_STYLE}</style>"
     head = f"<meta charset='utf-8'><meta name='viewport' content='width=device-width'><title>{escape(title)}</title>"
     scripts = f"{INLINE.render_js()}{script}" if script else ""
-    return f"<!DOCTYPE html><html lang='en'><head>{head}{style}</head><body><main>{''.join(body)}</main>{scripts}</body></html>"
+    main = f"<main>{''.join(body)}</main>"
+    return f"<!DOCTYPE html><html lang='en'><head>{head}{style}</head><body>{main}{scripts}</body></html>"
 
 
 def _section(title: str, content: str) -> str:
@@ -75,7 +76,8 @@ def _coefficients(report: Report) -> str:
 
 def _table(left: str, right: str, rows: Any) -> str:
     cells = "".join(f"<tr><th scope='row'>{escape(str(k))}</th><td>{escape(str(v))}</td></tr>" for k, v in rows.items())
-    return f"<table><thead><tr><th scope='col'>{left}</th><th scope='col'>{right}</th></tr></thead><tbody>{cells}</tbody></table>"
+    head = f"<thead><tr><th scope='col'>{left}</th><th scope='col'>{right}</th></tr></thead>"
+    return f"<table>{head}<tbody>{cells}</tbody></table>"
 
 
 def _figures(run: Run, report: Report) -> dict[str, Any]:

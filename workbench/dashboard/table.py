@@ -30,7 +30,8 @@ a:hover { text-decoration: underline; }
 .state.finished::before { border-radius: 50%; background: #009E73; }
 .state.queued::before, .state.paused::before, .state.interrupted::before { background: #E69F00; }
 .state.failed::before { background: #D55E00; transform: rotate(45deg); }
-.swatch { display: inline-block; width: 18px; height: 4px; border-radius: 2px; margin-right: 8px; vertical-align: middle; }
+.swatch { display: inline-block; width: 18px; height: 4px; border-radius: 2px; margin-right: 8px;
+    vertical-align: middle; }
 @keyframes pulse { 50% { opacity: .35; } }
 @media (prefers-reduced-motion: reduce) { .state.running::before { animation: none; } }
 """

@@ -1,4 +1,4 @@
-"""One problem, several solvers: what each found over time, how far they differ, how far each is from the closed form."""
+"""One problem, several solvers: what each found over time, how far they differ, how far the closed form is."""
 
 from collections.abc import Sequence
 
@@ -37,7 +37,7 @@ def empty() -> dict[str, list[float]]:
 
 
 def solutions(sources: Sequence[ColumnDataSource], labels: Sequence[str], truth: ColumnDataSource) -> figure:
-    """u over time, one line per source; the closed form (`truth`: time, u) as a wide road, readings (data) as points."""
+    """u over time, one line per source; the closed form (`truth`: time, u) a wide road, readings (data) points."""
     plot = _figure("u", "linear")
     plot.line("time", "u", source=truth, color=palette.TRUTH, line_width=palette.TRUTH_WIDTH, alpha=0.45)
     plot.scatter("time", "data", source=truth, color=palette.DATA, size=3, alpha=0.6)
@@ -46,7 +46,7 @@ def solutions(sources: Sequence[ColumnDataSource], labels: Sequence[str], truth:
 
 
 def span(sources: Sequence[dict], column: str) -> tuple[float, float]:
-    """The range of a logarithmic axis that shows all values of a column, of whatever there is; 1e-16 .. 1 of nothing."""
+    """The range of a logarithmic axis that shows all values of a column, whatever there is; 1e-16 .. 1 of nothing."""
     values = np.concatenate([np.asarray(source[column], dtype=float) for source in sources] or [np.zeros(0)])
     values = values[np.isfinite(values) & (values > 0)]
     return (float(values.min()) / 3, float(values.max()) * 3) if len(values) else (1e-16, 1.0)
@@ -80,4 +80,6 @@ def _figure(label: str, scale: str) -> figure:
 def _lines(plot: figure, sources: Sequence[ColumnDataSource], labels: Sequence[str], column: str) -> None:
     for index, (source, label) in enumerate(zip(sources, labels, strict=True)):
         dash = overlay.DASHES[index % len(overlay.DASHES)]
-        plot.line("time", column, source=source, color=overlay.color(index), line_width=2, line_dash=dash, name=label)
+        plot.line(
+            "time", column, source=source, color=overlay.color(index + 1), line_width=2, line_dash=dash, name=label
+        )

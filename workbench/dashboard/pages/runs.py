@@ -35,8 +35,8 @@ TITLES = {
 }
 NUMBERS = ["steps", "last", "best", "rmse"]
 EMPTY = (
-    "<p>No run yet. <b>Start</b> on the Train page makes one; so does the command line. Each is one file in the folder of "
-    "runs and will be listed here.</p>"
+    "<p>No run yet. <b>Start</b> on the Train page makes one; so does the command line. Each is one file in the folder "
+    "of runs and will be listed here.</p>"
 )
 
 
@@ -105,8 +105,8 @@ class Page:
         self._bind(self.filter, "search", "value_input")
         self._bind(self.status, "status")
         about = text(
-            "<p class='caption'>All runs of this server and of the command line. Tick some to see their curves over each "
-            "other and the settings in which they differ; follow a name to open its run.</p>"
+            "<p class='caption'>All runs of this server and of the command line. Tick some to see their curves over "
+            "each other and the settings in which they differ; follow a name to open its run.</p>"
         )
         self.side = pn.Column(about, self.filter, self.status, **look.SIDE)
 
