@@ -43,6 +43,7 @@ PUBLIC_UNITS = {
     "solver",
     "datasets",
     "experiments",
+    "models",
     "training",
     "runs",
     "metrics",
