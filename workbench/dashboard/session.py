@@ -11,6 +11,7 @@ from workbench.dashboard.chosen import Chosen, Notice
 from workbench.dashboard.history import Cursor
 from workbench.dashboard.jobs import ACTIVE, GOES_ON, Registry, registry
 from workbench.dashboard.preview import Preview
+from workbench.dashboard.replay import Replay, stored
 from workbench.experiments.protocol import Config, Report
 
 
@@ -19,6 +20,7 @@ class TrainState(Chosen):
 
     experiment = param.Parameter(doc="The experiment module.")
     job = param.Parameter(doc="The job that is watched, or None.")
+    replay = param.Parameter(doc="The stored run that plays until the first Start, or None.")
 
     def __init__(self, search: str = "", jobs: Registry = registry) -> None:
         super().__init__(experiment=experiments.get(experiments.names()[0]))
@@ -26,6 +28,12 @@ class TrainState(Chosen):
         self.preview = Preview()
         self.cursor = Cursor()
         self.read(search)
+        if not settings.parse_query(search)[0]:
+            self.replay = self._stored()
+
+    def _stored(self) -> Replay | None:
+        run = stored()
+        return Replay(run) if run is not None and run.experiment == self.experiment.name else None
 
     # what is chosen
 
@@ -47,10 +55,16 @@ class TrainState(Chosen):
 
     def _settle(self, given: Mapping[str, Any]) -> None:
         super()._settle(given)
+        self.replay = None
         if self.config is not None:
             self.preview.ask(self.experiment.name, self.config)
 
     # what runs
+
+    @property
+    def run(self) -> Any:
+        """The run that is shown: the job, else the stored run that plays, else None."""
+        return self.job if self.job is not None else self.replay
 
     @property
     def changed(self) -> bool:
@@ -108,14 +122,14 @@ class TrainState(Chosen):
         return job
 
     def _watch(self, job: Any, notices: Sequence[Notice] = ()) -> None:
-        self.param.update(job=job, notices=list(notices), revision=self.revision + 1)
+        self.param.update(job=job, replay=None, notices=list(notices), revision=self.revision + 1)
         self.cursor = Cursor()
         if job is None and self.config is not None:
             self.preview.ask(self.experiment.name, self.config)
 
     def records(self) -> tuple[list[Any], bool]:
-        """The records of the job that this session has not drawn yet, and whether to clear what is drawn first."""
-        fresh, self.cursor, restart = self.job.read(self.cursor)
+        """The records of the run that this session has not drawn yet, and whether to clear what is drawn first."""
+        fresh, self.cursor, restart = self.run.read(self.cursor)
         return fresh, restart
 
     def rewind(self) -> None:
@@ -124,8 +138,8 @@ class TrainState(Chosen):
 
     def report(self) -> Report | None:
         """What there is to show: what the run has learned, else the data it would learn from."""
-        if self.job is not None:
-            return self.job.report
+        if self.run is not None:
+            return self.run.report
         return None if self.preview.data is None else Report(trajectory=self.preview.data)
 
     # the URL

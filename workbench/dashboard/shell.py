@@ -5,6 +5,7 @@ from importlib import import_module
 from typing import Any, Protocol
 
 import panel_material_ui as pmui  # isort: skip  (before any widget is built: labels are unreadable in the dark otherwise)
+import dask.base  # noqa: F401  (xarray imports it in whatever thread comes first; two at once get half of it each)
 import panel as pn
 from panel.io.state import set_curdoc
 from panel.util import edit_readonly

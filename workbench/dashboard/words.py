@@ -43,11 +43,12 @@ def chip(snapshot: Snapshot | None) -> str:
     return f'<span class="chip {snapshot.state}" role="status">{word}</span>'
 
 
-def numbers(snapshot: Snapshot | None, *, wrong: bool, changed: bool) -> str:
+def numbers(snapshot: Snapshot | None, *, wrong: bool, changed: bool, replays: bool = False) -> str:
     """Step, time and memory of the run, what to do next, and how far it is."""
     hint = "Correct the marked setting, then press Start." if wrong else ""
     if snapshot is None:
-        return f'<div class="numbers"><span class="unit">{hint or "Press Start."}</span></div>'
+        ready = "Press Start. What moves below is a stored run." if replays else "Press Start."
+        return f'<div class="numbers"><span class="unit">{hint or ready}</span></div>'
     if changed and not wrong:
         hint = "The settings differ from those of this run."
     if snapshot.state in ("stopped", "interrupted") and not hint:

@@ -21,6 +21,7 @@ class Page:
         self.state = state = TrainState(search)
         self._shell = shell
         self._drawn = {}
+        self._trajectory = None
         self._shown = False
         self._kinds = [self._draw_equations, self._draw_records, self._draw_trajectory]
         self.form = Form(state)
@@ -50,8 +51,8 @@ class Page:
         return self._drawn.get("all") != self._version()
 
     def _version(self) -> tuple[Any, ...]:
-        state, job = self.state, self.state.job
-        return self._shown, state.revision, state.preview.version, state.cursor, job and (job.id, job.version)
+        state, run = self.state, self.state.run
+        return self._shown, state.revision, state.preview.version, state.cursor, run and (run.id, run.version)
 
     def show(self) -> None:
         """Let `refresh` draw figures, too; until then the page is controls and text, so that it is there quickly."""
@@ -83,32 +84,33 @@ class Page:
         return True
 
     def _draw_state(self) -> None:
-        runs = self.state.job is not None
+        runs = self.state.run is not None
         self.form.update()
-        self._intro.visible, self.loss.view.visible, self.equations.view.visible = not runs, runs, runs
+        self._intro.visible = self.state.job is None
+        self.loss.view.visible = self.equations.view.visible = runs
         self.trajectory.view.visible = True
 
     def _draw_notices(self) -> None:
         self._notices.update(words.notices(self.state), removable=bool(self.state.notices))
 
     def _reports(self) -> tuple[str, int]:
-        job = self.state.job
-        return (job.id, job.snapshot().reports) if job else ("", self.state.preview.version)
+        run = self.state.run
+        return (run.id, run.snapshot().reports) if run else ("", self.state.preview.version)
 
     def _draw_equations(self) -> bool:
         if not self._fresh("equations", self._reports()):
             return False
         report = self.state.report()
-        if self.state.job is None:
+        if self.state.run is None:
             self.loss.clear()
             self._record.object = record.summary(report.trajectory) if report else ""
-        found = report if self.state.job else None
+        found = report if self.state.run else None
         self.equations.update(found)
         self.coefficients.update_report(found)
-        return self.state.job is not None
+        return self.state.run is not None
 
     def _draw_records(self) -> bool:
-        if self.state.job is None:
+        if self.state.run is None:
             return False
         records, restart = self.state.records()
         self.loss.update(records, restart=restart)
@@ -116,9 +118,11 @@ class Page:
         return bool(records)
 
     def _draw_trajectory(self) -> bool:
-        if not self._fresh("trajectory", self._reports()):
-            return False
-        report, empty = self.state.report(), self.state.job is None
+        report, empty = self.state.report(), self.state.run is None
         shown = report.trajectory if report else None
+        # a report may come with the same trajectory as before, which takes long to draw
+        if not self._fresh("trajectory", (self._reports()[0], id(shown), self._shell.dark)):
+            return False
+        self._trajectory = shown  # held, so that no other gets its id
         self.trajectory.update(shown, self.state.experiment.name, large=empty, dark=self._shell.dark)
         return True
