@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from bokeh.embed import components
 from bokeh.models import ColumnDataSource
-from bokeh.resources import INLINE
+from bokeh.resources import Resources
 
 from workbench import experiments
 from workbench.dashboard.look import STYLE
@@ -48,7 +48,8 @@ def report_page(run: Run) -> str:
     ]
     style = f"<style>{STYLE.replace(':host', ':root')}{PAGE_STYLE}</style>"
     head = f"<meta charset='utf-8'><meta name='viewport' content='width=device-width'><title>{escape(title)}</title>"
-    scripts = f"{INLINE.render_js()}{script}" if script else ""
+    library = Resources(mode="inline", components=["bokeh"])
+    scripts = library.render_js() + script if script else ""
     main = f"<main>{''.join(body)}</main>"
     return f"<!DOCTYPE html><html lang='en'><head>{head}{style}</head><body>{main}{scripts}</body></html>"
 
