@@ -50,6 +50,8 @@ def with_unit(name: str, unit: str) -> str:
 def caption(trajectory: xr.Dataset) -> str:
     """One line on what to see."""
     if "estimate" in trajectory:
+        if np.isnan(trajectory["estimate"].values[0]).all():
+            return "What was learned from the first part, rolled out over the rest."
         return "What the discovered equations do from the first state on, over the truth."
     return "The record to learn from."
 
