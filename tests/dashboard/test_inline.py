@@ -12,8 +12,9 @@ from workbench.dashboard.pages.train import Page
 
 
 @pytest.fixture
-def ticks(monkeypatch):
+def ticks(monkeypatch, tmp_path):
     """What is called again and again while the cell lives."""
+    monkeypatch.setenv("WORKBENCH_DATA", str(tmp_path))
     called = []
     monkeypatch.setattr(pn.state, "add_periodic_callback", lambda function, period: called.append(function))
     return called
