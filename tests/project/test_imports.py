@@ -36,8 +36,8 @@ ALLOWED = {
     "__init__": (set(), {"solver", "training"}),
     "__main__": (set(), {"cli"}),
 }
-# The files of a unit that may import more: where xarray meets torch, and generators that run on a GPU.
-ALSO = {"datasets.windows": {"torch"}}
+# The files of a unit that may import more: where xarray meets torch, generators that run on a GPU, a file format.
+ALSO = {"datasets.windows": {"torch"}, "datasets.tables.parquet": {"fastparquet"}}
 # What app.py and the notebooks may import from us.
 PUBLIC_UNITS = {
     "solver",
