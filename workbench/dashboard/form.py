@@ -1,6 +1,8 @@
 """Controls built from a pydantic Config: one per field, its message beside it, whatever the experiment."""
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import panel as pn
@@ -11,6 +13,8 @@ from workbench.dashboard import look
 from workbench.dashboard.look import WIDE
 from workbench.dashboard.session import TrainState
 from workbench.dashboard.settings import Setting, written
+from workbench.dashboard.upload import Upload
+from workbench.datasets.tables import Source
 
 FOLDED = ("solver", "training", "data")
 MOST_SEGMENTS = 3
@@ -70,9 +74,11 @@ class Form:
         )
         self._choice.param.watch(self._chosen, "value")
         self._summary = pn.pane.HTML("", stylesheets=[look.STYLE], margin=(0, 2, 6, 2), sizing_mode="stretch_width")
+        self._files = pn.Column(**WIDE)
         self._fields = pn.Column(**WIDE)
         self._folds = []
-        self.view = pn.Column(self._choice, self._summary, self._fields, margin=(10, 16), sizing_mode="stretch_width")
+        parts = (self._choice, self._summary, self._files, self._fields)
+        self.view = pn.Column(*parts, margin=(10, 16), sizing_mode="stretch_width")
 
     async def _chosen(self, event: Any) -> None:
         if event.new != self.state.experiment.name:
@@ -81,6 +87,10 @@ class Form:
     def _entered(self, name: str, value: Any) -> None:
         if written(value) != written(self.state.shown().get(name)):
             self.state.enter(name, value)
+
+    def _read(self, sources: Sequence[Source]) -> None:
+        """Read files in a thread: a large one takes seconds, in which the page must answer."""
+        pn.state.execute(partial(asyncio.to_thread, self.state.upload, sources))
 
     def update(self) -> None:
         """Show the state: build the controls of a new experiment, then values, messages and what the mode needs."""
@@ -99,6 +109,8 @@ class Form:
         self._shown = self.state.experiment
         self._choice.value = self._shown.name
         self._summary.object = f'<div class="caption">{self._shown.summary}</div>'
+        takes_files = hasattr(self._shown, "keep")
+        self._files.objects = [Upload(self._read, self.state.refuse)] if takes_files else []
         fields = sorted(self.state.all_fields(), key=lambda field: field.name != "mode")
         self._controls = {field.name: Control(field, self._entered) for field in fields}
         self._folds = [self._fold(group) for group in FOLDED if any(field.group == group for field in fields)]

@@ -1,6 +1,7 @@
 """The state of the Train page in one browser session: settings, the job it watches, notices. No widgets."""
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +12,11 @@ from workbench.dashboard import settings
 from workbench.dashboard.history import Cursor
 from workbench.dashboard.jobs import Registry, registry
 from workbench.dashboard.preview import Preview
+from workbench.datasets.schema import trajectories
+from workbench.datasets.tables import Source
 from workbench.experiments.protocol import Report
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -60,6 +65,29 @@ class TrainState(param.Parameterized):
         if field != "mode" and settings.written(value) == settings.written(self.shown(without=field)[field]):
             del given[field]
         self._settle(given)
+
+    def upload(self, sources: Sequence[Source]) -> None:
+        """Read a person's files and choose what is in them; a notice says why if they cannot be used."""
+        experiment = self.experiment
+        try:
+            name = experiment.keep(sources)
+        except ValueError as error:
+            self.refuse(str(error))
+            return
+        except Exception as error:
+            logger.exception("an upload could not be read")
+            self.refuse(f"The upload could not be read: {error!r}")
+            return
+        if self.experiment is not experiment:
+            return
+        self.reset()
+        self.param.update(notices=[notice for notice in self.notices if notice.severity != "error"])
+        self._settle({key: value for key, value in self.given.items() if key != "columns"} | {"record": name})
+
+    def refuse(self, text: str) -> None:
+        """Say why files cannot be used; what was chosen before stays."""
+        kept = [notice for notice in self.notices if notice.severity != "error"]
+        self.param.update(notices=[*kept, Notice("error", text)], revision=self.revision + 1)
 
     def shown(self, *, without: str = "") -> dict[str, Any]:
         """The value of every field as the page shows it: as entered, else its default in this mode."""
@@ -157,7 +185,7 @@ class TrainState(param.Parameterized):
         """What there is to show: what the run has learned, else the data it would learn from."""
         if self.job is not None:
             return self.job.report
-        return None if self.preview.data is None else Report(trajectory=self.preview.data)
+        return None if self.preview.data is None else Report(trajectory=trajectories(self.preview.data)[0])
 
     # the URL
 

@@ -4,6 +4,8 @@ A record of several trajectories lays them one after the other along `time`, and
 (time) that counts them from 0. Where values may be missing, `data` has the attribute `missing` = "NaN".
 """
 
+from itertools import pairwise
+
 import numpy as np
 import xarray as xr
 
@@ -39,7 +41,7 @@ def trajectories(record: xr.Dataset) -> list[xr.Dataset]:
     cuts = np.flatnonzero(np.diff(labels)) + 1
     alone = record.drop_vars("trajectory")
     edges = [0, *cuts.tolist(), len(labels)]
-    return [alone.isel(time=slice(first, last)) for first, last in zip(edges, edges[1:], strict=False)]
+    return [alone.isel(time=slice(first, last)) for first, last in pairwise(edges)]
 
 
 def uniform_step(record: xr.Dataset) -> float:

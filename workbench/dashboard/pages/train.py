@@ -146,7 +146,7 @@ class TrainPage:
         report = self.state.report()
         if self.state.job is None:
             self.loss.clear()
-            self._record.object = record.summary(report.trajectory) if report else ""
+            self._record.object = record.summary(self.state.preview.data) if report else ""
         found = report if self.state.job else None
         self.equations.update(found)
         self.coefficients.update_report(found)

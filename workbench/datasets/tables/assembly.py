@@ -111,7 +111,7 @@ def _sampled(parts: list[Piece], repairs: list[str]) -> tuple[list[Piece], Grid]
     if grid.even:
         off = max(timing.off_grid(part, grid.step) for part in parts)
         if off > 1e-3:
-            said = f"times are up to {off:.1%} of a step off an even grid; taken as rounded, the step being {grid.step:.6g}"
+            said = f"times are up to {off:.1%} of a step off an even grid of step {grid.step:.6g}; taken as rounded"
             repairs.append(f"{sheet.name}: {said}")
         parts = [timing.on_grid(part, grid.step) for part in parts]
     points = sum(map(len, parts))

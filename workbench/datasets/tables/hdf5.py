@@ -102,7 +102,7 @@ def _columns(file: str, group: h5py.Group, repairs: list[str]) -> tuple[dict[str
         return {}, {}
     lengths = [len(values) for _, values, _ in parts]
     length = max(set(lengths), key=lengths.count)
-    for heading, values, where in parts:
+    for _, values, where in parts:
         if len(values) != length:
             raise Refused(
                 f"{file}: {where} has {len(values)} values, the others have {length}: expected the same of all"

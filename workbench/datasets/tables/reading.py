@@ -51,7 +51,7 @@ class Source:
 
     @classmethod
     def of(cls, path: Path) -> "Source":
-        """The file at a path that the person at the shell named. Raises Refused if there is none, or if it is too big."""
+        """The file at a path that a person at the shell named. Raises Refused if there is none, or it is too big."""
         if not path.is_file():
             raise Refused(f"there is no file {path}")
         size = path.stat().st_size

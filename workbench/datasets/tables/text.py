@@ -73,9 +73,8 @@ def _decoded(file: str, content: bytes, repairs: list[str]) -> str:
             repairs.append(f"{file}: line {line} is not written in UTF-8; read as Windows-1252, which gives {found!r}")
     if match := _BINARY.search(text):
         line = text.count("\n", 0, match.start()) + 1
-        raise Refused(
-            f"{file} is no text: a byte {ord(match[0]):#04x} stands in line {line}; expected CSV, Parquet, HDF5 or NetCDF"
-        )
+        found = f"a byte {ord(match[0]):#04x} stands in line {line}"
+        raise Refused(f"{file} is no text: {found}; expected CSV, Parquet, HDF5 or NetCDF")
     return text
 
 
@@ -174,9 +173,8 @@ def _headings(file: str, rows: _Rows, layout: Layout, repairs: list[str]) -> tup
     first = rows[0][1]
     values = [cells.number(cell, layout.decimal) is not None or bool(cells.style(cell)) for cell in first]
     if any(values) and all(value or cells.is_missing(cell) for value, cell in zip(values, first, strict=True)):
-        repairs.append(
-            f"{file}: line {rows[0][0]} holds numbers, not names: the columns are called column_1 to column_{len(first)}"
-        )
+        called = f"the columns are called column_1 to column_{len(first)}"
+        repairs.append(f"{file}: line {rows[0][0]} holds numbers, not names: {called}")
         return [f"column_{i}" for i in range(1, len(first) + 1)], rows
     rest = rows[1:]
     if len(rest) > 1 and _are_units(rest[0][1], rest[1][1], layout.decimal):
@@ -224,5 +222,5 @@ def _places(lines: np.ndarray, name: str) -> cells.Place:
 def _is_nothing(values: np.ndarray) -> bool:
     """Whether a column without a name is empty, or only counts its rows, as spreadsheets and data frames write it."""
     if values.dtype.kind == "f" and len(values) > 1:
-        return bool(np.isnan(values).all() or (np.diff(values) == 1).all() and values[0] in (0, 1))
+        return bool(np.isnan(values).all() or ((np.diff(values) == 1).all() and values[0] in (0, 1)))
     return values.dtype.kind == "O" and not (values != "").any()

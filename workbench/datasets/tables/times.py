@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 
@@ -97,9 +98,7 @@ def _restarts(times: np.ndarray) -> np.ndarray:
         return back
     parts = np.split(times, back)
     long = min(map(len, parts)) >= 5
-    far = all(
-        after[0] <= before[0] + 0.5 * (before[-1] - before[0]) for before, after in zip(parts, parts[1:], strict=False)
-    )
+    far = all(after[0] <= before[0] + 0.5 * (before[-1] - before[0]) for before, after in pairwise(parts))
     return back if long and far else back[:0]
 
 
