@@ -13,11 +13,11 @@ import torch
 import xarray as xr
 from pydantic import field_validator
 
-from workbench import judging
 from workbench.datasets import schema, simulate, tables, windows
 from workbench.datasets.tables import example
 from workbench.experiments import protocol
 from workbench.experiments.protocol import BACKEND, Backend, Equation, Model, Report, setting
+from workbench.judging.doubts import collinearity, few_oscillations, short_record, unsure_terms
 from workbench.models import terms, writing
 from workbench.models.degrees import Degrees, sensible
 from workbench.models.library import Polynomials
@@ -35,6 +35,8 @@ MOST_VARIABLES = 20
 """Variables whose equations are sought at once."""
 LOUD = 0.25
 """The share of the variation that may be noise before it is said."""
+VAGUE = 0.05
+"""The standard error of a coefficient, as a share of it, from which on terms that are alike are said to be so."""
 UNEXPLAINED = 1.5
 """What the equations may leave over, in units of the noise, before it is said."""
 
@@ -255,9 +257,26 @@ def doubts_about(model: Degrees, found: Discovery, loud: np.ndarray) -> tuple[st
         )
     states = np.concatenate(found.states)
     states = states[np.isfinite(states).all(axis=1)]
-    kept = np.flatnonzero(found.coefficients.any(axis=1))
-    if len(kept) and len(states) >= 5:
-        candidates = [library.names[index] for index in kept]
-        interval = (found.lower[kept], found.upper[kept])
-        said += [d.message for d in judging.doubts(library(states)[:, kept], candidates, states, names, interval)]
-    return tuple(said)
+    checks = [
+        short_record(len(states), int(found.coefficients.any(axis=1).sum())),
+        unsure_terms(found.lower, found.upper, library.names, names),
+    ]
+    if len(states) >= 5:
+        checks.append(few_oscillations(states, names))
+    said += [check.message for check in checks if check.message]
+    return (*said, *_collinear(library, found, states))
+
+
+def _collinear(library: Polynomials, found: Discovery, states: np.ndarray) -> list[str]:
+    """Which terms of an equation can stand in for each other, where that leaves their coefficients vague."""
+    said = []
+    for column, variable in enumerate(library.variables):
+        kept = np.flatnonzero(found.coefficients[:, column])
+        if len(states) <= len(kept) or not len(kept):
+            continue
+        vague = found.deviation[kept, column] > VAGUE * np.abs(found.coefficients[kept, column])
+        names = [library.names[index] for index in kept]
+        message = collinearity(library(states)[:, kept], names).message
+        if message and vague.any():
+            said.append(f"in the equation of {variable}: {message}")
+    return said

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from math import comb
+from math import comb, sqrt
 
 import numpy as np
 
@@ -16,7 +16,8 @@ HIGHEST = 3
 MOST_UNKNOWN = 400
 """Coefficients among which is searched without being asked to: work grows with their square."""
 EXPLAINED = 1.1
-"""What the equations of a degree may leave over, in units of the noise, for no higher degree to be tried."""
+"""What the equations of a degree may leave over, in units of the noise, for no higher degree to be tried; and three
+standard errors of the noise, which is told from the record, besides."""
 CLEAN = 3e-3
 """The same in standard deviations of the variable, for records whose noise is smaller than what truncation leaves."""
 WORSE = 1.1
@@ -71,8 +72,8 @@ class Degrees:
         now = self._models[-1]
         metrics = now.step() | {"degree": float(self.degrees[len(self._models) - 1])}
         if now.done:
-            enough = bool((_left(now.result(), self._deviation()) <= EXPLAINED).all())
-            if enough:
+            limit = EXPLAINED + 3 / sqrt(self._points())
+            if (_left(now.result(), self._deviation()) <= limit).all():
                 self._chosen = len(self._models) - 1
             elif len(self._models) == len(self.degrees):
                 self._chosen = self._best()
@@ -85,6 +86,9 @@ class Degrees:
         left = np.stack([_left(model.result(), self._deviation()) for model in self._models])
         good = (left <= WORSE * left.min(axis=0)).all(axis=1)
         return int(np.argmax(good)) if good.any() else int(left.max(axis=1).argmin())
+
+    def _points(self) -> int:
+        return sum(len(own.times) for own in self._trajectories)
 
     def _deviation(self) -> np.ndarray:
         """The standard deviation of each variable (D), over all trajectories."""

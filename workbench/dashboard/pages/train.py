@@ -47,7 +47,8 @@ class TrainPage:
         self._dismiss.on_click(self._dismissed)
         self._notice_row = pn.Row(self._notices, self._dismiss, visible=False, **WIDE)
         self._record = text("")
-        self._intro = pn.Column(text(words.INTRO), self._record, styles={**look.CARD, **look.share(2, 300)}, **WIDE)
+        self._words = text(words.INTRO)
+        self._intro = pn.Column(self._words, self._record, styles={**look.CARD, **look.share(2, 300)}, **WIDE)
         self._address = pn.widgets.TextInput(visible=False)
         self._address.jscallback(value="window.history.replaceState(null, '', cb_obj.value)")
         pair = pn.Row(self._intro, self.trajectory.view, self.loss.view, styles=look.PAIR, **WIDE)
@@ -124,6 +125,7 @@ class TrainPage:
     def _draw_state(self) -> None:
         runs = self.state.job is not None
         self.form.update()
+        self._words.object = words.OWN if hasattr(self.state.experiment, "keep") else words.INTRO
         self._intro.visible, self.loss.view.visible, self.equations.view.visible = not runs, runs, runs
         self.trajectory.view.visible = True
         query = self.state.query()

@@ -38,6 +38,7 @@ def record(sheets: Sequence[Sheet], repairs: list[str], *, time: str = "", traje
     parts, grid = _sampled(parts, repairs)
     _gaps(parts, known.variables, grid, repairs)
     units = {name: sheets[0].units.get(name, "") for name in (known.time, *known.variables)}
+    unit = unit or units[known.time] or timing.unit_in(known.time)
     names: list[str] = []
     for name in known.variables:
         names.append(callable_name(name, names, repairs))
@@ -49,9 +50,9 @@ def record(sheets: Sequence[Sheet], repairs: list[str], *, time: str = "", traje
         {
             "title": title if len(title) < 80 else f"{sheets[0].file} and others",
             "source": "the researcher's own file",
-            "time": (unit or units[known.time], since),
+            "time": (unit, since),
             "repairs": repairs,
-            "sampling": _sampling(parts, grid, unit or units[known.time]),
+            "sampling": _sampling(parts, grid, unit),
         },
     )
 

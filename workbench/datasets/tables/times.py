@@ -1,5 +1,6 @@
 """Times put right: order, repetitions, restarts, an even grid where there is one, holes and gaps."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -10,6 +11,16 @@ from workbench.datasets.tables.sheet import Refused, Sheet
 
 UNITS = {"s": 1.0, "min": 60.0, "h": 3600.0, "day": 86400.0, "year": 365.25 * 86400.0}
 """Units of time in seconds."""
+WORDS = {
+    "s": ("s", "sec", "secs", "second", "seconds"),
+    "min": ("min", "minute", "minutes"),
+    "h": ("h", "hour", "hours"),
+    "day": ("day", "days"),
+    "week": ("week", "weeks"),
+    "month": ("month", "months"),
+    "year": ("year", "years"),
+}
+"""What a time column without a unit is called when its name is its unit."""
 ROUNDED = 0.02
 """The share of a step by which times may be off an even grid and still count as rounded values of it."""
 GAP = 4
@@ -57,6 +68,14 @@ def numbers(columns: Sequence[np.ndarray]) -> tuple[list[np.ndarray], str, str]:
         values = (column - start) / np.timedelta64(1, "s") / UNITS[unit]
         made.append(np.where(np.isnat(column), np.nan, values))
     return made, unit, str(np.datetime_as_string(start, unit="s"))
+
+
+def unit_in(name: str) -> str:
+    """The unit that the name of a time column holds, `time_s` or `days`; "" for none."""
+    words = re.split(r"[^a-z]+", name.lower())
+    if words[0] not in ("t", "time"):
+        words = words[:1]
+    return next((unit for unit, known in WORDS.items() if words[-1] in known), "")
 
 
 def pieces(whole: Piece, groups: np.ndarray | None, repairs: list[str]) -> list[Piece]:
