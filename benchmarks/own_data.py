@@ -2,9 +2,9 @@
 
     python benchmarks/own_data.py [--seeds 5]
 
-Each file has noise of 1 % of every variable's standard deviation, 2 % of the values missing, single rows missing and one
-gap. Writes benchmarks/results/own_data.json: per system in how many files exactly the true terms were found, the largest
-relative error of a coefficient among those, and the median of the processor time from file to equations.
+Each file has noise of 1 % of every variable's standard deviation, 2 % of the values missing, single rows missing and
+one gap. Writes benchmarks/results/own_data.json: per system in how many files exactly the true terms were found, the
+largest relative error of a coefficient among those, and the median of the processor time from file to equations.
 """
 
 import argparse

@@ -27,7 +27,7 @@ WORSE = 1.1
 class Degrees:
     """`Projection` with polynomials of degree 1, 2, ... until the equations leave over no more than the noise.
 
-    If those of no degree do, the lowest one is taken whose equations leave over hardly more than the best. The
+    Of the degrees tried, the lowest one is taken whose equations leave over hardly more than the best. The
     coefficients (C, D) are those of the library of the highest degree; lower libraries are its beginning.
     Raises ValueError as `Projection` does.
     """
@@ -73,9 +73,8 @@ class Degrees:
         metrics = now.step() | {"degree": float(self.degrees[len(self._models) - 1])}
         if now.done:
             limit = EXPLAINED + 3 / sqrt(self._points())
-            if (_left(now.result(), self._deviation()) <= limit).all():
-                self._chosen = len(self._models) - 1
-            elif len(self._models) == len(self.degrees):
+            enough = (_left(now.result(), self._deviation()) <= limit).all()
+            if enough or len(self._models) == len(self.degrees):
                 self._chosen = self._best()
             else:
                 self._models.append(self._model(len(self._models)))

@@ -60,9 +60,12 @@ def _time(sheet: Sheet, trajectory: str) -> str:
         if sheet.columns[name].dtype.kind == "M":
             return name
     for wanted in (TIMES[:11], TIMES[11:]):
-        for name in numbers:
-            if is_called(name, wanted) and not missing(sheet.columns[name]).all():
-                return name
+        named = [name for name in numbers if is_called(name, wanted)]
+        filled = [name for name in named if not missing(sheet.columns[name]).all()]
+        if named and not filled:
+            raise sheet.refuse(f"column {named[0]} holds no value in any row: expected the times there")
+        if filled:
+            return filled[0]
     for name in sheet.columns:
         if sheet.columns[name].dtype.kind == "O" and is_called(name, TIMES[:11]):
             return _refuse_texts(sheet, name)

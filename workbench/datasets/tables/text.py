@@ -123,7 +123,10 @@ def _fields(line: str, separator: str) -> list[str]:
     """The fields of a line on its own."""
     if separator == " ":
         return line.split()
-    return [cell.strip() for cell in next(csv.reader([line], delimiter=separator, skipinitialspace=True))]
+    try:
+        return [cell.strip() for cell in next(csv.reader([line], delimiter=separator, skipinitialspace=True))]
+    except csv.Error:  # told with its line when the file is split
+        return [line]
 
 
 def _split(file: str, lines: list[tuple[int, str]], separator: str) -> _Rows:
@@ -160,7 +163,7 @@ def _even(file: str, rows: _Rows, layout: Layout, repairs: list[str]) -> _Rows:
         rows, odd = rows[1:], odd[1:]
     if odd:
         number, count = odd[0]
-        found = f"line {number} has {count} fields, most lines have {width}"
+        found = f"line {number} has {count} field{'s' if count != 1 else ''}, most lines have {width}"
         if len(odd) > max(RAGGED * len(rows), 1) or number == rows[0][0]:
             raise Refused(f"{file}: {found}; so do {len(odd)} of {len(rows)} lines: expected the same number in all")
         more = f", and so are {len(odd) - 1} more" if len(odd) > 1 else ""
