@@ -53,7 +53,7 @@ def test_equations_have_the_names_and_units_of_the_file(kept):
     values = report.coefficients
     assert str(values["unit"].sel(candidate="upper_tank", variable="lower_tank").values) == "1/min"
     assert str(values["unit"].sel(candidate="1", variable="lower_tank").values) == "l/min"
-    assert str(values["unit"].sel(candidate="upper_tank^2", variable="lower_tank").values) == "1/(min l)"
+    assert str(values["unit"].sel(candidate="upper_tank^2", variable="lower_tank").values) == "1/(l min)"
     assert ((values["lower"] <= values["estimate"]) & (values["estimate"] <= values["upper"])).all()
     assert report.metrics["degree"] == 1
     assert report.metrics["noise_share"] == pytest.approx(0.01, rel=0.3)
@@ -112,7 +112,10 @@ def test_what_the_data_do_not_decide_is_said(kept):
 
 def test_units_are_written_plainly():
     assert table._written({"m": 1, "s": -2}) == "m/s^2"
-    assert table._written({"mg/l": -1, "day": -1}) == "1/((mg/l) day)"
+    assert table._written({"m s": -1, "day": -1}) == "1/((m s) day)"
+    assert table._bases("mg/l") == (("mg", 1), ("l", -1))
+    assert table._bases("1/km2") == (("1", 1), ("km2", -1))
+    assert table._bases("m/s/s") == (("m/s/s", 1),)
     assert table._written({"m": 0, "1": -2}) == "1"
     assert table._written({"m": 2}) == "m^2"
 

@@ -32,29 +32,33 @@ class Upload(pmui.FileInput):
             sizing_mode="stretch_width",
         )
         self._taken, self._refused = taken, refused
-        self._count = 0
+        self._count, self._names = 0, set()
 
     def _process_chunk(self, message: dict[str, Any]) -> None:
         self._count += len(message["data"])
-        files = len({*self._file_buffer, *(own["filename"] for own in self._buffer), message["name"]})
-        if self._count > LIMIT or files > MOST_FILES:
+        # not more names than are told apart from too many
+        self._names = {*self._names, message["name"]} if len(self._names) <= MOST_FILES else self._names
+        if self._too_much():
             self._file_buffer.clear()
             self._buffer.clear()
-            return
-        super()._process_chunk(message)
+        else:
+            super()._process_chunk(message)
+
+    def _too_much(self) -> bool:
+        return self._count > LIMIT or len(self._names) > MOST_FILES
 
     def _flush_buffer(self) -> None:
         """All files are there: hand them over, and keep neither them nor a copy in the browser."""
-        count, self._count = self._count, 0
+        too_much, megabytes = self._too_much(), self._count / 2**20
+        self._count, self._names = 0, set()
         sources = [Source(str(own["filename"]), own["value"]) for own in self._buffer]
         self._buffer.clear()
         self._file_buffer.clear()
-        if sources:
+        if too_much:
+            limit = f"expected at most {LIMIT // 2**20} MB in at most {MOST_FILES} files"
+            advice = "Take every second row, or leave out columns."
+            self._refused(f"The upload has {megabytes:.0f} MB or too many files: {limit}. {advice}")
+        elif sources:
             self._taken(sources)
-        elif count > LIMIT:
-            limit = f"expected at most {LIMIT // 2**20} MB, in at most {MOST_FILES} files"
-            self._refused(
-                f"The upload has {count / 2**20:.0f} MB: {limit}. Take every second row, or leave out columns."
-            )
         else:
             self._refused(f"Nothing was uploaded: expected at most {MOST_FILES} files that are not empty.")

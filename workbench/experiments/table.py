@@ -5,7 +5,8 @@ polynomials must be.
 """
 
 import re
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import numpy as np
@@ -185,13 +186,21 @@ def units(library: Polynomials, data: xr.Dataset) -> np.ndarray:
     made = np.full((len(library), len(library.variables)), "", dtype=object)
     for row, powers in enumerate(_powers(library)):
         for column, variable in enumerate(library.variables):
-            exponents: dict[str, int] = {}
+            exponents: Counter[str] = Counter()
             factors = ((known[variable], 1), (time, -1), *((known[name], -power) for name, power in powers.items()))
-            for own, power in factors:
-                base, sign = (own[2:], -1) if re.fullmatch(r"1/[^\s/*^·()]+", own) else (own, 1)
-                exponents[base] = exponents.get(base, 0) + sign * power
+            for unit, power in factors:
+                for base, own in _bases(unit):
+                    exponents[base] += own * power
             made[row, column] = _written(exponents)
     return made.astype(str)
+
+
+def _bases(unit: str) -> tuple[tuple[str, int], ...]:
+    """`g/l` is ("g", 1), ("l", -1); any other unit is taken as it stands."""
+    parts = unit.split("/")
+    if len(parts) == 2 and all(re.fullmatch(r"[^\s*^·()]+", part) for part in parts):
+        return (parts[0], 1), (parts[1], -1)
+    return ((unit, 1),)
 
 
 def _powers(library: Polynomials) -> list[dict[str, int]]:
@@ -205,7 +214,7 @@ def _powers(library: Polynomials) -> list[dict[str, int]]:
     ]
 
 
-def _written(exponents: dict[str, int]) -> str:
+def _written(exponents: Mapping[str, int]) -> str:
     """`m/s^2`; "1" where nothing is left."""
     kept = {unit: power for unit, power in exponents.items() if power and unit != "1"}
 
