@@ -270,7 +270,7 @@ def doubts_about(model: Degrees, found: Discovery, loud: np.ndarray) -> tuple[st
         short_record(len(states), int(found.coefficients.any(axis=1).sum())),
         unsure_terms(found.lower, found.upper, library.names, names),
     ]
-    if len(states) >= 5:
+    if len(found.states) == 1 and len(states) >= 5:
         checks.append(few_oscillations(states, names))
     said += [check.message for check in checks if check.message]
     return (*said, *_collinear(library, found, states))

@@ -24,11 +24,10 @@ _Rows = list[tuple[int, list[str]]]
 
 @dataclass(frozen=True)
 class Layout:
-    """What parts the fields, which sign the decimals have, how many fields most lines have."""
+    """What parts the fields, and which sign the decimals have."""
 
     separator: str
     decimal: str
-    width: int
 
 
 def read(file: str, content: bytes, repairs: list[str]) -> Sheet:
@@ -101,7 +100,7 @@ def _layout(file: str, lines: Sequence[str]) -> Layout:
             worth = sum(_worth(cell, decimal) for cell in body) / max(len(body), 1)
             score = (0.01 + worth) * count / len(split)
             if score > best + 1e-9:
-                best, found = score, Layout(separator, decimal, width)
+                best, found = score, Layout(separator, decimal)
     if found is None:
         raise Refused(
             f"{file} has one column, {lines[0].strip()[:40]!r}: expected a time column and at least one variable, "
@@ -146,7 +145,7 @@ def _split(file: str, lines: list[tuple[int, str]], separator: str) -> _Rows:
 
 def _even(file: str, rows: _Rows, layout: Layout, repairs: list[str]) -> _Rows:
     """The lines of the usual number of fields; few others are left out. Raises Refused for many."""
-    width = layout.width
+    width = Counter(len(row) for _, row in rows[1:] or rows).most_common(1)[0][0]
     if all(len(row) == width for _, row in rows):
         return rows
     if len(rows[0][1]) == width - 1 and layout.separator != " " and all(row[-1] == "" for _, row in rows[1:]):
