@@ -1,158 +1,15 @@
 """The real app in a real browser, with and without threads: what a person does, and what must never happen."""
 
-import os
 import re
-import socket
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from urllib.error import URLError
-from urllib.request import urlopen
+from typing import Any
 
 import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
 
-sync_api = pytest.importorskip("playwright.sync_api", reason="install playwright (extra: test)")
-expect = sync_api.expect
+from tests.dashboard.browsing import SLOW, button, entry, equation, expect, expect_painted, state, step_of
 
 pytestmark = pytest.mark.browser
-
-ROOT = Path(__file__).parents[2]
-FLAGS = [
-    *("--headless=new", "--no-sandbox", "--no-first-run", "--disable-quic", "--disable-sync"),
-    *("--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--disable-gpu-compositing"),
-    *("--disable-background-networking", "--disable-component-update"),
-]
-PATIENCE = 60_000
-SLOW = "experiment=rossler&mode=slow"
-NEVER = ("_pending_writes", "Error thrown from periodic callback", "the page could not be drawn")
-# Of every canvas: whether it has a size and something is painted on it.
-PAINTED = """canvases => canvases.map(canvas => canvas.checkVisibility() && canvas.width * canvas.height > 0
-    && canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data.some(value => value > 0))"""
-
-
-def free_port() -> int:
-    """Chromium refuses 5060 and 5061; the ports that a system gives out are far above."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-@pytest.fixture(scope="module", params=["one thread", "four threads"])
-def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of the served app; it also knows the fake experiments."""
-    port, folder = free_port(), tmp_path_factory.mktemp("served")
-    threads = ["--num-threads", "4"] if request.param == "four threads" else []
-    setup = ["--setup", "tests/dashboard/fake_setup.py", "--warm"]
-    command = [sys.executable, "-m", "panel", "serve", "app.py", "--port", str(port), *setup, *threads]
-    environment = {**os.environ, "WORKBENCH_DATA": str(folder), "PYTHONPATH": str(ROOT)}
-    log = folder / "server.log"
-    with log.open("w") as output:
-        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT)
-        try:
-            wait_for(f"http://localhost:{port}/app", process, log)
-            yield f"http://localhost:{port}/app"
-        finally:
-            process.terminate()
-            process.wait(20)
-    said = log.read_text()
-    assert [words for words in NEVER if words in said] == [], said
-
-
-def wait_for(address: str, process: subprocess.Popen, log: Path) -> None:
-    end = time.monotonic() + 120
-    while time.monotonic() < end and process.poll() is None:
-        try:
-            urlopen(address, timeout=60).close()
-            return
-        except (URLError, ConnectionError):
-            time.sleep(0.2)
-    pytest.fail(f"the server did not come up: {log.read_text()}")
-
-
-@pytest.fixture(scope="module")
-def browser(chromium_path: str) -> Iterator["sync_api.Browser"]:
-    with sync_api.sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=chromium_path, args=FLAGS)
-        yield opened
-        opened.close()
-
-
-@pytest.fixture(scope="module")
-def context(browser: "sync_api.Browser") -> "sync_api.BrowserContext":
-    return browser.new_context(viewport={"width": 1280, "height": 800})
-
-
-@pytest.fixture
-def visit(server: str, context: "sync_api.BrowserContext") -> Iterator[Callable[..., "sync_api.Page"]]:
-    """`visit(search)` opens a page that is ready.
-
-    No page may complain, ask for a foreign address, or keep the server busy with what its figures do by themselves.
-    """
-    foreign, complaints, chatter = [], [], []
-
-    def asked(request: "sync_api.Request") -> None:
-        if not request.url.startswith((server.rsplit("/", 1)[0], server.replace("http", "ws"), "data:", "blob:")):
-            foreign.append(request.url)
-
-    def said(message: "sync_api.ConsoleMessage") -> None:
-        if message.type == "error":
-            complaints.append(message.text)
-
-    def sent(frame: str | bytes) -> None:
-        if re.search(r'"attr":"(start|end|inner_width|inner_height|axis_line_color)"', str(frame)):
-            chatter.append(frame)
-
-    def open_page(search: str = "") -> "sync_api.Page":
-        page = context.new_page()
-        page.set_default_timeout(PATIENCE)
-        page.on("request", asked)
-        page.on("websocket", lambda socket: socket.on("framesent", sent))
-        page.on("console", said)
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.goto(f"{server}?{search}" if search else server)
-        expect(page.get_by_role("heading", name="Trajectory")).to_be_visible(timeout=PATIENCE)
-        return page
-
-    expect.set_options(timeout=PATIENCE)
-    yield open_page
-    for page in context.pages:
-        page.close()
-    assert foreign == []
-    assert complaints == []
-    assert chatter == []
-
-
-def button(page: "sync_api.Page", name: str) -> "sync_api.Locator":
-    return page.get_by_role("button", name=re.compile(rf"\b{name}$"))
-
-
-def entry(page: "sync_api.Page", label: str) -> "sync_api.Locator":
-    return page.get_by_role("textbox", name=re.compile(rf"^{label}"))
-
-
-def state(page: "sync_api.Page") -> "sync_api.Locator":
-    return page.get_by_role("status")
-
-
-def step_of(page: "sync_api.Page") -> int:
-    return int(re.search(r"step ([\d,]+)", page.locator(".numbers").inner_text()).group(1).replace(",", ""))
-
-
-def expect_painted(page: "sync_api.Page", count: int) -> None:
-    """Wait until there are `count` Bokeh figures with something on their canvases; Plotly has canvases of its own."""
-    end, painted = time.monotonic() + PATIENCE / 1e3, []
-    while time.monotonic() < end and painted != [True] * count:
-        painted = page.locator(".bk-Figure canvas.bk-layer:first-of-type").evaluate_all(PAINTED)
-        page.wait_for_timeout(200)
-    assert painted == [True] * count
-
-
-def equation(page: "sync_api.Page", text: str | re.Pattern) -> "sync_api.Locator":
-    return page.get_by_role("math", name=text).first
 
 
 def test_start_leads_to_the_equations_and_a_reload_finds_them_again(visit):
@@ -273,7 +130,7 @@ def field_notes() -> bytes:
     return "\n".join(lines).encode()
 
 
-def upload(page: "sync_api.Page", name: str, content: bytes) -> None:
+def upload(page: Any, name: str, content: bytes) -> None:
     page.locator("input[type=file]").set_input_files({"name": name, "mimeType": "text/csv", "buffer": content})
 
 

@@ -62,3 +62,14 @@ def _row(name: str, values: np.ndarray) -> str:
     numbers = (np.nanmean(values), np.nanstd(values), np.nanmin(values), np.nanmax(values))
     cells = "".join(f"<td class='number'>{number:.3f}</td>" for number in numbers)
     return f"<tr><td class='term'>{escape(name)}</td>{cells}</tr>"
+
+
+def units(record: xr.Dataset) -> str:
+    """`hares, lynx in thousand, time in yr`: a sentence's worth of units; empty if all is dimensionless."""
+    names = [str(name) for name in record["variable"].values[:MOST_ROWS]]
+    shared = record["truth" if "truth" in record else "data"].attrs.get("units", "1")
+    own = map(str, record["unit"].values) if "unit" in record.coords else [shared] * len(names)
+    groups: dict[str, list[str]] = {}
+    for name, unit in (*zip(names, own, strict=False), ("time", record["time"].attrs.get("units", "1"))):
+        groups.setdefault(unit, []).append(name)
+    return ", ".join(f"{', '.join(of_it)} in {unit}" for unit, of_it in groups.items() if unit != "1")

@@ -41,15 +41,19 @@ def noisy(trajectory: xr.Dataset) -> bool:
 
 def axis_label(trajectory: xr.Dataset, name: str) -> str:
     """`time (s)`: a name with its unit, where the Dataset has one."""
-    unit = trajectory[name].attrs.get("units", "") if name in trajectory.coords else ""
+    return with_unit(name, trajectory[name].attrs.get("units", "") if name in trajectory.coords else "")
+
+
+def with_unit(name: str, unit: str) -> str:
+    """`time (s)`; nothing is added for "1", which is dimensionless."""
     return f"{name} ({unit})" if unit and unit != "1" else name
 
 
 def variable_label(trajectory: xr.Dataset, index: int) -> str:
-    """`x (m)`: a variable with its unit, where the Dataset has units of its own for each."""
-    name = str(trajectory.variable.values[index])
-    unit = str(trajectory["unit"].values[index]) if "unit" in trajectory.coords else "1"
-    return f"{name} ({unit})" if unit != "1" else name
+    """`x (m)`: a variable with its unit, its own one where the Dataset has one for each."""
+    shared = trajectory["truth" if "truth" in trajectory else "data"].attrs.get("units", "1")
+    unit = str(trajectory["unit"].values[index]) if "unit" in trajectory.coords else shared
+    return with_unit(str(trajectory.variable.values[index]), unit)
 
 
 def caption(trajectory: xr.Dataset) -> str:
