@@ -236,6 +236,8 @@ class TrajectoryCard:
             self._scene.visible = self._series.visible = False
             return
         self._phase.height = trajectory.LARGE if large else trajectory.HEIGHT
+        # another file has other variables, or others of the same names
+        key = " ".join([key, str(data.attrs.get("title", "")), *map(str, data["variable"].values)])
         if key != self._key:
             solid = data.sizes["variable"] == 3
             self.kind.visible, self.kind.value = solid, "phase" if solid else "series"
