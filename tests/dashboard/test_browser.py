@@ -141,7 +141,6 @@ def test_a_file_with_gaps_and_noise_leads_to_its_equations_without_a_setting(vis
     expect(page.get_by_text("line 9, column moss holds no value; 4 of 588 values")).to_be_visible()
     expect(page.get_by_text("3 rows are missing from an even grid of step 0.1, first after line 41")).to_be_visible()
     expect(page.get_by_text("no value for 1.3 after line 249 (time 24.9); the record is cut there")).to_be_visible()
-    button(page, "over time").click()
     expect_painted(page, 3)
     button(page, "Start").click()
     expect(state(page)).to_have_text("Finished")

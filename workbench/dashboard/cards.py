@@ -240,7 +240,8 @@ class TrajectoryCard:
         key = " ".join([key, str(data.attrs.get("title", "")), *map(str, data["variable"].values)])
         if key != self._key:
             solid = data.sizes["variable"] == 3
-            self.kind.visible, self.kind.value = solid, "phase" if solid else "series"
+            # gaps and odd values of a person's own record are seen over time
+            self.kind.visible, self.kind.value = solid, "phase" if solid and "truth" in data else "series"
             self._eye = trajectory.eye(data) if solid else {}
         if key != self._key or data.sizes != self._sizes:
             self._fit(data)
