@@ -60,7 +60,7 @@ def _along(library: Library, trajectory: xr.Dataset, found: Discovery | None) ->
     if states.shape[1] != len(library.inputs):
         return np.empty((0, len(library.inputs))), np.empty(0)
     there = np.isfinite(states).all(axis=1)
-    return states[there], trajectory["time"].values[there]
+    return states[there], trajectory["time"].values[: len(states)][there]
 
 
 def _horizon(trajectory: xr.Dataset, exponent: float) -> Horizon | None:
@@ -69,8 +69,10 @@ def _horizon(trajectory: xr.Dataset, exponent: float) -> Horizon | None:
     if beside is None or "estimate" not in trajectory:
         return None
     known = trajectory[beside].values[:, : trajectory.sizes["variable"]]
-    there = np.isfinite(known).all(axis=1)
+    times, estimate = trajectory["time"].values, trajectory["estimate"].values
+    begins = np.isfinite(estimate).all(axis=1)
+    there = np.isfinite(known).all(axis=1) & (np.cumsum(begins) > 0)
     if there.sum() < 2:
         return None
-    times, estimate = trajectory["time"].values[there], trajectory["estimate"].values[there]
+    times, estimate = times[there], estimate[there]
     return judging.horizon(times, estimate, known[there], exponent=None if np.isnan(exponent) else exponent)

@@ -9,31 +9,25 @@ import numpy as np
 import xarray as xr
 from pydantic import field_validator, model_validator
 
-from workbench import judging, metrics
-from workbench.datasets import lorenz, simulate, windows
+from workbench import metrics
+from workbench.datasets import lorenz, windows
 from workbench.datasets.schema import uniform_step
-from workbench.experiments import protocol
+from workbench.experiments import discovered, protocol
+from workbench.experiments.discovered import CRITERION, Criterion, doubts_about, equations, simulated
 from workbench.experiments.judgement import judge
-from workbench.experiments.protocol import BACKEND, Backend, Equation, Model, Report, setting
+from workbench.experiments.protocol import BACKEND, Backend, Model, Report, setting
 from workbench.models.adam import Adam, Schedule
 from workbench.models.adam_solved import SolvedAdam
 from workbench.models.discovery import Projection
 from workbench.models.expressions import parse
 from workbench.models.library import Library, Polynomials
-from workbench.models.preparation import Settings
 from workbench.models.recipe import Recipe
 from workbench.models.responses import Integrator
-from workbench.models.result import Discovery
-from workbench.models.trajectories import Trajectory
 
 name = "lorenz"
 title = "Lorenz"
 summary = "A chaotic flow of three variables: seven terms to be found among all polynomials of the library."
 
-SHOWN = 2000
-"""Grid points over which discovered equations are simulated."""
-FOLDS = 10
-"""Groups of windows for cross-validation."""
 DIRECT = ("auto", "projection", "smoothing")
 """The modes without a network."""
 
@@ -75,13 +69,7 @@ class Config(protocol.Config):
         ge=0,
         lt=1,
     )
-    criterion: Literal["information", "cross-validation"] = setting(
-        "information",
-        "What decides which terms stay: an information criterion (BIC), or how well windows that were left out are "
-        "foretold.",
-        group="training",
-        modes=DIRECT,
-    )
+    criterion: Criterion = setting("information", CRITERION, group="training", modes=DIRECT)
     draws: int = setting(
         200,
         "How many times windows are drawn anew to tell how sure each term is (bootstrap).",
@@ -195,11 +183,7 @@ def model(config: Config, data: xr.Dataset) -> Model:
     if formulas := _split(config.formulas):
         library = Recipe(degree=config.degree, expressions=formulas).library(lorenz.VARIABLES)
     if config.mode != "adam":
-        shared = ("window", "share", "draws", "derivatives", "backend", "method", "seed")
-        denoise = {"auto": None, "projection": False, "smoothing": True}[config.mode]
-        folds = FOLDS if config.criterion == "cross-validation" else 0
-        settings = Settings(denoise=denoise, folds=folds, **{field: getattr(config, field) for field in shared})
-        return Projection([Trajectory(windows.times(data), record)], library, settings)
+        return discovered.projection(config, data, library)
     integrator = Integrator(uniform_step(data), config.derivatives, config.backend, config.method)
     shared = ("window", "stride", "batch", "epochs", "cycles", "learning_rate", "threshold", "hidden", "seed")
     schedule = Schedule(**{field: getattr(config, field) for field in shared})
@@ -212,17 +196,8 @@ def report(model: Model, data: xr.Dataset) -> Report:
     """Equations and coefficients beside the true ones, how sure they are, and a simulation beside the record."""
     library, estimate = model.library, model.coefficients()
     truth = true_coefficients(library)
-    over = ("candidate", "variable")
-    columns = {
-        "estimate": (over, estimate, {"long_name": "discovered coefficient"}),
-        "truth": (over, truth, {"long_name": "true coefficient"}),
-    }
     found = model.result() if isinstance(model, Projection) else None
-    if found is not None:
-        columns["lower"] = (over, found.lower, {"long_name": "lower end of the 95 % interval"})
-        columns["upper"] = (over, found.upper, {"long_name": "upper end of the 95 % interval"})
-        columns["inclusion"] = (over, found.inclusion, {"long_name": "inclusion probability"})
-    coefficients = xr.Dataset(columns, coords={"candidate": list(library.names), "variable": list(library.variables)})
+    coefficients = discovered.coefficients(library, truth, estimate, found)
     trajectory = simulated(library, estimate, data)
     figures = metrics.coefficient_metrics(coefficients)
     figures["horizon"] = metrics.horizon(trajectory, exponent=lorenz.LYAPUNOV_EXPONENT)
@@ -237,18 +212,7 @@ def report(model: Model, data: xr.Dataset) -> Report:
         notes = doubts_about(library, found, data)
     final = judge(library, estimate, trajectory, found, lorenz.LYAPUNOV_EXPONENT) if model.done else None
     both = equations(library, estimate), equations(library, truth)
-    return Report(*both, coefficients, trajectory, figures, notes, final)
-
-
-def doubts_about(library: Library, found: Discovery, data: xr.Dataset) -> tuple[str, ...]:
-    """What stopped the discovery early, and why the record may not decide, in words; nothing if nothing is in doubt."""
-    kept = np.flatnonzero(found.coefficients.any(axis=1))
-    names = [library.names[index] for index in kept]
-    there = np.isfinite(found.states[0]).all(axis=1)
-    values = library(found.states[0][there], data["time"].values[there])[:, kept]
-    interval = (found.lower[kept], found.upper[kept])
-    found_doubts = judging.doubts(values, names, data["data"].values, library.variables, interval) if names else ()
-    return (*((found.message,) if found.message else ()), *(doubt.message for doubt in found_doubts))
+    return Report(*both, coefficients, trajectory, figures, notes, judgement=final)
 
 
 def true_coefficients(library: Library) -> np.ndarray:
@@ -263,25 +227,3 @@ def true_coefficients(library: Library) -> np.ndarray:
         ("z", "z"): -lorenz.BETA,
     }
     return np.array([[terms.get((c, v), 0.0) for v in library.variables] for c in library.names])
-
-
-def equations(library: Library, coefficients: np.ndarray) -> tuple[Equation, ...]:
-    """One equation per variable, terms in the order of the library, zeros left out."""
-    made = []
-    for variable, column in zip(library.variables, coefficients.T, strict=True):
-        terms = zip(column.tolist(), library.latex, library.names, strict=True)
-        made.append(Equation(rf"\dot {variable}", f"{variable}'", tuple(term for term in terms if term[0] != 0)))
-    return tuple(made)
-
-
-def simulated(library: Library, coefficients: np.ndarray, data: xr.Dataset) -> xr.Dataset:
-    """The first part of the record with `estimate`: u' = Theta(u) Xi from the first true state, NaN after a blow-up."""
-    shown = data.isel(time=slice(SHOWN))
-    states = simulate.guarded(
-        library.right_hand_side(coefficients),
-        shown["truth"].values[0],
-        shown["time"].values,
-        limit=20 * float(np.abs(shown["truth"].values).max()),
-    )
-    attributes = {"units": "1", "long_name": "simulation of the discovered equations"}
-    return shown.assign(estimate=(("time", "variable"), states, attributes))

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from html import escape
 
-from workbench.experiments.protocol import Equation
+from workbench.experiments.protocol import Equation, latex_number
 
 
 def html(equations: Sequence[Equation], digits: int = 3, true: Sequence[Equation] = ()) -> str:
@@ -31,7 +31,7 @@ def _term(coefficient: float, latex: str, digits: int, *, first: bool) -> str:
     sign = "-" if coefficient < 0 else ("" if first else "+")
     sign = sign if first else f"{{}}{sign}"
     factor = "" if latex == "1" else f"\\,{latex}"
-    return f"{sign}{abs(coefficient):.{digits}f}{factor}"
+    return f"{sign}{latex_number(abs(coefficient), digits)}{factor}"
 
 
 def metrics(values: Mapping[str, float], names: Mapping[str, str]) -> str:
