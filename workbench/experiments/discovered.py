@@ -23,7 +23,10 @@ DENOISE = {"auto": None, "projection": False, "smoothing": True}
 FOLDS = 10
 """Groups of windows for cross-validation."""
 Criterion = Literal["information", "cross-validation"]
-CRITERION = "What decides which terms stay: an information criterion (BIC), or how well windows that were left out are foretold."
+CRITERION = (
+    "What decides which terms stay: an information criterion (BIC), or how well windows that were left out are "
+    "foretold."
+)
 DIRECT = tuple(DENOISE)
 """The modes that discover equations."""
 
