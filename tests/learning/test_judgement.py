@@ -68,7 +68,7 @@ def coefficients() -> xr.Dataset:
         "estimate": [[2.0], [0.001], [0.0], [0.0]],
         "lower": [[1.98], [-0.1], [0.0], [0.0]],
         "upper": [[2.02], [0.102], [0.0], [0.0]],
-        "inclusion": [[1.0], [0.4], [0.2], [0.01]],
+        "inclusion": [[1.0], [0.4], [0.25], [0.01]],
     }
     names = {"candidate": ["<x>", "y", "z", "1"], "variable": ["x"]}
     return xr.Dataset({name: (over, np.array(values)) for name, values in columns.items()}, coords=names)
@@ -78,7 +78,7 @@ def test_certainty_tells_sure_terms_from_doubtful_ones_and_leaves_out_the_rest()
     assert list(certainty.rows(coefficients())) == [
         ("x", "<x>", "2.000", "1.980 to 2.020", "100%", "sure"),
         ("x", "y", "0.00", "-0.10 to 0.10", "40%", "may be absent"),
-        ("x", "z", "–", "", "20%", "left out"),
+        ("x", "z", "–", "", "25%", "left out"),
     ]
     table = certainty.table(coefficients())
     assert "&lt;x&gt;" in table

@@ -29,9 +29,9 @@ class JudgementCard:
         self._drawn = None
         self.kind = segments(KINDS, KINDS[0], 300)
         watch(redraw, self.kind)
-        self._sentences, self._table, self._caption = text(""), text(""), text("")
+        self._words, self._caption = text(""), text("")
         self._plots = pn.Column(styles={"gap": "8px"}, **WIDE)
-        left = pn.Column(self._sentences, self._table, styles=look.share(6, 430), **WIDE)
+        left = pn.Column(self._words, styles=look.share(6, 430), **WIDE)
         right = pn.Column(self.kind, self._caption, self._plots, styles=look.share(5, 330), **WIDE)
         head = heading("How sure", "How sure each term is, and how far the equations foretell.")
         self.view = card(text(head), pn.Row(left, right, styles=look.PAIR, **WIDE))
@@ -50,12 +50,12 @@ class JudgementCard:
         from workbench.views import judgement
 
         figures = judgement.figures(found, report.trajectory)
-        if self.kind.value not in figures:
-            self.kind.param.update(options=list(figures), value=next(iter(figures), None))
+        kinds = [kind for kind in KINDS if kind in figures] or KINDS
+        if kinds != self.kind.options:
+            self.kind.param.update(options=kinds, value=self.kind.value if self.kind.value in kinds else kinds[0])
         self._drawn = report, self.kind.value
-        self._sentences.object = judgement.sentences(found)
         table = certainty.table(report.coefficients) if report.coefficients is not None else ""
-        self._table.object = f'<div class="scroll">{table}</div>'
+        self._words.object = f'{judgement.sentences(found)}<div class="scroll">{table}</div>'
         self._caption.object = f'<div class="caption">{CAPTIONS.get(self.kind.value, "")}</div>'
         self._plots.objects = [drawing(_wide(render(figure))) for figure in figures.get(self.kind.value, [])]
 

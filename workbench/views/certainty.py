@@ -6,7 +6,7 @@ from html import escape
 import numpy as np
 import xarray as xr
 
-RARE = 0.05
+RARE = 0.2
 """Inclusion probability below which a term that is not kept is not worth a row."""
 
 

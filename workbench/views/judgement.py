@@ -11,7 +11,7 @@ from workbench.views.picture import options
 from workbench.views.residuals import residuals
 from workbench.views.simulated import simulated
 
-HEIGHT = 230
+HEIGHT = 270
 
 
 def sentences(found: Judgement) -> str:
