@@ -1,4 +1,4 @@
-"""u_t = -u u_x + L u on a periodic interval: Fourier in space, an exponential Runge-Kutta method in time.
+"""u_t = L u + N(u) on a periodic interval: Fourier in space, an exponential Runge-Kutta method in time.
 
 Sources: Cox & Matthews, "Exponential Time Differencing for Stiff Systems", J. Comput. Phys. 176 (2002); Kassam &
 Trefethen, "Fourth-Order Time-Stepping for Stiff PDEs", SIAM J. Sci. Comput. 26 (2005), for the contour integrals.
@@ -11,21 +11,20 @@ from math import pi
 import torch
 from torch import Tensor
 
-Symbol = Callable[[Tensor], Tensor]
-"""Wave numbers k -> L(k), the factor by which L multiplies exp(i k x)."""
+Nonlinear = Callable[[Tensor], Tensor]
+"""Spectrum (B, N // 2 + 1) of u -> spectrum of N(u)."""
 CONTOUR = 32
 """Points of the circle over which phi functions are averaged; 16 already give 15 digits."""
 
 
 @dataclass(frozen=True, eq=False)
 class Stepper:
-    """One step for a batch (B, N): the weights of the method, complex (B, N // 2 + 1), the advection inside them.
+    """One step for a batch (B, N): the weights of the method, complex (B, N // 2 + 1), and N.
 
-    The state is the spectrum v with u = irfft(v, norm="forward"), and the nonlinear term is -1/2 (u^2)_x: the mean of
-    u stays what it is.
+    The state is the spectrum v with u = irfft(v, norm="forward"). The weights of N may hold a factor of it.
     """
 
-    points: int
+    nonlinear: Nonlinear
     whole: Tensor
     half: Tensor
     stage: Tensor
@@ -34,55 +33,57 @@ class Stepper:
     last: Tensor
 
     @classmethod
-    def of(cls, symbol: Symbol, points: int, lengths: Tensor, steps: Tensor, *, dealias: bool) -> "Stepper":
-        """For intervals of `lengths` (B) and steps in time (B), float64; dealias: cut the upper third of u^2 off."""
-        numbers = torch.arange(points // 2 + 1, dtype=torch.float64, device=lengths.device)
-        k = 2 * pi * numbers / lengths[:, None]
+    def of(cls, linear: Tensor, steps: Tensor, nonlinear: Nonlinear, factor: Tensor | float = 1.0) -> "Stepper":
+        """For L(k) of each wave, linear (B, N // 2 + 1), steps in time (B), and factor * nonlinear."""
         h = steps[:, None]
-        z = symbol(k).to(torch.complex128) * h
+        z = linear.to(torch.complex128) * h
         angle = 2 * pi * (torch.arange(CONTOUR, dtype=torch.float64, device=z.device) + 0.5) / CONTOUR
         r = z[..., None] + torch.polar(torch.ones_like(angle), angle)
         exp, square, cube = r.exp(), r.square(), r**3
-        # the highest wave of an even grid has no slope that the grid can show
-        slope = torch.where(numbers == points // 2, 0.0, k) if points % 2 == 0 else k
-        if dealias:
-            slope = torch.where(numbers > points // 3, 0.0, slope)
-        advection = -0.5j * slope * h / points
-        return cls(
-            points,
-            z.exp(),
-            (z / 2).exp(),
-            advection * (((r / 2).exp() - 1) / r).mean(-1),
-            advection * ((-4 - r + exp * (4 - 3 * r + square)) / cube).mean(-1),
-            advection * (2 * (2 + r + exp * (r - 2)) / cube).mean(-1),
-            advection * ((-4 - 3 * r - square + exp * (4 - r)) / cube).mean(-1),
+        weights = (
+            ((r / 2).exp() - 1) / r,
+            (-4 - r + exp * (4 - 3 * r + square)) / cube,
+            2 * (2 + r + exp * (r - 2)) / cube,
+            (-4 - 3 * r - square + exp * (4 - r)) / cube,
         )
+        return cls(nonlinear, z.exp(), (z / 2).exp(), *(factor * h * weight.mean(-1) for weight in weights))
 
     def __call__(self, v: Tensor) -> Tensor:
         """The spectrum one step later."""
-        at_v = self._square(v)
+        at_v = self.nonlinear(v)
         decayed = self.half * v
         a = torch.addcmul(decayed, self.stage, at_v)
-        at_a = self._square(a)
-        at_b = self._square(torch.addcmul(decayed, self.stage, at_a))
-        at_c = self._square(torch.addcmul(self.half * a, self.stage, 2 * at_b - at_v))
+        at_a = self.nonlinear(a)
+        at_b = self.nonlinear(torch.addcmul(decayed, self.stage, at_a))
+        at_c = self.nonlinear(torch.addcmul(self.half * a, self.stage, 2 * at_b - at_v))
         later = (self.whole * v).addcmul_(self.first, at_v)
         return later.addcmul_(self.middle, at_a.add_(at_b)).addcmul_(self.last, at_c)
 
-    def _square(self, v: Tensor) -> Tensor:
-        """The spectrum of u^2, times the number of points."""
-        return torch.fft.rfft(torch.fft.irfft(v, n=self.points, norm="forward").square_())
+
+def waves(points: int, lengths: Tensor) -> Tensor:
+    """Wave numbers (B, N // 2 + 1) of intervals of `lengths` (B)."""
+    numbers = torch.arange(points // 2 + 1, dtype=torch.float64, device=lengths.device)
+    return 2 * pi * numbers / lengths[:, None]
 
 
-def integrate(
-    start: Tensor, symbol: Symbol, lengths: Tensor, frame: Tensor, *, frames: int, substeps: int, dealias: bool = False
-) -> Tensor:
-    """u (B, frames, N) at times 0, frame, 2 frame, ... from start (B, N), frame (B) long apart; all float64.
+def advection(points: int, lengths: Tensor, *, dealias: bool) -> tuple[Nonlinear, Tensor]:
+    """-u u_x = -1/2 (u^2)_x as the spectrum of u^2 and a factor: the mean of u stays what it is.
 
-    lengths (B): of the intervals. substeps: steps of the method per frame. Runs on the device of `start`.
+    dealias: cut the upper third of u^2 off.
     """
+    numbers = torch.arange(points // 2 + 1, device=lengths.device)
+    # the highest wave of an even grid has no slope that the grid can show
+    shown = numbers <= points // 3 if dealias else numbers != points / 2
+
+    def square(v: Tensor) -> Tensor:
+        return torch.fft.rfft(torch.fft.irfft(v, n=points, norm="forward").square_())
+
+    return square, torch.where(shown, -0.5j * waves(points, lengths) / points, 0.0)
+
+
+def integrate(start: Tensor, stepper: Stepper, *, frames: int, substeps: int) -> Tensor:
+    """u (B, frames, N), from start (B, N), `substeps` steps of the stepper from frame to frame; float64."""
     points = start.shape[-1]
-    stepper = Stepper.of(symbol, points, lengths, frame / substeps, dealias=dealias)
     found = start.new_empty(len(start), frames, points)
     found[:, 0] = start
     v = torch.fft.rfft(start, norm="forward")

@@ -20,7 +20,7 @@ import numpy as np
 import xarray as xr
 
 from workbench.datasets.store import data_folder, replacing
-from workbench.datasets.waves import EQUATIONS, SETUPS, Fields, Setup, simulate
+from workbench.datasets.waves import SETUPS, Fields, Setup, simulate
 
 logger = logging.getLogger(__name__)
 
@@ -186,6 +186,16 @@ def as_dataset(u: np.ndarray, t: np.ndarray, lengths: np.ndarray, *, title: str,
     )
 
 
-def equation_of(name: str) -> str:
-    """The title of the equation of a set."""
-    return EQUATIONS[SETUPS[name].equation].title
+def one(record: xr.Dataset, index: int) -> xr.Dataset:
+    """One trajectory of a record of fields, over (time, x) in its own units; the attribute `length` of the interval."""
+    own = record.isel(trajectory=index)
+    length, points = float(own.length), record.sizes["point"]
+    plain = {"units": "1"}
+    return xr.Dataset(
+        {name: (("time", "x"), own[name].values, own[name].attrs) for name in ("truth", "data") if name in own},
+        coords={
+            "time": ("time", own.t.values, {**plain, "long_name": "time"}),
+            "x": ("x", length / points * np.arange(points), {**plain, "long_name": "place"}),
+        },
+        attrs={**record.attrs, "length": length},
+    )

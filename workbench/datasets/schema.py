@@ -4,14 +4,18 @@ import numpy as np
 import xarray as xr
 
 DIMS = ("time", "variable")
+FIELD_DIMS = ("trajectory", "frame", "point")
 
 
 def check(record: xr.Dataset) -> xr.Dataset:
     """The record itself, if it is one: `data` (and, where known, `truth`) over (time, variable).
 
-    Every array and the time coordinate carry `units` ("1": dimensionless) and `long_name`. Raises ValueError saying
-    what was expected and what was found.
+    Every array and the time coordinate carry `units` ("1": dimensionless) and `long_name`. A record of fields has
+    `data` (and `truth`) over (trajectory, frame, point) on periodic intervals, with the coordinates `t` (trajectory,
+    frame) and `length` (trajectory). Raises ValueError saying what was expected and what was found.
     """
+    if "frame" in record.dims:
+        return _check_fields(record)
     if "data" not in record:
         raise ValueError(f"a record needs a variable 'data'; it has {_listed(record.data_vars)}")
     for name in ("time", "variable"):
@@ -24,6 +28,25 @@ def check(record: xr.Dataset) -> xr.Dataset:
     for name in ("data", "truth"):
         if name in record:
             _check_values(name, record[name])
+    return record
+
+
+def _check_fields(record: xr.Dataset) -> xr.Dataset:
+    for name, dims in {"data": FIELD_DIMS, "t": FIELD_DIMS[:2], "length": FIELD_DIMS[:1]}.items():
+        if name not in record:
+            raise ValueError(f"a record of fields needs '{name}'; it has {_listed(record.variables)}")
+        if record[name].dims != dims:
+            raise ValueError(f"{name} must lie over {dims}, found {record[name].dims}")
+    if record.sizes["frame"] < 2:
+        raise ValueError(f"a record of fields needs at least 2 frames, found {record.sizes['frame']}")
+    for name in ("data", "truth", "t", "length"):
+        if name in record:
+            _check_attributes(name, record[name])
+            bad = ~np.isfinite(record[name].values)
+            if bad.any():
+                raise ValueError(f"{name} must be finite; it is not at {np.argwhere(bad)[0].tolist()}")
+    if not (np.diff(record.t.values, axis=1) > 0).all() or not (record.length.values > 0).all():
+        raise ValueError("times must increase and lengths be positive in every trajectory")
     return record
 
 

@@ -4,7 +4,7 @@ Everything is dimensionless. Source of the parameters: Brandstetter, Welling, Wo
 Augmentation for Neural PDE Solvers", ICML 2022.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from math import pi
 
@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from workbench.datasets.etdrk4 import Symbol, integrate
+from workbench.datasets.etdrk4 import Stepper, advection, integrate, waves
 
 VISCOSITY = 0.01
 HOPF_SCALE = 10.0
@@ -21,10 +21,11 @@ HOPF_SCALE = 10.0
 
 @dataclass(frozen=True)
 class Equation:
-    """u_t = -u u_x + L u. `terms`: all its terms and their coefficients; kept: mean powers of u that never change."""
+    """u_t = -u u_x + L u. symbol: wave numbers k -> L(k), the factor by which L multiplies exp(i k x); terms: all of the
+    right-hand side; kept: the mean powers of u that never change."""
 
     title: str
-    symbol: Symbol
+    symbol: Callable[[Tensor], Tensor]
     terms: Mapping[str, float]
     kept: tuple[int, ...] = (1,)
 
@@ -110,7 +111,9 @@ def simulate(
         u = _heat(start, L, torch.from_numpy(times[:, -setup.kept :]).to(device))
         before = torch.zeros(len(u))
     else:
-        u = integrate(start, equation.symbol, L, frame, frames=setup.frames, substeps=setup.substeps, dealias=dealias)
+        linear = equation.symbol(waves(setup.points, L))
+        stepper = Stepper.of(linear, frame / setup.substeps, *advection(setup.points, L, dealias=dealias))
+        u = integrate(start, stepper, frames=setup.frames, substeps=setup.substeps)
         before, u = start, u[:, -setup.kept :]
     values = u.cpu().numpy()
     failed = _failures(equation, before.cpu().numpy(), values)
@@ -159,8 +162,7 @@ def _heat(start: Tensor, lengths: Tensor, times: Tensor) -> Tensor:
     """
     low, high = start.amin(-1, keepdim=True), start.amax(-1, keepdim=True)
     psi = (HOPF_SCALE * (2 * (start - low) / (high - low) - 1)).exp()
-    numbers = torch.arange(start.shape[-1] // 2 + 1, dtype=torch.float64, device=start.device)
-    decay = (-VISCOSITY * (2 * pi * numbers / lengths[:, None]).square()[:, None] * times[..., None]).exp()
+    decay = (_burgers(waves(start.shape[-1], lengths))[:, None] * times[..., None]).exp()
     return cole_hopf(torch.fft.irfft(torch.fft.rfft(psi)[:, None] * decay, n=start.shape[-1]), lengths)
 
 
@@ -169,6 +171,7 @@ def cole_hopf(psi: Tensor, lengths: Tensor) -> Tensor:
 
     Source: Cole (1951), Hopf (1950).
     """
-    numbers = torch.arange(psi.shape[-1] // 2 + 1, dtype=torch.float64, device=psi.device)
-    slope = 2j * pi * torch.where(numbers == psi.shape[-1] / 2, 0.0, numbers) / lengths[:, None]
+    slope = 1j * waves(psi.shape[-1], lengths)
+    if psi.shape[-1] % 2 == 0:
+        slope[:, -1] = 0.0
     return -2 * VISCOSITY * torch.fft.irfft(torch.fft.rfft(psi) * slope[:, None], n=psi.shape[-1]) / psi

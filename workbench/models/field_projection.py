@@ -105,14 +105,14 @@ class FieldProjection:
         return self._count >= self.total_steps
 
     def step(self) -> dict[str, float]:
-        """One fit, and weights for the next; loss: root mean square left over, over the noise of each wave."""
+        """One fit, and weights for the next; loss: what it leaves over, over how u changes (root mean squares)."""
         if self._units is None:
             self._prepare()
         block, totals, criterion = self._problem()
         best = exchanged(block, totals, criterion, backward(block, totals, criterion))
         self._values, self._found = best.values, None
         left = [unit @ np.append(-best.values, 1.0) for unit in self._units]
-        loss = float(np.sqrt(best.rss / sum(part.size for part in left)))
+        loss = float(np.sqrt(sum((part**2).sum() for part in left) / sum(part.size for part in left)))
         self._weigh(left)
         self._count += 1
         return {"loss": loss, "terms": float(best.kept.sum())}
