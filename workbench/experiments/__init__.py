@@ -4,7 +4,7 @@ from importlib import import_module
 
 from workbench.experiments.protocol import Experiment
 
-TABLE = {name: f"workbench.experiments.{name}" for name in ("lorenz", "sine", "linear", "pde")}
+TABLE = {name: f"workbench.experiments.{name}" for name in ("lorenz", "sine", "linear", "kdv", "pde")}
 
 
 def names() -> list[str]:
