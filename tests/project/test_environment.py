@@ -31,15 +31,16 @@ def pins() -> dict[str, str]:
     return {canonicalize_name(name): version for name, version in pairs}
 
 
-def test_test_brings_app_and_studies():
-    assert "smnn-workbench[app,studies]" in project()["optional-dependencies"]["test"]
+def test_test_brings_all_that_is_tested():
+    assert "smnn-workbench[app,cuda,docs,studies]" in project()["optional-dependencies"]["test"]
 
 
 def test_environment_equals_pyproject():
     environment = yaml.safe_load((ROOT / "environment.yml").read_text())
     lines = [line for line in environment["dependencies"] if isinstance(line, str) and line != "pip"]
     here = {name: SpecifierSet(bounds) for name, _, bounds in (line.partition(" ") for line in lines)}
-    there = {CONDA_NAMES.get(name, name): bounds for name, bounds in requirements("app", "studies", "test").items()}
+    wanted = requirements("app", "docs", "studies", "test")
+    there = {CONDA_NAMES.get(name, name): bounds for name, bounds in wanted.items()}
     there |= {name: SpecifierSet(bounds) for name, bounds in BUILD.items()}
     assert here == there | {"python": SpecifierSet(project()["requires-python"])}
     assert (
@@ -51,7 +52,7 @@ def test_environment_equals_pyproject():
 
 def test_constraints_satisfy_pyproject():
     versions = pins()
-    for name, bounds in requirements("app", "studies", "test").items():
+    for name, bounds in requirements("app", "cuda", "docs", "studies", "test").items():
         assert name in versions, f"constraints.txt does not pin {name}"
         assert versions[name] in bounds, f"constraints.txt has {name} {versions[name]}, pyproject.toml wants {bounds}"
 

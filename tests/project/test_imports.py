@@ -36,13 +36,14 @@ ALLOWED = {
     "__init__": (set(), {"solver", "training"}),
     "__main__": (set(), {"cli"}),
 }
-# The files of a unit that may import more: where xarray meets torch, and generators that run on a GPU.
-ALSO = {"datasets.windows": {"torch"}}
+# The files of a unit that may import more: where xarray meets torch, generators that run on a GPU, the GPU's compiler.
+ALSO = {"datasets.windows": {"torch"}, "solver.launcher": {"cuda"}}
 # What app.py and the notebooks may import from us.
 PUBLIC_UNITS = {
     "solver",
     "datasets",
     "experiments",
+    "models",
     "training",
     "runs",
     "metrics",
