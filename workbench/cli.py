@@ -27,6 +27,10 @@ METRICS = {  # how the metrics of a report are introduced, and their units
     "damping": ("damping", " per unit of time"),
     "clean_rmse": ("root mean square error of the curve", ""),
     "noise_rms": ("root mean square of the noise", ""),
+    "modes": ("Fourier modes used", ""),
+    **{f"nmse_{n}": (f"normalised mean square error over {n} frames", "") for n in (20, 40, 100)},
+    **{f"published_nmse_{n}": (f"the same over {n} frames, over the forecast's square", "") for n in (20, 40, 100)},
+    **{f"persistence_{n}": (f"of the last frame held for {n}", "") for n in (20, 40, 100)},
     **{f"error_{K}": (f"largest error with {K} derivatives, over the largest value", "") for K in (2, 3, 4, 5)},
 }
 

@@ -79,6 +79,10 @@ class EquationCard:
         "noise_rms": "RMS of the noise",
         **{f"error_{K}": f"error with {K} derivatives" for K in (2, 3, 4, 5)},
         "noise": "noise, told from the data",
+        "modes": "Fourier modes used",
+        **{f"nmse_{n}": f"NMSE over {n} frames" for n in (20, 40, 100)},
+        **{f"published_nmse_{n}": f"the same over {n}, as published" for n in (20, 40, 100)},
+        **{f"persistence_{n}": f"last frame held, {n} frames" for n in (20, 40, 100)},
     }
 
     def __init__(self, redraw: Callable[[], None]) -> None:

@@ -11,6 +11,7 @@ from workbench.dashboard import settings
 from workbench.dashboard.history import Cursor
 from workbench.dashboard.jobs import Registry, registry
 from workbench.dashboard.preview import Preview
+from workbench.datasets.schema import one
 from workbench.experiments.protocol import Report
 
 
@@ -157,7 +158,10 @@ class TrainState(param.Parameterized):
         """What there is to show: what the run has learned, else the data it would learn from."""
         if self.job is not None:
             return self.job.report
-        return None if self.preview.data is None else Report(trajectory=self.preview.data)
+        data = self.preview.data
+        if data is None:
+            return None
+        return Report(image=one(data, 0)) if "frame" in data.dims else Report(trajectory=data)
 
     # the URL
 

@@ -129,7 +129,13 @@ def _join(parts: Path, path: Path, split: str, count: int, marks: dict[str, obje
 def _write(group: h5py.Group, count: int, rows: slice, u: np.ndarray, t: np.ndarray, lengths: np.ndarray) -> None:
     _, T, N = u.shape
     dx = lengths / N
-    columns = {f"pde_{T}-{N}": u, "t": t, "x": dx[:, None] * np.arange(N), "dx": dx, "dt": (t[:, -1] - t[:, 0]) / (T - 1)}
+    columns = {
+        f"pde_{T}-{N}": u,
+        "t": t,
+        "x": dx[:, None] * np.arange(N),
+        "dx": dx,
+        "dt": (t[:, -1] - t[:, 0]) / (T - 1),
+    }
     for name, values in columns.items():
         if name not in group:
             group.create_dataset(name, (count, *values.shape[1:]), dtype=np.float64)
@@ -167,9 +173,9 @@ def _find(path: Path, file: h5py.File) -> tuple[h5py.Group, str]:
         missing = {"t", "dx"} - set(group or ())
         if names and not missing:
             return group, names[0]
+    there = {key: sorted(group) for key, group in file.items() if isinstance(group, h5py.Group)}
     raise ValueError(
-        f"{path}: expected a group train, valid or test with pde_<frames>-<points>, t and dx, found "
-        f"{', '.join(f'{key}: {list(value)}' for key, value in file.items() if isinstance(value, h5py.Group)) or 'none'}"
+        f"{path}: expected a group train, valid or test with pde_<frames>-<points>, t and dx, found {there or 'no group'}"
     )
 
 
@@ -183,19 +189,4 @@ def as_dataset(u: np.ndarray, t: np.ndarray, lengths: np.ndarray, *, title: str,
             "length": ("trajectory", lengths, {**plain, "long_name": "length of the periodic interval"}),
         },
         attrs={"title": title, **attributes},
-    )
-
-
-def one(record: xr.Dataset, index: int) -> xr.Dataset:
-    """One trajectory of a record of fields, over (time, x) in its own units; the attribute `length` of the interval."""
-    own = record.isel(trajectory=index)
-    length, points = float(own.length), record.sizes["point"]
-    plain = {"units": "1"}
-    return xr.Dataset(
-        {name: (("time", "x"), own[name].values, own[name].attrs) for name in ("truth", "data") if name in own},
-        coords={
-            "time": ("time", own.t.values, {**plain, "long_name": "time"}),
-            "x": ("x", length / points * np.arange(points), {**plain, "long_name": "place"}),
-        },
-        attrs={**record.attrs, "length": length},
     )

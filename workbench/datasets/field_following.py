@@ -15,7 +15,10 @@ Product = tuple[float, int, tuple[int, ...]]
 def follow(
     start: np.ndarray, products: Sequence[Product], length: float, step: float, *, frames: int, substeps: int = 10
 ) -> np.ndarray:
-    """u (frames, N) every `step` from start (N); NaN from where it blows up. Derivatives of u alone are exact in time."""
+    """u (frames, N) every `step` from start (N); NaN from where it blows up.
+
+    Terms that are linear in u are exact in time.
+    """
     points = len(start)
     interval = torch.tensor([length], dtype=torch.float64)
     k = waves(points, interval)

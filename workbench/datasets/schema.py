@@ -50,6 +50,21 @@ def _check_fields(record: xr.Dataset) -> xr.Dataset:
     return record
 
 
+def one(record: xr.Dataset, index: int) -> xr.Dataset:
+    """One trajectory of a record of fields, over (time, x) in its own units; the attribute `length` of the interval."""
+    own = record.isel(trajectory=index)
+    length, points = float(own.length), record.sizes["point"]
+    plain = {"units": "1"}
+    return xr.Dataset(
+        {name: (("time", "x"), own[name].values, own[name].attrs) for name in ("truth", "data") if name in own},
+        coords={
+            "time": ("time", own.t.values, {**plain, "long_name": "time"}),
+            "x": ("x", length / points * np.arange(points), {**plain, "long_name": "place"}),
+        },
+        attrs={**record.attrs, "length": length},
+    )
+
+
 def uniform_step(record: xr.Dataset) -> float:
     """The step between neighbouring times of an evenly sampled record. Raises ValueError for an uneven one."""
     steps = np.diff(record.time.values)

@@ -21,8 +21,11 @@ HOPF_SCALE = 10.0
 
 @dataclass(frozen=True)
 class Equation:
-    """u_t = -u u_x + L u. symbol: wave numbers k -> L(k), the factor by which L multiplies exp(i k x); terms: all of the
-    right-hand side; kept: the mean powers of u that never change."""
+    """u_t = -u u_x + L u.
+
+    symbol: wave numbers k -> L(k), the factor by which L multiplies exp(i k x). terms: all of the right-hand side, and
+    their coefficients. kept: the powers of u whose mean never changes.
+    """
 
     title: str
     symbol: Callable[[Tensor], Tensor]
@@ -167,7 +170,7 @@ def _heat(start: Tensor, lengths: Tensor, times: Tensor) -> Tensor:
 
 
 def cole_hopf(psi: Tensor, lengths: Tensor) -> Tensor:
-    """u = -2 VISCOSITY psi_x / psi for psi (B, T, N), which solves Burgers' equation where psi solves the heat equation.
+    """u = -2 VISCOSITY psi_x / psi (B, T, N): it solves Burgers' equation where psi solves the heat equation.
 
     Source: Cole (1951), Hopf (1950).
     """

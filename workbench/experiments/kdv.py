@@ -1,7 +1,7 @@
 """KdV: a wave forecast by one linear ODE per grid point, whose coefficients networks read off ten frames.
 
-Sources: the KdV example of "Scalable Mechanistic Neural Networks", ICLR 2025; the data of Brandstetter, Welling, Worrall,
-"Lie Point Symmetry Data Augmentation for Neural PDE Solvers", ICML 2022.
+Sources: the KdV example of "Scalable Mechanistic Neural Networks", ICLR 2025; the data of Brandstetter, Welling and
+Worrall, "Lie Point Symmetry Data Augmentation for Neural PDE Solvers", ICML 2022.
 """
 
 import logging
@@ -12,7 +12,7 @@ import xarray as xr
 from pydantic import model_validator
 
 from workbench import metrics
-from workbench.datasets import field_files, windows
+from workbench.datasets import field_files, schema, windows
 from workbench.experiments import protocol
 from workbench.experiments.protocol import BACKEND, Backend, Model, Report, setting
 from workbench.models.forecast import Forecast, Plan, Waves
@@ -80,7 +80,9 @@ class Config(protocol.Config):
     waves: Literal["kdv-easy", "kdv"] = setting(
         "kdv-easy", "Which waves: the gentle ones of the paper, or the default ones, twice as long.", group="data"
     )
-    train: int = setting(128, "Trajectories to learn from; they are made once and kept.", group="data", ge=1, le=100_000)
+    train: int = setting(
+        128, "Trajectories to learn from; they are made once and kept.", group="data", ge=1, le=100_000
+    )
     valid: int = setting(16, "Trajectories that tell when to stop.", group="data", ge=1, le=100_000)
     test: int = setting(16, "Trajectories that the forecast is judged by.", group="data", ge=1, le=100_000)
 
@@ -166,13 +168,13 @@ def report(model: Forecast, data: xr.Dataset) -> Report:
 
 def image(test: xr.Dataset, found: np.ndarray) -> xr.Dataset:
     """The first test trajectory over (time, x), from the first frame that is forecast: `truth` and `estimate`."""
-    first = field_files.one(test, 0).isel(time=slice(FRAMES, None)).rename(data="truth")
+    first = schema.one(test, 0).isel(time=slice(FRAMES, None)).rename(data="truth")
     return first.assign(estimate=(("time", "x"), found, {"units": "1", "long_name": "forecast"}))
 
 
 def maps(model: Forecast, test: xr.Dataset) -> xr.Dataset:
     """The ODEs of the first forecast of the first test trajectory: `coefficients` over (order, frame, x), `forcing`."""
-    first = field_files.one(test, 0)
+    first = schema.one(test, 0)
     found = model.odes(first.data.values[:FRAMES])
     c = np.moveaxis(found["coefficients"], -1, 0)
     return xr.Dataset(

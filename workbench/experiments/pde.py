@@ -12,7 +12,7 @@ import xarray as xr
 from pydantic import model_validator
 
 from workbench import metrics
-from workbench.datasets import field_files, waves
+from workbench.datasets import field_files, schema, waves
 from workbench.datasets.field_following import follow
 from workbench.experiments import protocol
 from workbench.experiments.protocol import BACKEND, Backend, Equation, Model, Report, setting
@@ -93,7 +93,11 @@ def data(config: Config) -> xr.Dataset:
     size = config.noise * made.u.std(axis=(1, 2), keepdims=True)
     noisy = made.u + size * generator.standard_normal(made.u.shape) if config.noise else made.u
     return record.rename(data="truth").assign(
-        data=(record.data.dims, noisy.copy(), {"units": "1", "long_name": f"u with noise, {config.noise:g} of its size"})
+        data=(
+            record.data.dims,
+            noisy.copy(),
+            {"units": "1", "long_name": f"u with noise, {config.noise:g} of its size"},
+        )
     )
 
 
@@ -141,7 +145,7 @@ def equation(terms: Sequence[Term], coefficients: np.ndarray) -> Equation:
 
 def simulated(terms: Sequence[Term], coefficients: np.ndarray, data: xr.Dataset) -> xr.Dataset:
     """The first field over (time, x) with `estimate`: the discovered equation from the first true frame."""
-    first = field_files.one(data, 0)
+    first = schema.one(data, 0)
     if not coefficients.any():
         return first
     products = [
@@ -151,4 +155,6 @@ def simulated(terms: Sequence[Term], coefficients: np.ndarray, data: xr.Dataset)
     ]
     step = float(first.time[1] - first.time[0])
     u = follow(first.truth.values[0], products, float(first.attrs["length"]), step, frames=first.sizes["time"])
-    return first.assign(estimate=(("time", "x"), u, {"units": "1", "long_name": "simulation of the discovered equation"}))
+    return first.assign(
+        estimate=(("time", "x"), u, {"units": "1", "long_name": "simulation of the discovered equation"})
+    )

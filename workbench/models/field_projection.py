@@ -25,8 +25,12 @@ SMOOTH = 3.0
 
 @dataclass(frozen=True)
 class FieldSettings:
-    """window: frames solved as one system; modes: waves used, 0: those `ratio` times above the noise floor; share: terms
-    that alone explain less than this of how u changes within a window fall away; draws: of the bootstrap."""
+    """How the equation is sought.
+
+    window: frames solved as one system. modes: waves used; 0: those `ratio` times above the noise floor. share: terms
+    that alone explain less than this of how u changes within a window fall away. draws: of the bootstrap.
+    derivatives, backend, method: of the solver.
+    """
 
     window: int = 35
     modes: int = 0

@@ -1,7 +1,7 @@
 """Training of a forecast: windows of known waves, Adam, a rate that falls when nothing improves any more."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -42,7 +42,7 @@ class Plan:
     every: int = 100
     patience: int = 3
     stop: int = 12
-    ranges: Ranges = Ranges()
+    ranges: Ranges = field(default_factory=Ranges)
     half: bool = False
     device: str = "cpu"
     backend: str = "auto"
@@ -71,7 +71,9 @@ class Forecast:
     def __init__(self, train: Waves, valid: Waves, plan: Plan) -> None:
         for name, waves, least in (("training", train, WINDOW), ("validation", valid, FRAMES + AHEAD)):
             if not len(waves) or waves.u.shape[1] < least:
-                raise ValueError(f"{name}: expected trajectories of {least} frames or more, found {list(waves.u.shape)}")
+                raise ValueError(
+                    f"{name}: expected trajectories of {least} frames or more, found {list(waves.u.shape)}"
+                )
         self.plan, self.total_steps = plan, plan.steps
         self.device = torch.device(plan.device)
         self._train, self._valid = train.to(self.device), valid.to(self.device)

@@ -5,6 +5,7 @@ Source: the KdV example of "Scalable Mechanistic Neural Networks", ICLR 2025.
 """
 
 from dataclasses import dataclass
+from itertools import pairwise
 from math import prod
 
 import torch
@@ -80,7 +81,7 @@ def residual(widths: tuple[int, ...], kernel: int, outputs: int, head: int) -> n
 def plain(widths: tuple[int, ...], kernel: int, outputs: int) -> nn.Sequential:
     """(B, FRAMES, N) -> (B, outputs, N): convolutions with relu between them."""
     sizes = (FRAMES, *widths, outputs)
-    parts = [part for a, b in zip(sizes, sizes[1:], strict=False) for part in (Convolution(a, b, kernel), nn.ReLU())]
+    parts = [part for a, b in pairwise(sizes) for part in (Convolution(a, b, kernel), nn.ReLU())]
     return nn.Sequential(*parts[:-1])
 
 
@@ -105,7 +106,9 @@ class Forecaster(nn.Module):
     Parameters are drawn by torch's default rules from `generator`.
     """
 
-    def __init__(self, preset: Preset, generator: torch.Generator, *, backend: str = "auto", method: str = "qr") -> None:
+    def __init__(
+        self, preset: Preset, generator: torch.Generator, *, backend: str = "auto", method: str = "qr"
+    ) -> None:
         super().__init__()
         K = ORDER + 1
         self.preset, self.backend, self.method = preset, backend, method

@@ -11,6 +11,7 @@ from panel.util import edit_readonly
 from workbench.dashboard import look, words
 from workbench.dashboard.bar import Bar
 from workbench.dashboard.cards import CoefficientCard, EquationCard, LossCard, TrajectoryCard, text, watch
+from workbench.dashboard.field_cards import FieldCards
 from workbench.dashboard.form import Form
 from workbench.dashboard.look import WIDE
 from workbench.dashboard.session import TrainState
@@ -35,13 +36,14 @@ class TrainPage:
         self._drawn = {}
         self._shown = False
         self.soon = lambda: None  # once the page is followed: look at the job at once, not only at the next period
-        self._kinds = [self._draw_equations, self._draw_records, self._draw_trajectory]
+        self._kinds = [self._draw_equations, self._draw_records, self._draw_trajectory, self._draw_fields]
         self.form = Form(state)
         self.bar = Bar(state, lambda: self.soon())
         self.equations = EquationCard(self.redraw)
         self.loss = LossCard(state.rewind)
         self.trajectory = TrajectoryCard(self.redraw)
         self.coefficients = CoefficientCard(state.rewind)
+        self.fields = FieldCards()
         self._notices = text("")
         self._dismiss = pmui.Button(label="Dismiss", variant="text", size="small", margin=0, width=90)
         self._dismiss.on_click(self._dismissed)
@@ -56,6 +58,7 @@ class TrainPage:
             self.bar.view,
             self.equations.view,
             pair,
+            self.fields.view,
             self.coefficients.over_steps,
             self.coefficients.now,
             self._address,
@@ -125,7 +128,6 @@ class TrainPage:
         runs = self.state.job is not None
         self.form.update()
         self._intro.visible, self.loss.view.visible, self.equations.view.visible = not runs, runs, runs
-        self.trajectory.view.visible = True
         query = self.state.query()
         if query is not None:
             self._address.value = query
@@ -146,7 +148,8 @@ class TrainPage:
         report = self.state.report()
         if self.state.job is None:
             self.loss.clear()
-            self._record.object = record.summary(report.trajectory) if report else ""
+            shown = report and (report.image if report.trajectory is None else report.trajectory)
+            self._record.object = "" if shown is None else record.summary(shown)
         found = report if self.state.job else None
         self.equations.update(found)
         self.coefficients.update_report(found)
@@ -165,8 +168,16 @@ class TrainPage:
             return False
         report, empty = self.state.report(), self.state.job is None
         shown = report.trajectory if report else None
+        self.trajectory.view.visible = report is None or report.image is None
         self.trajectory.update(shown, self.state.experiment.name, large=empty, dark=self.shell.dark_theme)
         return True
+
+    def _draw_fields(self) -> bool:
+        if not self._fresh("fields", self._reports()):
+            return False
+        report, job = self.state.report(), self.state.job
+        self.fields.update(report, job.id if job else str(self.state.preview.version))
+        return report is not None and report.image is not None
 
 
 def page() -> pmui.Page:
