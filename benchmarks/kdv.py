@@ -10,12 +10,14 @@ generate: the easy set, 3 x 512 trajectories, and one trajectory over 250 frames
 as the published generator has it. discovery: KdV, Kuramoto-Sivashinsky and Burgers from one trajectory each, settings
 as they come, noise 0, 1 and 5 % of the field. forecast: the preset `small` and a Fourier neural operator of the
 neuraloperator library (extra bench) of as many numbers, on the same 128 trajectories for the same seconds of processor
-time, judged by 128 others. step: the `paper` preset beside the published model and solver, whose folder (with smnn.py) DIR is and is
-never part of this project; both float32 networks, solver in float64. Seconds are processor time unless they say wall:
-other programs that share the machine hardly change them. Results are added to FILE under the name of the part.
+time, judged by 128 others. step: the `paper` preset beside the published model and solver; DIR holds a local copy of
+the published smnn.py, which is never part of this project; both float32 networks, solver in float64. Seconds are
+processor time unless they say wall: other programs that share the machine change them less. Results are added to FILE
+under the name of the part.
 """
 
 import argparse
+import copy
 import importlib
 import json
 import os
@@ -178,7 +180,7 @@ def _trained(model: Forecast, seconds: float, u: np.ndarray) -> dict[str, Any]:
             history.append([round(spent, 1), got["valid"], got["nmse"]])
             print(model._count, *history[-1], flush=True)
             if got["nmse"] < best[0]:
-                best = (got["nmse"], {key: value.clone() for key, value in model.network.state_dict().items()})
+                best = (got["nmse"], copy.deepcopy(model.network.state_dict()))
     model.network.load_state_dict(best[1])
     ahead = u.shape[1] - FRAMES
     judged = _judged(u, model.predict(u[:, :FRAMES], ahead))

@@ -11,6 +11,7 @@ import json
 import logging
 import re
 import shutil
+import threading
 from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
@@ -27,6 +28,9 @@ logger = logging.getLogger(__name__)
 SPLITS = ("train", "valid", "test")
 BLOCK = 64
 """Trajectories made, and kept, at once; their spectra fit into the cache."""
+_ONE_AT_A_TIME = threading.Lock()
+"""Two threads of a process that want the same file: the second finds it made. Processes must not share a folder."""
+Marks = dict[str, object]
 Progress = Callable[[int, int], None]
 """(trajectories there, trajectories in all)."""
 
@@ -66,26 +70,38 @@ def generate(
     setup, folder = SETUPS[name], folder or default_folder(seed)
     path = folder / file_name(setup, split, count)
     marks = {"setup": json.dumps(asdict(setup)), "seed": seed, "dealias": dealias}
-    if _there(path, split, marks) >= count:
-        progress(count, count)
-        return path
-    parts = path.with_name(f".{path.name}.parts")
-    _begin(parts, marks)
-    for first in range(0, count, BLOCK):
-        block = range(first, min(first + BLOCK, count))
-        part = parts / f"{block.start:06d}-{block.stop:06d}.npz"
-        if not part.exists():
-            made = simulate(setup, block, seed=seed, split=SPLITS.index(split), device=device, dealias=dealias)
-            _report(made)
-            with replacing(part) as written, open(written, "wb") as file:
-                np.savez(file, u=made.u, t=made.t, lengths=made.lengths)
-        progress(block.stop, count)
-    _join(parts, path, split, count, marks)
-    shutil.rmtree(parts)
+
+    def block(indices: range) -> Fields:
+        return simulate(setup, indices, seed=seed, split=SPLITS.index(split), device=device, dealias=dealias)
+
+    with _ONE_AT_A_TIME:
+        if _there(path, split, marks) >= count:
+            progress(count, count)
+        else:
+            _make(path, split, count, marks, block, progress)
     return path
 
 
-def _there(path: Path, split: str, marks: dict[str, object]) -> int:
+def _make(
+    path: Path, split: str, count: int, marks: Marks, block: Callable[[range], Fields], progress: Progress
+) -> None:
+    """Blocks that are missing, each in a file of its own, then all of them in one."""
+    parts = path.with_name(f".{path.name}.parts")
+    _begin(parts, marks)
+    for first in range(0, count, BLOCK):
+        indices = range(first, min(first + BLOCK, count))
+        part = parts / f"{indices.start:06d}-{indices.stop:06d}.npz"
+        if not part.exists():
+            made = block(indices)
+            _report(made)
+            with replacing(part) as written, open(written, "wb") as file:
+                np.savez(file, u=made.u, t=made.t, lengths=made.lengths)
+        progress(indices.stop, count)
+    _join(parts, path, split, count, marks)
+    shutil.rmtree(parts)
+
+
+def _there(path: Path, split: str, marks: Marks) -> int:
     """How many trajectories a file of ours holds; 0 where there is none."""
     if not path.exists():
         return 0
@@ -97,7 +113,7 @@ def _there(path: Path, split: str, marks: dict[str, object]) -> int:
         return len(file[split]["dt"])
 
 
-def _begin(parts: Path, marks: dict[str, object]) -> None:
+def _begin(parts: Path, marks: Marks) -> None:
     """A folder for blocks; those of other settings are thrown away."""
     note = parts / "settings.json"
     if parts.exists() and (not note.exists() or json.loads(note.read_text()) != marks):
@@ -112,15 +128,14 @@ def _report(made: Fields) -> None:
         logger.warning("trajectory %d has failed and is stored as zeros: %s", index, why)
 
 
-def _join(parts: Path, path: Path, split: str, count: int, marks: dict[str, object]) -> None:
+def _join(parts: Path, path: Path, split: str, count: int, marks: Marks) -> None:
     """All blocks in one file."""
     with replacing(path) as written, h5py.File(written, "w") as file:
         file.attrs.update(marks)
         group = file.create_group(split)
-        for part in sorted(parts.glob("*.npz")):
-            first, last = map(int, part.stem.split("-"))
-            if last > count:
-                continue
+        for first in range(0, count, BLOCK):
+            last = min(first + BLOCK, count)
+            part = parts / f"{first:06d}-{last:06d}.npz"
             with np.load(part) as block:
                 u, t, lengths = block["u"], block["t"], block["lengths"]
             _write(group, count, slice(first, last), u, t, lengths)
@@ -174,9 +189,8 @@ def _find(path: Path, file: h5py.File) -> tuple[h5py.Group, str]:
         if names and not missing:
             return group, names[0]
     there = {key: sorted(group) for key, group in file.items() if isinstance(group, h5py.Group)}
-    raise ValueError(
-        f"{path}: expected a group train, valid or test with pde_<frames>-<points>, t and dx, found {there or 'no group'}"
-    )
+    expected = "a group train, valid or test with pde_<frames>-<points>, t and dx"
+    raise ValueError(f"{path}: expected {expected}, found {there or 'no group'}")
 
 
 def as_dataset(u: np.ndarray, t: np.ndarray, lengths: np.ndarray, *, title: str, **attributes: object) -> xr.Dataset:

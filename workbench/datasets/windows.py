@@ -37,7 +37,7 @@ def windows(states: Tensor, window: int, stride: int) -> Tensor:
 
 
 def fields(record: xr.Dataset) -> tuple[Tensor, Tensor, Tensor]:
-    """A record of fields as float64 tensors: u (B, T, N), the step between frames and the length of the interval (B)."""
+    """A record of fields as float64 tensors: u (B, T, N), the steps between frames (B), the lengths (B)."""
     u = record["data"].transpose("trajectory", "frame", "point").values
     t = record["t"].values
     steps = (t[:, -1] - t[:, 0]) / (t.shape[1] - 1)

@@ -36,7 +36,7 @@ def move(u: Tensor, places: Tensor) -> Tensor:
     N = u.shape[-1]
     numbers = torch.arange(N // 2 + 1, device=u.device, dtype=u.dtype)
     # the highest wave of an even grid is a cosine that cannot be moved
-    kept = torch.where(numbers == N / 2, 0.0, 1.0)
+    kept = (numbers != N / 2).to(u.dtype)
     turn = torch.polar(kept.expand(*places.shape, -1), 2 * pi * places[..., None] * numbers)
     return torch.fft.irfft(torch.fft.rfft(u) * turn, n=N)
 
