@@ -19,6 +19,9 @@ ROUNDS = 4
 """Fits in all; after each, waves are weighted by what the last one left over. Three are usually enough."""
 REPEATS = 20
 """Fits to fields with more noise, which tell the errors of the coefficients."""
+LEAST = 1e-3
+"""What a wave leaves over counts as this share of how waves change, if it is less: below that it is no noise, and no
+reason to hear some waves only."""
 SMOOTH = 3.0
 """Derivatives inside a product are of the waves whose power is this many times the noise floor."""
 
@@ -155,15 +158,14 @@ class FieldProjection:
 
     def _weigh(self, left: Sequence[Array]) -> None:
         """Weights by the variance of each wave, and the number of samples by the correlation of neighbours."""
-        smallest = 1e-300
-        self._weights = [1 / np.sqrt(np.maximum((part**2).mean(axis=(0, 2)), smallest)) for part in left]
+        self._weights = [1 / np.sqrt(np.maximum((part**2).mean(axis=(0, 2)), LEAST**2)) for part in left]
         product = square = size = 0.0
         for part, weights in zip(left, self._weights, strict=True):
             scaled = (part * weights[:, None]).reshape(-1, self.settings.window)
             product += float((scaled[:, 1:] * scaled[:, :-1]).sum())
             square += float((scaled**2).sum())
             size += scaled.size
-        correlation = min(max(product / max(square, smallest), 0.0), 0.99)
+        correlation = min(max(product / max(square, 1e-300), 0.0), 0.99)
         self._samples = size * (1 - correlation) / (1 + correlation)
 
     # what was found
