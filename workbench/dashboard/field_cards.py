@@ -28,7 +28,7 @@ class DrawnCard:
         self._title, self._columns, self._draw, self._least = title, columns, draw, least
         self._sources, self._shape = {}, None
         self._head, self._plots = text(heading(title, caption)), pn.Row(styles=look.PAIR, **WIDE)
-        self.view = card(self._head, self._plots, **look.share(1, 330))
+        self.view = card(self._head, self._plots)
 
     def say(self, caption: str) -> None:
         """Another line under the title."""
@@ -101,7 +101,7 @@ class FieldCards:
     """All of them: what a Report has of fields is shown, the rest is hidden."""
 
     def __init__(self) -> None:
-        self.image = DrawnCard("Field", "", waves.image_columns, waves.images, 240)
+        self.image = DrawnCard("Field", "", waves.image_columns, waves.images, 300)
         self.rollout = RolloutCard()
         self.profile = DrawnCard(
             "How far ahead", "The forecast, beside holding the last frame.", waves.profile_columns, waves.profile, 300
@@ -114,6 +114,7 @@ class FieldCards:
             waves.maps,
             280,
         )
+        self.profile.view.styles = {**self.profile.view.styles, **look.share(1, 330)}
         pair = pn.Row(self.rollout.view, self.profile.view, styles=look.PAIR, **WIDE)
         self.view = pn.Column(self.image.view, pair, self.maps.view, styles={"gap": "14px"}, **WIDE)
 
