@@ -38,7 +38,7 @@ ALLOWED = {
 }
 # The files of a unit that may import more: where xarray meets torch, generators that run on a GPU, the GPU's compiler.
 ALSO = {"datasets.windows": {"torch"}, "solver.launcher": {"cuda"}}
-ALSO |= dict.fromkeys(("datasets.etdrk4", "datasets.waves", "datasets.field_following"), {"torch"})
+ALSO |= {key: {"torch"} for key in ("datasets.etdrk4", "datasets.waves", "datasets.field_following")}
 # What app.py and the notebooks may import from us.
 PUBLIC_UNITS = {
     "solver",

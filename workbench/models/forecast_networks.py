@@ -23,28 +23,31 @@ LEAST_STEP = 1e-3
 
 @dataclass(frozen=True)
 class Preset:
-    """Sizes of the networks. widths: filters of the residual blocks in turn. initial, step: filters of the two plain
-    networks. shared: one residual network for coefficients and forcing, with a linear filter `reach` points wide beside
-    it, which begins at persistence; else two networks that begin at random, as published."""
+    """Sizes of the networks.
+
+    widths: filters of the residual blocks in turn. initial, step: filters of the two plain networks; dense: layers
+    behind those of the step. shared: one residual network for coefficients and forcing, with a linear filter `reach`
+    points wide beside it, which begins at persistence; else two networks that begin at random, as published.
+    """
 
     widths: tuple[int, ...]
     kernel: int
     initial: tuple[int, ...]
     step: tuple[int, ...]
     shared: bool
+    dense: tuple[int, ...] = ()
     reach: int = 0
 
 
 PRESETS = {
     "small": Preset((48,) * 6, 7, (32, 32), (32, 32), shared=True, reach=65),
+    # the published dense layer from the whole circle to every initial value would know places; its numbers stand
+    # behind the step, where they cost nothing
     "paper": Preset(
-        (64,) * 4 + (128,) * 4 + (256,) * 2,
-        9,
-        (64, 192, 256, 256, 256, 256, 256, 128, 64, 32),
-        (64, 128, 256, 256, 128, 64, 32),
-        shared=False,
+        (64,) * 4 + (128,) * 4 + (256,) * 2, 9, (64, 128, 256, 256, 128, 64, 32), (64, 128), shared=False,
+        dense=(1440, 1440),
     ),
-}
+}  # fmt: skip
 
 
 class Convolution(nn.Conv1d):
@@ -85,6 +88,24 @@ def plain(widths: tuple[int, ...], kernel: int, outputs: int) -> nn.Sequential:
     return nn.Sequential(*parts[:-1])
 
 
+class Step(nn.Module):
+    """(B, FRAMES, N) -> (B,): convolutions, their mean over the circle, dense layers: the same wherever the wave is."""
+
+    def __init__(self, widths: tuple[int, ...], dense: tuple[int, ...]) -> None:
+        super().__init__()
+        self.local = plain(widths[:-1], 5, widths[-1]) if dense else plain(widths, 5, 1)
+        sizes = (widths[-1], *dense, 1) if dense else ()
+        self.whole = nn.Sequential(*(part for a, b in pairwise(sizes) for part in (nn.ReLU(), nn.Linear(a, b))))
+
+    @property
+    def last(self) -> nn.Module:
+        """The layer that says the number."""
+        return self.whole[-1] if len(self.whole) else self.local[-1]
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.whole(self.local(x).mean(dim=-1))[:, 0]
+
+
 @dataclass(frozen=True, eq=False)
 class Pieces:
     """Per grid point sum_k c_k(t) u_k = r(t): c (B, N, T, K), r (B, N, T), initial (B, N, ORDER), steps (B)."""
@@ -121,14 +142,14 @@ class Forecaster(nn.Module):
                 self.coefficients = residual(preset.widths, preset.kernel, FRAMES * K, 7)
                 self.forcing = residual(preset.widths, preset.kernel, FRAMES, 7)
             self.initial = plain(preset.initial, 7, ORDER - 1)
-            self.step = plain(preset.step, 5, 1)
+            self.step = Step(preset.step, preset.dense)
         self._begin()
 
     def _begin(self) -> None:
         """Steps begin at START_STEP; what is shared begins at persistence, u = the last frame."""
         with torch.no_grad():
-            self.step[-1].weight.zero_()
-            self.step[-1].bias.fill_(torch.tensor(START_STEP).logit())
+            self.step.last.weight.zero_()
+            self.step.last.bias.fill_(torch.tensor(START_STEP).logit())
             if self.preset.shared:
                 for layer in (self.both[-1], self.initial[-1]):
                     layer.weight.zero_()
@@ -138,8 +159,7 @@ class Forecaster(nn.Module):
     def networks(self, x: Tensor) -> tuple[Tensor, ...]:
         """What the networks say of x: coefficients and forcing (B, FRAMES (K + 1), N), initial values, step."""
         both = self.both(x) if self.preset.shared else torch.cat([self.coefficients(x), self.forcing(x)], dim=1)
-        # the mean over the circle: the same wherever the wave is
-        return both, self.initial(x), self.step(x).mean(dim=(1, 2))
+        return both, self.initial(x), self.step(x)
 
     def pieces(self, x: Tensor, *, half: bool = False) -> Pieces:
         """The ODEs of every grid point; half: the networks compute in bfloat16."""
