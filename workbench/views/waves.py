@@ -81,6 +81,7 @@ def _frame(title: str, across: str, up: str, height: int, **more: Any) -> figure
     plot.toolbar.logo = None
     plot.toolbar.autohide = True
     plot.grid.visible = False
+    plot.xaxis.ticker.desired_num_ticks = 4
     for own in (plot.x_range, plot.y_range):
         if isinstance(own, DataRange1d):
             own.range_padding = 0
