@@ -6,7 +6,7 @@ import xarray as xr
 from bokeh.models import LinearColorMapper
 from panel.models.widgets import Player
 
-from workbench.dashboard.field_cards import FieldCards
+from workbench.dashboard.field_cards import DrawnCard, FieldCards
 from workbench.experiments.protocol import Report
 from workbench.views import record, waves
 
@@ -32,13 +32,17 @@ def parts() -> tuple[xr.Dataset, xr.Dataset]:
     return profile, maps
 
 
+def figures(card: DrawnCard) -> list:
+    return [pane.object for row in card._plots for pane in row]
+
+
 def test_images_share_one_scale_and_show_the_error():
     shown = waves.panels(image(noise=0.1))
     assert list(shown) == ["truth", "data, with noise", "found", "error"]
     np.testing.assert_allclose(shown["error"], 0.25)
     cards = FieldCards()
     cards.update(Report(image=image(noise=0.1)), "a")
-    plots = [pane.object for pane in cards.image._plots]
+    plots = figures(cards.image)
     mappers = {mapper.id: mapper for plot in plots for mapper in plot.select(LinearColorMapper)}
     assert len(plots) == 4
     assert len(mappers) == 1
@@ -62,20 +66,20 @@ def test_only_what_is_there_is_shown():
     profile, maps = parts()
     cards.update(Report(image=image(), profile=profile, maps=maps), "b")
     assert [card.view.visible for card in views] == [True] * 4
-    assert len(cards.maps._plots) == 3
+    assert len(figures(cards.maps)) == 3
 
 
 def test_a_new_report_of_the_same_run_keeps_the_figures():
     cards = FieldCards()
     cards.update(Report(image=image()), "a")
-    before = [pane.object for pane in cards.image._plots]
+    before = figures(cards.image)
     cards.update(Report(image=image() + 1), "a")
-    after = [pane.object for pane in cards.image._plots]
+    after = figures(cards.image)
     assert [a.id for a in before] == [b.id for b in after]
     drawn = cards.image._sources["truth"].data["image"][0]
     np.testing.assert_allclose(drawn, image().truth + 1, rtol=1e-6)
     cards.update(Report(image=image(frames=7)), "a")
-    assert cards.image._plots[0].object.id != before[0].id
+    assert figures(cards.image)[0].id != before[0].id
 
 
 def test_the_frames_are_played():

@@ -27,8 +27,11 @@ class DrawnCard:
     def __init__(self, title: str, caption: str, columns: Columns, draw: Draw, least: int) -> None:
         self._title, self._columns, self._draw, self._least = title, columns, draw, least
         self._sources, self._shape = {}, None
-        self._head, self._plots = text(heading(title, caption)), pn.Row(styles=look.PAIR, **WIDE)
+        self._head, self._plots = text(heading(title, caption)), pn.Column(**WIDE)
         self.view = card(self._head, self._plots)
+
+    def _drawn(self, plot: Any) -> pn.pane.Bokeh:
+        return drawing(plot, styles=look.share(1, self._least))
 
     def say(self, caption: str) -> None:
         """Another line under the title."""
@@ -45,7 +48,9 @@ class DrawnCard:
             self._shape = shape
             self._sources = {name: ColumnDataSource(dict(own)) for name, own in columns.items()}
             plots = self._draw(self._sources, part)
-            self._plots.objects = [drawing(plot, styles=look.share(1, self._least)) for plot in plots]
+            across = 2 if len(plots) == 4 else 3
+            rows = [plots[first : first + across] for first in range(0, len(plots), across)]
+            self._plots.objects = [pn.Row(*map(self._drawn, row), styles=look.PAIR, **WIDE) for row in rows]
             return
         for name, own in columns.items():
             self._sources[name].data = dict(own)
@@ -101,7 +106,7 @@ class FieldCards:
     """All of them: what a Report has of fields is shown, the rest is hidden."""
 
     def __init__(self) -> None:
-        self.image = DrawnCard("Field", "", waves.image_columns, waves.images, 300)
+        self.image = DrawnCard("Field", "", waves.image_columns, waves.images, 240)
         self.rollout = RolloutCard()
         self.profile = DrawnCard(
             "How far ahead", "The forecast, beside holding the last frame.", waves.profile_columns, waves.profile, 300
@@ -112,7 +117,7 @@ class FieldCards:
             "forecast, and its right-hand side.",
             waves.map_columns,
             waves.maps,
-            280,
+            240,
         )
         self.profile.view.styles = {**self.profile.view.styles, **look.share(1, 330)}
         pair = pn.Row(self.rollout.view, self.profile.view, styles=look.PAIR, **WIDE)

@@ -176,12 +176,18 @@ def maps(model: Forecast, test: xr.Dataset) -> xr.Dataset:
     """The ODEs of the first forecast of the first test trajectory: `coefficients` over (order, frame, x), `forcing`."""
     first = schema.one(test, 0)
     found = model.odes(first.data.values[:FRAMES])
-    c = np.moveaxis(found["coefficients"], -1, 0)
+    # of derivatives by the frame: those of the ODE are by its own unit of time, of which a frame lasts `step`
+    step = float(found["step"][0])
+    c = np.moveaxis(found["coefficients"] / step ** np.arange(found["coefficients"].shape[-1]), -1, 0)
     return xr.Dataset(
         {
-            "coefficients": (("order", "frame", "x"), c, {"long_name": "coefficient of the derivative of that order"}),
+            "coefficients": (
+                ("order", "frame", "x"),
+                c,
+                {"long_name": "coefficient of the derivative of that order, by the frame"},
+            ),
             "forcing": (("frame", "x"), found["forcing"], {"long_name": "right-hand side"}),
         },
         coords={"order": np.arange(len(c)), "frame": np.arange(c.shape[1]), "x": first.x},
-        attrs={"step": float(found["step"][0])},
+        attrs={"step": step},
     )

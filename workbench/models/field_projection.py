@@ -19,6 +19,8 @@ ROUNDS = 4
 """Fits in all; after each, waves are weighted by what the last one left over. Three are usually enough."""
 REPEATS = 20
 """Fits to fields with more noise, which tell the errors of the coefficients."""
+INTEGRAL = 1e-5
+"""Relative error granted to the integrals over time; measured on the waves of this project without noise: 7e-6."""
 LEAST = 1e-3
 """What a wave leaves over counts as this share of how waves change, if it is less: below that it is no noise, and no
 reason to hear some waves only."""
@@ -196,7 +198,7 @@ class FieldProjection:
         values, errors = self._physical(self._values), self._physical(again.deviations(criterion.samples))
         shift, spread = self._repeated(kept, generator)
         values[kept] -= shift
-        errors[kept] = np.hypot(errors[kept], spread)
+        errors[kept] = np.sqrt(errors[kept] ** 2 + spread**2 + (INTEGRAL * values[kept]) ** 2)
         return Found(
             values, values - NORMAL_95 * errors, values + NORMAL_95 * errors, inclusion, self.noise, self._modes[0]
         )
