@@ -8,11 +8,18 @@ The mathematics is that of `native` (kernels/sweep.hpp); the arrangement (`Plan`
     pieces                   few systems of many grid points: each record is cut into pieces, a thread each; so is the
                              chain of their ends; a thread per system solves what is left of that.
 
-Gradients are a pass of their own, over all grid points at once. Central rows know the first arrangement only. Matrices
-of up to 9 unknowns per grid point live in registers, larger ones in memory; one thread serves a system either way.
+Gradients are a pass of their own, over all grid points at once. Matrices of up to 9 unknowns per grid point live in the
+registers of a thread. Larger ones live in shared memory, and a warp works on a system, or on a left-hand side that is
+shared (kernels/gpu_warp.hpp); where that is too small, and with central rows, in memory, one thread per system. These
+and central rows know no pieces. The switches follow the registers that kernels take (benchmarks/gpu_registers.py) and
+the sizes of shared memory; none of them has been measured yet (`cuda_plan`).
 
 Nothing waits for the device (workbench/solver/launcher.py). What is kept for a backward pass is the whole factor, or
 with `checkpoint` nothing: it is computed again. float32 problems are computed in float64.
+
+The method "qr32" is `qr` in float32 arithmetic, for those who ask for it: half the memory, and on GPUs with few
+float64 units (all but those of data centres) many times the speed. Arguments and results stay what they are, and so do
+gradients once u and lambda are known.
 """
 
 from array import array
@@ -28,7 +35,8 @@ from workbench.solver.backends.cuda_plan import GROUP, MOST_BATCH_DIMS, padded, 
 from workbench.solver.launcher import INSTALL
 from workbench.solver.problem import LinearODE
 
-METHODS = ("qr", "cholesky")
+METHODS = ("qr", "cholesky", "qr32")
+FACTORS = {"qr32": torch.float32}
 GRADIENTS = ("coefficients", "forcing", "initial", "steps")
 SCREENS = True
 """Bad values are found on the way: `deficient` is -1 there."""
@@ -41,7 +49,7 @@ SPAN = 32
 """Grid points that one thread sums a gradient over, where it is summed over them."""
 OTHERS = "on other accelerators 'banded' serves"
 HINT = "solve a smaller batch at a time, or keep no factor between forward and backward pass (checkpoint=True)"
-# The words of `Call` in kernels/gpu.hpp between the arguments and the gradients.
+# The words of `Call` in kernels/gpu_call.hpp between the arguments and the gradients.
 _WORDS = (
     *("records", "reflections", "merged", "z", "out", "deficient", "scratch", "workspace", "pieces", "length"),
     *("carry", "beside", "alone", "own", "following", "chain", "chain_z", "sound"),
@@ -83,13 +91,13 @@ def refusal(problem: LinearODE, method: str) -> str:
 
 class Call:
     """A problem on its way through the kernels; `buffers` are what they write and read again, by the name in `Call` of
-    kernels/gpu.hpp."""
+    kernels/gpu_call.hpp."""
 
     def __init__(self, problem: LinearODE, method: str) -> None:
         self.tensors = list(problem.tensors.values())
         layout = tuple([(x.shape, x.stride()) for x in self.tensors])
         self.plan = plan_of(layout, problem.T, problem.T0, problem.central, method)
-        self.device, self.pieced = problem.device, self.plan.pieces > 1
+        self.device, self.pieced, self.warp = problem.device, self.plan.pieces > 1, self.plan.warp
         self.R, self.shape = problem.R, (*self.plan.batch, problem.T, problem.D, problem.K)
         self.buffers: dict[str, Tensor] = {}
 
@@ -100,19 +108,28 @@ class Call:
         except torch.OutOfMemoryError as error:
             raise torch.OutOfMemoryError(f"{error}\n{HINT}") from error
 
-    def run(self, name: str, threads: int, more: dict[str, Any], g: Tensor | None = None) -> None:
-        """Queue the kernel of that name; `more` are words of `Call` in kernels/gpu.hpp beside the buffers."""
-        if not threads:
+    def room(self, *shape: int) -> Tensor:
+        """Memory for what kernels leave for each other."""
+        return self.empty(*shape, dtype=self.plan.real)
+
+    def run(self, name: str, workers: int, more: dict[str, Any], g: Tensor | None = None) -> None:
+        """Queue the kernel of that name, in threads or warps; `more` are words of `Call` beside the buffers."""
+        if not workers:
             return
-        plan = self.plan
+        plan, instance = self.plan, self.plan.instance(name)
+        if instance.warp:
+            words = array("q", self.words(g, more))
+            launcher.launch(self.device, instance, words, workers * launcher.BLOCK, plan.shared_bytes)
+            return
         if plan.general:
-            threads = min(threads, MOST_THREADS)
-            self.buffers["scratch"] = self.empty(-(-threads // launcher.BLOCK) * launcher.BLOCK, plan.workspace)
+            workers = min(workers, MOST_THREADS)
+            room = self.empty if name == "Gradient" else self.room
+            self.buffers["scratch"] = room(-(-workers // launcher.BLOCK) * launcher.BLOCK, plan.workspace)
             more = {**more, "workspace": plan.workspace}
-        launcher.launch(self.device, plan.instance(name), array("q", self.words(g, more)), threads)
+        launcher.launch(self.device, instance, array("q", self.words(g, more)), workers)
 
     def words(self, g: Tensor | None, more: dict[str, Any]) -> list[int]:
-        """`Call` in kernels/gpu.hpp, word by word."""
+        """`Call` in kernels/gpu_call.hpp, word by word."""
         plan, s = self.plan, self.plan.sizes
         words = [s.T, s.T0, s.E, s.D, s.K, s.K0, plan.systems, plan.columns]
         words += [len(plan.batch), *padded(plan.batch, MOST_BATCH_DIMS)]
@@ -134,18 +151,18 @@ class Call:
         shared = not plan.central and shapes == plan.shared()
         if not shared and (plan.columns > 1 or not plan.keeps or shapes != plan.own()):
             return False
-        self.pieced = not shared and plan.pieces > 1
+        self.pieced, self.warp = not shared and plan.pieces > 1, not shared and plan.warp
         names = ("records", "reflections", "merged") if shared else ("records", "links", "chain")
         self.buffers |= dict(zip(names, factor, strict=False))
         return True
 
     def factor(self) -> list[Tensor]:
         """Of every left-hand side, for any number of columns: `Plan.shared`."""
-        made = [self.empty(*shape) for shape in self.plan.shared()[:3]]
-        self.take([*made, made[0].new_empty(self.plan.lefts)])
-        deficient = self.empty(self.plan.lefts, dtype=torch.int64)
-        self.run("Factor", self.plan.lefts, {"deficient": deficient.data_ptr()})
-        return [*made, deficient.to(torch.float64)]
+        made = [self.room(*shape) for shape in self.plan.shared()]
+        self.take(made)
+        deficient = made[3].view(torch.int64)
+        self.run("FactorWarp" if self.plan.warp else "Factor", self.plan.lefts, {"deficient": deficient.data_ptr()})
+        return made
 
     # passes
 
@@ -153,25 +170,29 @@ class Call:
         """u and the rank indicator, of right-hand sides that ride through the factor of their left-hand side."""
         plan = self.plan
         u = self.empty(*self.shape)
-        deficient = factor[3].to(torch.int64)[:, None].expand(plan.lefts, plan.columns).contiguous()
-        self.buffers["z"] = self.empty(plan.sizes.T, self.R, plan.systems)
+        deficient = factor[3].view(torch.int64)[:, None].expand(plan.lefts, plan.columns).contiguous()
+        self.buffers["z"] = self.room(plan.sizes.T, self.R, plan.systems)
         self.run("Resolve", plan.systems, {"out": u.data_ptr(), "deficient": deficient.data_ptr()})
         return u, deficient.view(plan.batch)
 
     def eliminate(self) -> tuple[Tensor, Tensor, list[Tensor]]:
         """u, the rank indicator and the factor, of systems that share none."""
         plan = self.plan
-        u, made = self.empty(*self.shape), [self.empty(*shape) for shape in plan.own()]
+        u, made = self.empty(*self.shape), [self.room(*shape) for shape in plan.own()]
         self.buffers |= dict(zip(("records", "links", "chain"), made, strict=False))
         if not self.pieced:
-            self.buffers["z"] = self.empty(plan.sizes.T, self.R, plan.systems)
+            self.buffers["z"] = self.room(plan.sizes.T, self.R, plan.systems)
             deficient = self.empty(*plan.batch, dtype=torch.int64)
-            self.run("Solve", plan.systems, {"out": u.data_ptr(), "deficient": deficient.data_ptr()})
+            self.run(
+                "SolveWarp" if self.warp else "Solve",
+                plan.systems,
+                {"out": u.data_ptr(), "deficient": deficient.data_ptr()},
+            )
             return u, deficient, made
         self._make_room()
         threads, links, riding = plan.systems * plan.pieces, plan.systems * plan.links, self.R * (self.R + 1)
         for name in ("carry", "beside", "alone"):
-            self.buffers[name], self.buffers[f"joined_{name}"] = self.empty(riding, threads), self.empty(riding, links)
+            self.buffers[name], self.buffers[f"joined_{name}"] = self.room(riding, threads), self.room(riding, links)
         self.buffers["deficient"] = self.empty(threads, dtype=torch.int64)
         deficient = self.buffers["joined_deficient"] = self.empty(plan.systems, plan.links, dtype=torch.int64)
         self.run("EliminatePieces", threads, {})
@@ -190,10 +211,10 @@ class Call:
         plan = self.plan
         threads, links = plan.systems * plan.pieces, plan.systems * plan.links
         for name in ("own", "following"):
-            self.buffers[name], self.buffers[f"joined_{name}"] = self.empty(self.R, threads), self.empty(self.R, links)
-        self.buffers["z"] = self.empty(plan.length, self.R, threads)
-        self.buffers["links_z"] = self.empty(plan.joined, self.R, links)
-        self.buffers["chain_z"] = self.empty(plan.links + 1, self.R, plan.systems)
+            self.buffers[name], self.buffers[f"joined_{name}"] = self.room(self.R, threads), self.room(self.R, links)
+        self.buffers["z"] = self.room(plan.length, self.R, threads)
+        self.buffers["links_z"] = self.room(plan.joined, self.R, links)
+        self.buffers["chain_z"] = self.room(plan.links + 1, self.R, plan.systems)
         self.buffers["sound"], self.buffers["joined_sound"] = self.empty(threads), self.empty(links).zero_()
 
     def _joined(self) -> dict[str, Any]:
@@ -213,8 +234,8 @@ class Call:
                 self.eliminate()
         lam = self.empty(*self.shape)
         if not self.pieced:
-            self.buffers["z"] = self.empty(plan.sizes.T, self.R, plan.systems)
-            self.run("Adjoint", plan.systems, {"out": lam.data_ptr()}, g)
+            self.buffers["z"] = self.room(plan.sizes.T, self.R, plan.systems)
+            self.run("AdjointWarp" if self.warp else "Adjoint", plan.systems, {"out": lam.data_ptr()}, g)
             return lam
         self._make_room()
         threads = plan.systems * plan.pieces

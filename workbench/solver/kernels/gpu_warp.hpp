@@ -14,6 +14,9 @@ inline namespace SMNN_ISA {
 #endif
 
 constexpr int WARP = 32;
+#if !defined(__CUDACC_RTC__)
+inline int lane_order = 0;  // lane i comes as i ^ lane_order: results must not depend on it
+#endif
 
 template <class F>
 SMNN_INLINE void lanes(F f) {
@@ -22,7 +25,7 @@ SMNN_INLINE void lanes(F f) {
     f(int(threadIdx.x));
     __syncwarp();
 #else
-    for (int lane = 0; lane < WARP; ++lane) f(lane);
+    for (int i = 0; i < WARP; ++i) f(i ^ lane_order);
 #endif
 }
 // f(first), .., f(last - 1), shared out among the lanes: number i goes to lane (i - first) % WARP.

@@ -215,8 +215,9 @@ struct WarpCholesky : WarpMethod<Cholesky> {
         spread(0, R, [&](int c) SMNN_ALWAYS {
             Real sum = 0.0;
             for (int i = 0; i < R; ++i) sum += block(k.cross, i, c) * m.w[i];
-            m.onward[c] = sum, m.w[c] = m.z[c];
+            m.onward[c] = sum;
         });
+        spread(0, R, [&](int j) SMNN_ALWAYS { m.w[j] = m.z[j]; });
     }
 };
 
