@@ -18,7 +18,9 @@ from workbench.solver.launcher import Instance, compiled
 ARCHITECTURES = ("sm_80", "sm_90", "sm_120")
 SHAPES = ((1, 3, 1), (1, 5, 1), (2, 3, 2), (3, 3, 3), (4, 5, 3))  # D, K, E
 CENTRAL = ((2, 3, 2),)
+METHODS = ("qr", "cholesky", "qr32")
 PLAIN = ("Solve", "Adjoint", "Gradient")
+WARPS = ("SolveWarp", "AdjointWarp", "FactorWarp")
 SHARED = ("Factor", "Resolve")
 PIECES = ("EliminatePieces", "JoinPieces", "SolveChain", "BackJoined", "BackPieces")
 PIECES += ("AdjointPieces", "AdjointJoined", "AdjointChain")
@@ -60,14 +62,14 @@ def _records(info: bytes) -> Iterator[tuple[int, int, int]]:
 
 
 def instances(shapes: Iterable[tuple[int, int, int]], central: bool = False) -> Iterator[Instance]:
-    """Every kernel for these shapes; that of gradients is the same for both methods."""
-    for method in ("qr", "cholesky"):
+    """Every kernel for these shapes; that of gradients is the same for all methods."""
+    for method in METHODS:
         for D, K, E in shapes:
-            for kernel in PLAIN if central else PLAIN + SHARED + PIECES:
+            for kernel in PLAIN if central else PLAIN + SHARED + PIECES + WARPS:
                 instance = Instance(kernel, method, D, K, E, central)
-                if (kernel == "Gradient" and method != "qr") or (kernel in PIECES and instance.general):
-                    continue
-                yield instance
+                needless = instance.general if kernel in PIECES else kernel in WARPS and not instance.general
+                if not needless and (kernel != "Gradient" or method == "qr"):
+                    yield instance
 
 
 def table(wanted: Iterable[Instance], architectures: tuple[str, ...]) -> list[dict[str, object]]:

@@ -1,8 +1,8 @@
 """The kernels of the GPU backend on the CPU (gpu_host.cpp), in the place of a GPU.
 
 As a plugin of pytest (`-p tests.solver.gpu_host`, with the folder of the compiled libraries in SMNN_GPU_HOST) it puts
-`cuda` among the backends of every solver test. SMNN_GPU_WHERE says where matrices lie: in "memory", or in that of a
-"warp".
+`cuda` among the backends of every solver test. Default rows go by a
+warp per system, central rows by a thread in memory.
 """
 
 import ctypes
@@ -14,7 +14,7 @@ from pathlib import Path
 import torch
 
 from workbench.solver import launcher
-from workbench.solver.backends import cuda, cuda_plan
+from workbench.solver.backends import cuda
 
 Launch = Callable[..., None]
 
@@ -51,5 +51,4 @@ def pytest_configure() -> None:
     path = os.environ.get("SMNN_GPU_HOST")
     if path:
         launcher.launch, launcher.UNROLLED = launch_by(Path(path)), 0
-        cuda_plan.MOST_SHARED = {"memory": 0, "warp": 10**9}[os.environ["SMNN_GPU_WHERE"]]
         cuda.unfit = lambda device: ""

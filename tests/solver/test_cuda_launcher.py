@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from benchmarks.gpu_registers import ARCHITECTURES, PIECES, PLAIN, SHARED, instances, table
+from benchmarks.gpu_registers import ARCHITECTURES, PIECES, PLAIN, SHARED, WARPS, instances, table
 from tests.solver.cases import (
     small_problem,
 )
@@ -58,7 +58,7 @@ def compiles(required):
 def test_compiles_for(arch, compiles):
     """Every kernel. At three unknowns matrices stay in registers, but for those of the chain of pieces."""
     rows = table([*instances([(1, 3, 1), (5, 2, 1)]), *instances([(2, 2, 1)], central=True)], (arch,))
-    assert {row["kernel"] for row in rows} == {*PLAIN, *SHARED, *PIECES}
+    assert {row["kernel"] for row in rows} == {*PLAIN, *SHARED, *PIECES, *WARPS}
     for row in rows:
         assert row["general"] or row["kernel"] in ("JoinPieces", "SolveChain") or row["local_bytes"] <= 16, row
         assert 0 < int(str(row["registers"])) <= 255
