@@ -29,8 +29,8 @@ def solve(
     check: look at the values and raise; with False nothing waits for the device and `Solution.status` tells per system.
     checkpoint: trade time for memory: hold as little as the backend can between forward and backward pass, and compute
     the rest of the factor again.
-    float32 problems are solved in float64 (but by "qr32") and returned in float32. Without a gradient to come, no factor
-    is kept.
+    float32 problems are solved in float64 (but by "qr32") and returned in float32. Without a gradient to come, no
+    factor is kept.
 
     Derivatives of any order. `torch.func.grad`, `jacrev` and `vmap` in any order; a mapped dimension joins the batch.
     With check=False `torch.compile` finds no graph break; check=True looks at values: it breaks the graph, and `vmap`
