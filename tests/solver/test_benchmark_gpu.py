@@ -1,4 +1,4 @@
-"""The benchmark of the GPU backend, on the CPU at sizes that take no time: not what it finds counts, but that it does."""
+"""The benchmark of the GPU backend, on the CPU at sizes that take no time: that it runs counts, not what it finds."""
 
 import json
 

@@ -6,13 +6,7 @@ import ctypes
 import pytest
 import torch
 
-from tests.solver.cases import (
-    assert_agrees,
-    both_row_modes,
-    every_method,
-    judged,
-    linear_ode,
-)
+from tests.solver.cases import assert_agrees, both_row_modes, every_method, judged, linear_ode
 from tests.solver.gpu_cases import COMPILED, GENERAL, whole_grid
 from tests.solver.shapes import Shape, for_all_shapes
 from tests.solver.shapes import batch as drawn_batch

@@ -5,12 +5,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from tests.solver.cases import (
-    both_row_modes,
-    every_method,
-    oscillator,
-    small_problem,
-)
+from tests.solver.cases import both_row_modes, every_method, oscillator, small_problem
 from tests.solver.gpu_cases import COMPILED, GENERAL, first_only, summed
 from tests.solver.test_native import arguments, assert_near, differentiated, ode
 from workbench.solver import LinearODE, RankDeficient, Status, Weights, factorize, solve

@@ -1,5 +1,6 @@
 """The GPU backend: refusals, compiling by NVRTC for each architecture, what is kept on disk, and launches; no GPU."""
 
+import re
 from array import array
 from dataclasses import replace
 from enum import IntEnum
@@ -9,11 +10,9 @@ import pytest
 import torch
 
 from benchmarks.gpu_registers import ARCHITECTURES, PIECES, PLAIN, SHARED, WARPS, instances, table
-from tests.solver.cases import (
-    small_problem,
-)
+from tests.solver.cases import small_problem
 from workbench.solver import available, launcher, solve
-from workbench.solver.backends import cuda
+from workbench.solver.backends import cuda, native, select
 
 # Refusals
 
@@ -34,6 +33,14 @@ def test_says_why_it_cannot_serve(monkeypatch):
         solve(small_problem((), False), backend="cuda")
 
 
+@pytest.mark.parametrize("missing, expected", [(False, "cuda"), (True, "banded")])
+def test_auto_takes_it_where_it_is_installed(missing, expected, monkeypatch):
+    """On a GPU; else `banded`, which serves on any accelerator."""
+    monkeypatch.setattr(native, "unfit", lambda device: "no CPU")
+    monkeypatch.setattr(cuda, "unfit", lambda device: launcher.INSTALL if missing else "")
+    assert select(small_problem((), False), "auto", "qr") == expected
+
+
 def test_out_of_memory_says_what_helps(monkeypatch):
     def full(*shape: object, **how: object) -> torch.Tensor:
         raise torch.OutOfMemoryError("CUDA out of memory.")
@@ -51,6 +58,17 @@ def test_out_of_memory_says_what_helps(monkeypatch):
 @pytest.fixture
 def compiles(required):
     required(not cuda._MISSING, launcher.INSTALL)
+
+
+def test_the_key_of_a_binary_knows_every_header():
+    """Those that the kernels include, from the three that are compiled."""
+    known, left = set(), ["gpu_central.hpp", "gpu_pieces.hpp", "gpu_warp_system.hpp"]
+    while left:
+        name = left.pop()
+        if name not in known:
+            known.add(name)
+            left += re.findall(r'#include "(.*)"', (launcher.KERNELS / name).read_text())
+    assert known == set(launcher.SOURCES)
 
 
 @pytest.mark.slow

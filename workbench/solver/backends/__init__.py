@@ -39,7 +39,8 @@ Optional, looked up by name:
     GRADIENTS                                       the names that `vjp` covers, by default coefficients, forcing,
                                                     initial and steps; the others are derived from `rows`
 
-A new backend is one such file and one line in `TABLE`.
+A new backend is one such file and one line in `TABLE`. Its order decides what "auto" takes: `native` on a CPU and
+`cuda` on an NVIDIA GPU, where they are installed; else, and on any other accelerator that has float64, `banded`.
 """
 
 from types import ModuleType

@@ -17,6 +17,11 @@ the sizes of shared memory; none of them has been measured yet (`cuda_plan`).
 Nothing waits for the device (workbench/solver/launcher.py). What is kept for a backward pass is the whole factor, or
 with `checkpoint` nothing: it is computed again. float32 problems are computed in float64.
 
+It needs the extra `cuda` (cuda-core, cuda-bindings, nvidia-cuda-nvrtc: no compiler, no toolkit), a driver for CUDA 13
+and compute capability 8.0. A kernel is compiled when first used, and kept (`launcher.cache_folder`). It has never yet
+run on a GPU: tests compile it for three architectures and run the same source on the CPU (tests/solver/conftest.py);
+`pytest -m gpu` and benchmarks/gpu.py are for one. `banded` is the path of other accelerators.
+
 The method "qr32" is `qr` in float32 arithmetic, for those who ask for it: half the memory, and on GPUs with few
 float64 units (all but those of data centres) many times the speed. Arguments and results stay what they are, and so do
 gradients once u and lambda are known.
