@@ -10,6 +10,7 @@ import torch
 HERE = Path(__file__).parent
 COMPILED = [(1, 1, 1), (1, 1, 3), (1, 2, 3), (2, 2, 2), (3, 3, 3)]  # D, E, K; those of gpu_host.cpp
 GENERAL = [(1, 1, 4), (2, 1, 3), (2, 3, 2), (3, 2, 2), (1, 1, 6)]
+LARGE = [(4, 3, 3), (6, 5, 3), (8, 3, 4)]  # by a warp: up to two, two and three columns for each lane
 GRID = ("oracle_agreement", "properties", "gradients", "factorize", "faults", "layouts", "accuracy", "bad_input")
 GRID += ("operators", "transforms", "drop_in")
 

@@ -7,13 +7,13 @@ import pytest
 import torch
 
 from tests.solver.cases import assert_agrees, both_row_modes, every_method, judged, linear_ode
-from tests.solver.gpu_cases import COMPILED, GENERAL, whole_grid
+from tests.solver.gpu_cases import COMPILED, GENERAL, LARGE, whole_grid
 from tests.solver.shapes import Shape, for_all_shapes
 from tests.solver.shapes import batch as drawn_batch
 from tests.solver.shapes import differentiated as all_gradients
-from tests.solver.test_native import arguments, assert_near, differentiated, rounding
+from tests.solver.test_native import arguments, assert_near, differentiated, ode, rounding
 from workbench.solver import solve
-from workbench.solver.backends import native
+from workbench.solver.backends import cuda, native
 
 # The kernels on the CPU
 
@@ -70,6 +70,26 @@ def test_all_paths_agree(method, host):
     for where in ("memory", "warp"):
         host(where)
         assert_near(differentiated(x, method, "cuda"), unrolled, 1e-12)
+
+
+@every_method
+@pytest.mark.parametrize("left", [(2,), (1,)])
+@pytest.mark.parametrize("D, E, K", LARGE)
+def test_large_systems(D, E, K, left, method, host):
+    """More columns than lanes; factors of their own, and one that is shared."""
+    host("warp")
+    x = arguments((2,), D, E, K, 5, left=left)
+    assert_near(differentiated(x, method, "cuda"), differentiated(x, method, "dense"), 1e-9)
+
+
+@pytest.mark.parametrize("method, last", [("qr", 33), ("cholesky", 42), ("qr32", 47)])
+def test_where_matrices_lie(method, last):
+    """In registers up to R = 9, in shared memory as far as that goes, then in memory; so do those of central rows."""
+    for R, general, warp in ((9, False, False), (10, True, True), (last, True, True), (last + 1, True, False)):
+        x = {name: value[:1] for name, value in arguments((1,), R, 1, 1, 3).items()}
+        plan = cuda.Call(ode(x), method).plan
+        assert (plan.general, plan.warp) == (general, warp), R
+    assert not cuda.Call(ode(arguments((1,), 5, 1, 2, 3), True), method).plan.warp
 
 
 @every_method

@@ -161,7 +161,7 @@ def launched(monkeypatch):
 
     def launched(driver: Driver) -> None:
         monkeypatch.setattr(launcher.importlib, "import_module", lambda name: driver)
-        launcher.launch(torch.device("cuda", 1), INSTANCE, array("q", [5, 6]), 33)
+        launcher.launch(torch.device("cuda", 1), INSTANCE, array("q", [5, 6]), 33, 96)
 
     return launched
 
@@ -178,7 +178,7 @@ def test_launch(launched):
     )
     name, (function, *shape, shared, stream, arguments, extra) = launch
     assert (name, function, shape) == ("cuLaunchKernel", "function", [2, 1, 1, 32, 1, 1])
-    assert (shared, stream, extra) == (0, 77, 0)
+    assert (shared, stream, extra) == (96, 77, 0)
     assert isinstance(arguments, int)
 
 

@@ -14,7 +14,7 @@ from tests.solver.cases import (
     randn,
     tensors,
 )
-from tests.solver.gpu_cases import COMPILED, GENERAL, first_only, whole_grid
+from tests.solver.gpu_cases import COMPILED, GENERAL, LARGE, first_only, whole_grid
 from tests.solver.test_native import arguments, assert_near, differentiated, ode, rounding
 from workbench.solver import solve
 from workbench.solver.backends import cuda
@@ -35,7 +35,7 @@ def on(device: torch.device, x: dict[str, torch.Tensor]) -> dict[str, torch.Tens
 @pytest.mark.gpu
 @both_row_modes
 @every_method
-@pytest.mark.parametrize("D, E, K", [*COMPILED[1:], *GENERAL])
+@pytest.mark.parametrize("D, E, K", [*COMPILED[1:], *GENERAL, *LARGE, (12, 4, 3)])
 @pytest.mark.parametrize("size", [1, 33, 1000])
 def test_gpu_solutions_and_gradients(size, D, E, K, method, central, gpu):
     x = arguments((size,), D, E, K, 40)
@@ -63,11 +63,21 @@ def test_gpu_pieces(size, T, D, E, K, method, gpu):
 
 @pytest.mark.gpu
 @every_method
-@pytest.mark.parametrize("D, E, K", COMPILED + GENERAL)
+@pytest.mark.parametrize("D, E, K", [*COMPILED, *GENERAL, *LARGE])
 def test_gpu_shared_left_hand_sides(D, E, K, method, gpu):
     x = arguments((3, 1000), D, E, K, 40, left=(3, 1))
     ours = [value.cpu() for value in differentiated(on(gpu, x), method, "cuda")]
     assert_near(ours, differentiated(x, method, "native"), 10 * rounding(K))
+
+
+@pytest.mark.gpu
+@both_row_modes
+@pytest.mark.parametrize("left", [(3, 100), (3, 1)])
+@pytest.mark.parametrize("D, E, K", [(2, 2, 2), *LARGE])
+def test_gpu_float32(D, E, K, left, central, gpu):
+    x = arguments((3, 100), D, E, K, 40, left=left)
+    ours = [value.cpu() for value in differentiated(on(gpu, x), "qr32", "cuda", central)]
+    assert_near(ours, differentiated(x, "qr", "native", central), 1e-3)
 
 
 @pytest.mark.gpu
