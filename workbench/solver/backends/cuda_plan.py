@@ -19,7 +19,7 @@ SHORTEST = 64
 FEWEST = 4
 """Pieces for which cutting a record pays, as what rides along doubles the work. Estimated, not measured."""
 MOST_SHARED = 48 * 1024
-"""Bytes of shared memory that every GPU gives a block unasked: `qr` fits up to R = 32, `cholesky` up to 40, at E = R. A
+"""Bytes of shared memory that every GPU gives a block unasked: `qr` fits up to R = 30, `cholesky` up to 37, at E = R. A
 warp per system takes 6 kB at R = 10, so that an SM of 228 kB holds 32 warps (its most) there, and 4 at R = 32; its 64
 to 128 registers per lane bound it less. One thread per system would work in memory instead, where every number that a
 warp touches is a transaction of its own, and leave most of a GPU idle below some ten thousand systems. Estimated, not
