@@ -17,8 +17,8 @@ from workbench.solver.launcher import Instance, compiled
 
 ARCHITECTURES = ("sm_80", "sm_90", "sm_120")
 SHAPES = ((1, 3, 1), (1, 5, 1), (2, 3, 2), (3, 3, 3), (4, 5, 3))  # D, K, E
+SINGLE = ((1, 3, 1), (3, 3, 3), (4, 5, 3))  # in float32
 CENTRAL = ((2, 3, 2),)
-METHODS = ("qr", "cholesky", "qr32")
 PLAIN = ("Solve", "Adjoint", "Gradient")
 WARPS = ("SolveWarp", "AdjointWarp", "FactorWarp")
 SHARED = ("Factor", "Resolve")
@@ -61,9 +61,11 @@ def _records(info: bytes) -> Iterator[tuple[int, int, int]]:
             at += size
 
 
-def instances(shapes: Iterable[tuple[int, int, int]], central: bool = False) -> Iterator[Instance]:
+def instances(
+    shapes: Iterable[tuple[int, int, int]], central: bool = False, methods: Iterable[str] = ("qr", "cholesky")
+) -> Iterator[Instance]:
     """Every kernel for these shapes; that of gradients is the same for all methods."""
-    for method in METHODS:
+    for method in methods:
         for D, K, E in shapes:
             for kernel in PLAIN if central else PLAIN + SHARED + PIECES + WARPS:
                 instance = Instance(kernel, method, D, K, E, central)
@@ -87,7 +89,8 @@ def table(wanted: Iterable[Instance], architectures: tuple[str, ...]) -> list[di
 
 if __name__ == "__main__":
     packages = {name: version(name) for name in ("cuda-core", "nvidia-cuda-nvrtc")}
-    rows = table([*instances(SHAPES), *instances(CENTRAL, True)], ARCHITECTURES)
+    wanted = [*instances(SHAPES), *instances(CENTRAL, True), *instances(SINGLE, methods=["qr32"])]
+    rows = table(wanted, ARCHITECTURES)
     lines = ",\n".join("  " + json.dumps(row) for row in rows)
     RESULT.write_text(f'{{"packages": {json.dumps(packages)},\n "kernels": [\n{lines}\n]}}\n')
     for row in rows:
