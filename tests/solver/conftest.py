@@ -11,7 +11,7 @@ import torch
 from tests.solver.gpu_host import launch_by
 from tests.solver.test_sanitizers import INSTALL, KERNELS, compiler
 from workbench.solver import launcher
-from workbench.solver.backends import cuda, cuda_plan
+from workbench.solver.backends import cuda, cuda_call, cuda_plan
 from workbench.solver.sizes import sizes_of
 
 HERE = Path(__file__).parent
@@ -57,7 +57,7 @@ def host(library: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None
     def lie(where: str) -> None:
         monkeypatch.setattr(launcher, "UNROLLED", 9 if where == "registers" else 0)
         monkeypatch.setattr(cuda_plan, "MOST_SHARED", 10**9 if where == "warp" else 0)
-        monkeypatch.setattr(cuda, "plan_of", plan)
+        monkeypatch.setattr(cuda_call, "plan_of", plan)
 
     def plan(layout: cuda_plan.Layout, T: int, T0: int, central: bool, method: str) -> cuda_plan.Plan:
         sizes = sizes_of(tuple([shape for shape, _ in layout]), T, T0, central)

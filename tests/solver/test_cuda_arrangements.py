@@ -9,7 +9,7 @@ from tests.solver.cases import both_row_modes, every_method, oscillator, small_p
 from tests.solver.gpu_cases import COMPILED, GENERAL, first_only, summed
 from tests.solver.test_native import arguments, assert_near, differentiated, ode
 from workbench.solver import LinearODE, RankDeficient, Status, Weights, factorize, solve
-from workbench.solver.backends import cuda, cuda_plan
+from workbench.solver.backends import cuda, cuda_call, cuda_plan
 
 NAN = float("nan")
 CANARY = -7.25e77
@@ -39,7 +39,7 @@ def test_sums_over_grid_points(method, pieced, host, monkeypatch):
     """Gradients of arguments that are the same for all grid points, or for all systems."""
     host("registers")
     monkeypatch.setattr(cuda_plan, "SHORTEST", 4 if pieced else 10**9)
-    monkeypatch.setattr(cuda, "SPAN", 7)
+    monkeypatch.setattr(cuda_call, "SPAN", 7)
     x = first_only(arguments((3,), 2, 2, 2, 30))
     weights = Weights(x["equation"], x["start"], x["taylor"])
     for like in (
@@ -92,7 +92,7 @@ def test_shared_left_hand_sides(left, where, method, host, monkeypatch):
     """Factored once for many right-hand sides, at once or one after the other, in both orders of the batch."""
     host(where)
     monkeypatch.setattr(cuda_plan, "GROUP", 2)
-    monkeypatch.setattr(cuda, "GROUP", 2)
+    monkeypatch.setattr(cuda_call, "GROUP", 2)
     x = arguments((2, 3), 1, 1, 3, 12, left=left)
     assert_near(differentiated(x, method, "cuda"), differentiated(x, method, "dense"), 1e-10)
     assert cuda.Call(ode(x), method).plan.columns == 6 // (left[0] * left[1])
@@ -130,7 +130,7 @@ def test_more_systems_than_threads(host, monkeypatch):
     host("memory")
     x = arguments((100,), 1, 1, 3, 6)
     expected = differentiated(x, "qr", "cuda")
-    monkeypatch.setattr(cuda, "MOST_THREADS", 32)
+    monkeypatch.setattr(cuda_call, "MOST_THREADS", 32)
     assert all(torch.equal(a, b) for a, b in zip(differentiated(x, "qr", "cuda"), expected, strict=True))
 
 
