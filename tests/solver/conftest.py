@@ -38,7 +38,7 @@ def library(required: Callable[[object, str], None], tmp_path_factory: pytest.Te
 
     def make(name: str, *more: str) -> subprocess.CompletedProcess[str]:
         command = (*cxx, *options, *defined, *more, HERE / "gpu_host.cpp", "-o", folder / name)
-        return subprocess.run(command, capture_output=True, text=True, timeout=280)
+        return subprocess.run(command, capture_output=True, text=True, timeout=900)
 
     with ThreadPoolExecutor(2) as pool:
         for made in pool.map(make, ("gpu_host.so", "gpu_host32.so"), ("-DSMNN_DOUBLE", "-DSMNN_SINGLE")):
