@@ -41,6 +41,8 @@ class Walk:
         begin = time.monotonic()
         time.sleep(self.config.delay)
         self.count += 1
+        if self.config.drift == -9:
+            os._exit(1)
         if self.count == self.config.fail_at:
             raise ArithmeticError("the ground gave way")
         self.numbers = 3.9 * self.numbers % 1 + self.config.drift  # chaotic: a step too many or too few is seen

@@ -123,7 +123,7 @@ def _complete(job: Job, folder: Path) -> Outcome:
             return record_failure(job, folder, message)
         runs.write_run(replace(runs.read_run(attempt), status="failed", message=message))
     publish(attempt, final)
-    for path in (folder / "attempts").glob(f"{job.id}.*.nc"):
+    for path in (folder / "attempts").glob(f"*{job.id}.*"):
         path.unlink(missing_ok=True)
     return outcome_of(final)
 
