@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Iterator
 
+import dask
 import distributed
 import pytest
 
@@ -63,6 +64,7 @@ def test_every_cell_is_complete_once_whoever_was_killed(processes, make_study, t
 
     with connected(address) as client:
         found = run(study, client)
+    assert found.message.values.ravel().tolist() == [""] * 20
     assert complete() == 20
     assert not list((study.folder / "attempts").iterdir())
     assert all(
@@ -76,6 +78,7 @@ def test_a_cell_that_ends_its_workers_fails_alone(make_study, tmp_path):
     """Also what a run that takes too much memory looks like: the system ends its process."""
     study = make_study(axes={"drift": (0.0, -9.0)}, seeds=(0,))
     with (
+        dask.config.set({"distributed.scheduler.allowed-failures": 0}),
         distributed.LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None) as cluster,
         distributed.Client(cluster) as client,
     ):

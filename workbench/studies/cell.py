@@ -3,6 +3,7 @@
 import json
 import os
 import secrets
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -11,6 +12,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import dask
 import torch
 
 from workbench import runs
@@ -46,6 +48,34 @@ class Outcome:
     content: bytes | None = None
 
 
+class _Alone:
+    """While a run is computed, dask and xarray in its process keep to themselves.
+
+    Otherwise xarray asks the scheduler of the study for a lock whenever a file is written, and a run fails when the
+    scheduler does; and what a run computes with dask would go to the workers that are busy with runs.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._runs = 0
+        self._setting = None
+
+    def __enter__(self) -> None:
+        with self._lock:
+            self._runs += 1
+            if self._runs == 1:
+                self._setting = dask.config.set(scheduler="synchronous")
+
+    def __exit__(self, *error: object) -> None:
+        with self._lock:
+            self._runs -= 1
+            if self._runs == 0:
+                self._setting.__exit__(*error)
+
+
+_alone = _Alone()
+
+
 def run_cell(job: Job) -> Outcome:
     """Train to the end with these settings. What goes wrong in the run is its outcome, not an error.
 
@@ -55,8 +85,14 @@ def run_cell(job: Job) -> Outcome:
     """
     torch.set_num_threads(job.threads)
     folder = Path(job.folder)
-    if _sees(folder, job.key):
-        return _complete(job, folder)
+    with _alone:
+        if _sees(folder, job.key):
+            return _complete(job, folder)
+        return _brought(job)
+
+
+def _brought(job: Job) -> Outcome:
+    """The outcome with the run file in it."""
     with TemporaryDirectory(prefix="workbench-") as own:
         outcome = _complete(job, Path(own))
         path = cell_path(Path(own), job.id)

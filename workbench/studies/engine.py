@@ -1,10 +1,12 @@
 """The engine of a study: its cells on the workers of a dask.distributed client, what is complete kept."""
 
 from collections.abc import Iterator, Sequence
+from concurrent.futures import CancelledError
 from pathlib import Path
 
 import xarray as xr
-from distributed import Client, as_completed
+from distributed import Client, Future, as_completed
+from distributed.comm import CommClosedError
 
 from workbench import experiments
 from workbench.studies.cell import Job, Outcome, cell_path, outcome_of, publish, record_failure, run_cell
@@ -64,10 +66,9 @@ def submit(client: Client, folder: Path, given: Sequence[Job]) -> Iterator[Outco
     try:
         for future in as_completed(list(futures)):
             job = futures.pop(future)
-            if future.status in ("cancelled", "lost"):
+            outcome = _outcome(future, job, folder)
+            if outcome is None:
                 raise ConnectionError(_lost(client, ended, len(given), folder))
-            error = future.exception() if future.status == "error" else None
-            outcome = future.result() if error is None else _given_up(job, folder, error)
             ended += 1
             yield _kept(outcome, folder)
     finally:
@@ -100,9 +101,14 @@ def _lost(client: Client, ended: int, count: int, folder: Path) -> str:
     )
 
 
-def _given_up(job: Job, folder: Path, error: BaseException) -> Outcome:
-    """A cell whose worker could not tell how it ended, several times."""
-    return record_failure(job, folder, f"{type(error).__name__}: {error}")
+def _outcome(future: Future, job: Job, folder: Path) -> Outcome | None:
+    """How a cell ended; None where nobody is there to tell. A cell that ended several workers, say, has failed."""
+    try:
+        return None if future.status in ("cancelled", "lost") else future.result()
+    except (CommClosedError, CancelledError):
+        return None
+    except Exception as error:
+        return record_failure(job, folder, f"{type(error).__name__}: {error}")
 
 
 def _kept(outcome: Outcome, folder: Path) -> Outcome:
