@@ -7,7 +7,8 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, redirect_stdout
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
@@ -177,7 +178,6 @@ def _config(experiment: Any, given: Mapping[str, Any]) -> Any:
 
 def _train(options: argparse.Namespace) -> int:
     from workbench import runs
-    from workbench.training import Training
 
     experiment = experiments.get(options.experiment)
     settings = {
@@ -188,16 +188,32 @@ def _train(options: argparse.Namespace) -> int:
     if path.exists():
         raise _Complaint(f"--output: {path} exists already; resume it, or name another file", 2)
     print(f"{experiment.title}: {', '.join(f'{name} {value}' for name, value in config.model_dump().items())}")
-    return _follow(lambda: Training(experiment, config, path=path), options.steps)
+    with _training() as training:
+        return _follow(lambda: training(experiment, config, path=path), options.steps)
 
 
 def _resume(options: argparse.Namespace) -> int:
-    from workbench.training import Training
-
     run = _read(options.run_file)
     experiment, config = _origin(run)
     print(f"{experiment.title}, {run.status} at step {run.steps} of {run.total}")
-    return _follow(lambda: Training(experiment, config, path=run.path, resume_from=run), options.steps)
+    with _training() as training:
+        return _follow(lambda: training(experiment, config, path=run.path, resume_from=run), options.steps)
+
+
+@contextmanager
+def _training() -> Iterator[Callable[..., Any]]:
+    """What makes a Training: in this process, or together with the others that torchrun has started."""
+    from workbench.training import Training
+
+    if os.environ.get("WORLD_SIZE", "1") == "1":
+        yield Training
+        return
+    from workbench.studies.parallel import SharedTraining, joined
+
+    with joined() as ranks, ExitStack() as stack:
+        if not ranks.first:  # the first one speaks for all
+            stack.enter_context(redirect_stdout(stack.enter_context(open(os.devnull, "w", encoding="utf-8"))))
+        yield partial(SharedTraining, ranks=ranks)
 
 
 def _list(options: argparse.Namespace) -> int:
@@ -287,7 +303,8 @@ def _follow(begin: Callable[[], Any], steps: int | None) -> int:
                     training.save("stopped")
                     break
     except Exception as error:
-        kept = f"; what it found is kept in {training.path}" if training and training.path.exists() else ""
+        path = training.path if training else None
+        kept = f"; what it found is kept in {path}" if path and path.exists() else ""
         raise _Complaint(f"the run failed: {error or type(error).__name__}{kept}", 1) from error
     if training.records:
         _print_report(training.best_report())

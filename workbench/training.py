@@ -94,7 +94,7 @@ class Training:
             _require_good(metrics, number)
             coefficients = self.model.coefficients()
         except Exception as error:
-            self._save_failure(str(error) or type(error).__name__)
+            self._save_failure(error)
             raise
         self.seconds += time.perf_counter() - begin
         memory = self._process.memory_info().rss / 1e6
@@ -154,10 +154,11 @@ class Training:
             )
         )
 
-    def _save_failure(self, message: str) -> None:
+    def _save_failure(self, error: Exception) -> None:
         """The best state is what a failed run goes on from; what a failed step left behind is not to be trusted."""
         if self.path is None:
             return
+        message = str(error) or type(error).__name__
         state = {} if self.best.state is None else self.best.state
         try:
             self._write("failed", Report(), message=message, state=state, state_step=self.best.step)
