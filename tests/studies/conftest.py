@@ -32,7 +32,7 @@ def client() -> Iterator["distributed.Client"]:
     """Two workers of one thread, reached by tcp like any others, but in this process: they are there at once."""
     with (
         distributed.LocalCluster(
-            n_workers=2, threads_per_worker=1, processes=False, protocol="tcp", dashboard_address=None
+            n_workers=2, threads_per_worker=1, processes=False, protocol="tcp", dashboard_address="127.0.0.1:0"
         ) as cluster,
         distributed.Client(cluster) as client,
     ):

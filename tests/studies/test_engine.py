@@ -3,6 +3,7 @@
 import json
 import os
 import time
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -13,17 +14,16 @@ import xarray as xr
 
 from workbench import runs
 from workbench.studies import Study, follow, results, run
-from workbench.studies.cell import Job, publish, record_failure, run_cell
+from workbench.studies.cell import publish, record_failure, run_cell
 from workbench.studies.cluster import worker_specs
-from workbench.studies.engine import jobs, submit
+from workbench.studies.engine import Running, jobs
 
 MEASURED = ["seconds", "memory_mb"]
 
 
 def one_by_one(study: Study) -> xr.Dataset:
     """The cells in this process, in order."""
-    key = study.save()
-    for job in jobs(study.experiment, study.cells, study.folder, key, threads=1):
+    for job in jobs(study.experiment, study.cells, study.folder, threads=1):
         run_cell(job)
     return results(study)
 
@@ -93,12 +93,12 @@ def test_a_failing_cell_is_recorded_and_the_rest_goes_on(client, make_study):
 def test_a_worker_that_cannot_keep_its_run_fails_that_cell_alone(client, make_study, monkeypatch):
     study = make_study(axes={"drift": (0.0,)})
     broken = study.path(study.cells[1])
-    replace = os.replace
+    move = os.replace
 
     def no_room(source, target):
         if str(target).startswith(str(study.folder / "attempts" / broken.stem)):
             raise OSError("no space left on device")
-        replace(source, target)
+        move(source, target)
 
     monkeypatch.setattr("workbench.datasets.store.os.replace", no_room)
     monkeypatch.setattr("workbench.studies.engine.record_failure", restoring(monkeypatch))
@@ -122,7 +122,7 @@ def test_a_cancelled_study_stops_soon_and_goes_on_without_repeating_a_step(clien
     outcomes = follow(study, client)
     assert next(outcomes).status == "finished"
     outcomes.close()
-    assert study.halt.exists()
+    assert (study.folder / "halt").exists()
     stopped = wait_until_saved(study)
     assert 0 < max(run.state_step for run in stopped) < 60
     found = run(study, client)
@@ -147,9 +147,10 @@ def wait_until_saved(study: Study) -> list[runs.Run]:
 
 def test_a_worker_that_does_not_see_the_folder_sends_the_run_file(client, make_study):
     study = make_study()
-    study.save()
-    elsewhere = jobs("walk", study.cells, study.folder, "another folder of this name", threads=1)
-    outcomes = list(submit(client, study.folder, elsewhere))
+    with Running(client, study.folder) as running:
+        for job in jobs("walk", study.cells, study.folder, threads=1):
+            running.add(replace(job, key="another folder of this name"))
+        outcomes = list(running)
     assert [outcome.status for outcome in outcomes] == ["finished"] * 6
     found = results(study)
     bare = one_by_one(make_study("bare"))
@@ -158,7 +159,7 @@ def test_a_worker_that_does_not_see_the_folder_sends_the_run_file(client, make_s
 
 def test_two_completions_of_a_cell_leave_the_first(make_study):
     study = make_study()
-    job = jobs("walk", study.cells, study.folder, study.save(), threads=1)[0]
+    job = jobs("walk", study.cells, study.folder, threads=1)[0]
     assert run_cell(job).status == "finished"
     path = study.path(study.cells[0])
     inode = path.stat().st_ino
@@ -174,7 +175,7 @@ def test_a_gpu_serves_one_run_at_a_time(make_study, tmp_path):
     study = make_study(axes={"drift": (0.0,)}, seeds=range(4), length=2, delay=0.05, diary=str(tmp_path / "diary"))
     with (
         distributed.LocalCluster(
-            n_workers=1, threads_per_worker=4, processes=False, resources={"GPU": 1}, dashboard_address=None
+            n_workers=1, threads_per_worker=4, processes=False, resources={"GPU": 1}, dashboard_address="127.0.0.1:0"
         ) as cluster,
         distributed.Client(cluster) as client,
     ):
@@ -197,7 +198,7 @@ def test_workers_of_this_machine_have_a_gpu_each_where_there_are_gpus(monkeypatc
 def test_a_study_without_workers_says_how_to_start_one(make_study, monkeypatch):
     monkeypatch.setattr("workbench.studies.engine.PATIENCE", 0.2)
     with (
-        distributed.LocalCluster(n_workers=0, processes=False, dashboard_address=None) as cluster,
+        distributed.LocalCluster(n_workers=0, processes=False, dashboard_address="127.0.0.1:0") as cluster,
         distributed.Client(cluster) as client,
         pytest.raises(TimeoutError, match=r"no worker has joined .* dask worker"),
     ):
@@ -208,4 +209,3 @@ def test_settings_are_kept_with_the_results(client, make_study):
     found = run(make_study(length=3), client)
     assert json.loads(found.attrs["settings"]) == {"length": 3}
     assert found.attrs["experiment"] == "walk"
-    assert isinstance(jobs("walk", make_study().cells, Path("x"), "k", 2)[0], Job)

@@ -48,9 +48,9 @@ def test_what_cannot_run_is_refused_at_once(tmp_path, given, words):
 
 def test_a_saved_study_comes_back_and_may_grow_but_not_change(make_study):
     study = make_study(length="4")
-    key = study.save()
+    study.save()
     assert Study.load(study.folder) == study
-    assert make_study(axes={"drift": (0, 0.5)}, seeds=range(9), length=4).save() == key
+    make_study(axes={"drift": (0, 0.5)}, seeds=range(9), length=4).save()
     assert len(Study.load(study.folder).cells) == 18
     with pytest.raises(ValueError, match=r"holds a study whose settings are {'length': 4}, not {'length': 5}"):
         make_study(length=5).save()

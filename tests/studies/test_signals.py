@@ -79,7 +79,7 @@ def test_a_cell_that_ends_its_workers_fails_alone(make_study, tmp_path):
     study = make_study(axes={"drift": (0.0, -9.0)}, seeds=(0,))
     with (
         dask.config.set({"distributed.scheduler.allowed-failures": 0}),
-        distributed.LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address=None) as cluster,
+        distributed.LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address="127.0.0.1:0") as cluster,
         distributed.Client(cluster) as client,
     ):
         found = run(study, client)

@@ -19,10 +19,10 @@ _HOMES = {
     "follow": "engine",
     "run": "engine",
     "results": "table",
-    "Choice": "search",
-    "Search": "search",
-    "Span": "search",
-    "search": "search",
+    "Choice": "searching",
+    "Search": "searching",
+    "Span": "searching",
+    "search": "searching",
 }
 
 __all__ = [*_HOMES]

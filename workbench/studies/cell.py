@@ -1,6 +1,5 @@
 """One cell of a study, where it is computed: a pure function of its settings that leaves a run file."""
 
-import json
 import os
 import secrets
 import threading
@@ -17,6 +16,7 @@ import torch
 
 from workbench import runs
 from workbench.runs import Run
+from workbench.studies.plan import HALT
 from workbench.training import Training
 
 LOOK = 0.5
@@ -136,7 +136,7 @@ def record_failure(job: Job, folder: Path, message: str) -> Outcome:
 def _sees(folder: Path, key: str) -> bool:
     """Whether this machine sees the study's folder, and not another one of the same name."""
     try:
-        return json.loads((folder / "study.json").read_text(encoding="utf-8")).get("key") == key
+        return (folder / "key").read_text(encoding="ascii") == key
     except (OSError, ValueError):
         return False
 
@@ -151,7 +151,7 @@ def _complete(job: Job, folder: Path) -> Outcome:
         return outcome_of(final)
     attempt = _attempt(folder, job.id)
     try:
-        if not _finished(_begin(job, folder, attempt), folder / "halt"):
+        if not _finished(_begin(job, folder, attempt), folder / HALT):
             return Outcome(job.id, "stopped")
     except Exception as error:
         message = f"{type(error).__name__}: {error}"

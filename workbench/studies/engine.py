@@ -11,7 +11,7 @@ from distributed.comm import CommClosedError
 from workbench import experiments
 from workbench.studies.cell import Job, Outcome, cell_path, outcome_of, publish, record_failure, run_cell
 from workbench.studies.cluster import PATIENCE
-from workbench.studies.plan import Cell, Study
+from workbench.studies.plan import HALT, Cell, Study, key_of
 from workbench.studies.table import save
 
 
@@ -33,8 +33,7 @@ def follow(study: Study, client: Client, *, threads: int = 1, retry_failed: bool
 
     Closing it, or an error in whoever iterates, cancels: no further cell begins, and running ones stop and save.
     """
-    key = study.save()
-    study.halt.unlink(missing_ok=True)
+    study.save()
     waiting = []
     for cell in {cell.id: cell for cell in study.cells}.values():
         path = study.path(cell)
@@ -45,37 +44,66 @@ def follow(study: Study, client: Client, *, threads: int = 1, retry_failed: bool
         else:
             waiting.append(cell)
     if waiting:
-        yield from submit(client, study.folder, jobs(study.experiment, waiting, study.folder, key, threads))
+        with Running(client, study.folder) as running:
+            for job in jobs(study.experiment, waiting, study.folder, threads):
+                running.add(job)
+            yield from running
 
 
-def jobs(experiment: str, cells: Sequence[Cell], folder: Path, key: str, threads: int) -> list[Job]:
+def jobs(experiment: str, cells: Sequence[Cell], folder: Path, threads: int) -> list[Job]:
     """What the workers are told about these cells."""
-    module = experiments.get(experiment).__name__
+    module, key = experiments.get(experiment).__name__, key_of(folder)
     return [Job(cell.id, module, dict(cell.config), str(folder), key, threads) for cell in cells]
 
 
-def submit(client: Client, folder: Path, given: Sequence[Job]) -> Iterator[Outcome]:
-    """Outcomes of these jobs as they end. A lost worker's jobs go to another; one that ends several workers fails."""
-    resources = one_each(client)
-    futures = {
+class Running:
+    """Jobs on the workers of a client. Iterate over it for their outcomes as they end; `add` more meanwhile.
+
+    A lost worker's jobs go to another; one that ends several workers has failed. Leaving the `with` cancels what has
+    not ended. Raises ConnectionError where the scheduler is lost, and TimeoutError where no worker joins.
+    """
+
+    def __init__(self, client: Client, folder: Path) -> None:
+        (folder / HALT).unlink(missing_ok=True)
+        self._client = client
+        self._folder = folder
+        self._claim = one_each(client)
+        self._jobs = {}
+        self._completed = as_completed()
+        self._ended = 0
+
+    def add(self, job: Job) -> None:
+        """Let a worker take this job when it is free."""
         # The name is that of the settings: whoever asks for a cell that is being computed gets that computation.
-        client.submit(run_cell, job, key=f"cell-{job.key}-{job.id}", pure=False, resources=resources): job
-        for job in given
-    }
-    ended = 0
-    try:
-        for future in as_completed(list(futures)):
-            job = futures.pop(future)
-            outcome = _outcome(future, job, folder)
+        name = f"cell-{job.key}-{job.id}"
+        future = self._client.submit(run_cell, job, key=name, pure=False, resources=self._claim)
+        self._jobs[future] = job
+        self._completed.add(future)
+
+    def __iter__(self) -> Iterator[Outcome]:
+        while self._jobs:
+            future = next(self._completed)
+            outcome = _outcome(future, self._jobs.pop(future), self._folder)
             if outcome is None:
-                raise ConnectionError(_lost(client, ended, len(given), folder))
-            ended += 1
-            yield _kept(outcome, folder)
-    finally:
-        if futures:
-            (folder / "halt").touch()
-            if client.status == "running":
-                client.cancel(list(futures))
+                raise ConnectionError(self._lost())
+            self._ended += 1
+            yield _kept(outcome, self._folder)
+
+    def __enter__(self) -> "Running":
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        if self._jobs:
+            (self._folder / HALT).touch()
+            if self._client.status == "running":
+                self._client.cancel(list(self._jobs))
+
+    def _lost(self) -> str:
+        address = self._client.scheduler.address if self._client.scheduler else "there"
+        return (
+            f"the scheduler at {address} was lost, or another client cancelled the study, after {self._ended} cells; "
+            f"what is complete is kept in {self._folder}: run the study again to go on"
+        )
 
 
 def one_each(client: Client) -> dict[str, int] | None:
@@ -91,14 +119,6 @@ def one_each(client: Client) -> dict[str, int] | None:
         raise TimeoutError(words) from None
     workers = client.scheduler_info(n_workers=-1)["workers"].values()
     return {"GPU": 1} if any(worker.get("resources", {}).get("GPU") for worker in workers) else None
-
-
-def _lost(client: Client, ended: int, count: int, folder: Path) -> str:
-    address = client.scheduler.address if client.scheduler else "there"
-    return (
-        f"the scheduler at {address} was lost, or another client cancelled the study, after {ended} of {count} cells; "
-        f"what is complete is kept in {folder}: run the study again to go on"
-    )
 
 
 def _outcome(future: Future, job: Job, folder: Path) -> Outcome | None:

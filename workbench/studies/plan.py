@@ -1,6 +1,7 @@
 """A study: which runs it is made of and where they lie. No engine, no cluster.
 
 FOLDER/study.json     the definition
+FOLDER/key            tells this folder from others of the same name, as on other machines
 FOLDER/cells/ID.nc    a run file per cell, there once the cell is at its end (finished or failed), then never replaced
 FOLDER/attempts/      what running and interrupted cells have saved, to go on from
 FOLDER/study.nc       the results over the axes
@@ -22,6 +23,8 @@ from workbench.runs import now
 
 FORMAT_VERSION = 1
 DEFINITION = "study.json"
+HALT = "halt"
+"""The file in a folder whose presence asks running cells to stop."""
 RESERVED = {"status", "message", "seconds", "memory_mb", "steps", "run"}
 """Variables of the results; no metric and no axis may be called so."""
 
@@ -112,27 +115,19 @@ class Study:
         """The run file of a cell, whether or not it is there yet."""
         return self.folder / "cells" / f"{cell.id}.nc"
 
-    @property
-    def halt(self) -> Path:
-        """The file whose presence asks running cells to stop."""
-        return self.folder / "halt"
+    def save(self) -> None:
+        """Write the definition. A study may grow: axes and seeds may differ from those of the last time.
 
-    def save(self) -> str:
-        """Write the definition, and give the key that tells this folder from others of the same name.
-
-        A study may grow: axes and seeds may differ from those of the last time. Raises ValueError where the folder
-        holds a study of another experiment or with other settings.
+        Raises ValueError where the folder holds a study of another experiment or with other settings.
         """
-        path, key = self.folder / DEFINITION, secrets.token_hex(8)
+        path = self.folder / DEFINITION
         if path.exists():
             before = _read(path)
             for name, ours in (("experiment", self.experiment), ("settings", dict(self.settings))):
                 if before[name] != ours:
                     raise ValueError(f"{self.folder}: holds a study whose {name} are {before[name]}, not {ours}")
-            key = before["key"]
         definition = {
             "format_version": FORMAT_VERSION,
-            "key": key,
             "experiment": self.experiment,
             "axes": {name: list(values) for name, values in self.axes.items()},
             "seeds": list(self.seeds),
@@ -140,7 +135,6 @@ class Study:
         }
         with replacing(path) as part:
             part.write_text(json.dumps(definition, indent=1), encoding="utf-8")
-        return key
 
     @classmethod
     def load(cls, folder: Path) -> "Study":
@@ -153,6 +147,15 @@ def identity(experiment: str, config: Mapping[str, Any]) -> str:
     """The name of the run with these settings: the same wherever and whenever it is asked for."""
     text = json.dumps([experiment, dict(config)], sort_keys=True)
     return f"{experiment}-{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+
+
+def key_of(folder: Path) -> str:
+    """The key of a folder, made where there is none."""
+    path = folder / "key"
+    if not path.exists():
+        with replacing(path) as part:
+            part.write_text(secrets.token_hex(8), encoding="ascii")
+    return path.read_text(encoding="ascii")
 
 
 def list_studies(folder: Path) -> list[Path]:
@@ -168,7 +171,7 @@ def _read(path: Path) -> dict[str, Any]:
         found = json.loads(path.read_text(encoding="utf-8"))
         if found["format_version"] > FORMAT_VERSION:
             raise ValueError(f"made by a newer version (format {found['format_version']})")
-        return {name: found[name] for name in ("key", "experiment", "axes", "seeds", "settings")}
+        return {name: found[name] for name in ("experiment", "axes", "seeds", "settings")}
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"{path}: not a readable study ({error})") from None
 
