@@ -90,11 +90,11 @@ class Search:
         self.folder.mkdir(parents=True, exist_ok=True)
         made = optuna.create_study(
             storage=self.storage or f"sqlite:///{self.folder / 'search.db'}",
-            sampler=optuna.samplers.TPESampler(seed=0),
             study_name=self.folder.name,
             direction="maximize" if self.maximise else "minimize",
             load_if_exists=True,
         )
+        made.sampler = optuna.samplers.TPESampler(seed=len(made.trials))  # going on is not to draw the same again
         for trial in made.get_trials(states=(TrialState.RUNNING,)):
             made.tell(trial.number, state=TrialState.FAIL)
             made.enqueue_trial(trial.params, skip_if_exists=False)
