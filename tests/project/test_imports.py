@@ -13,7 +13,8 @@ ROOT = Path(__file__).parents[2]
 
 STORE = {"h5netcdf", "h5py", "numpy", "xarray"}
 PLOTTING = {"bokeh", "holoviews", "numpy", "plotly", "xarray"}
-EVERYTHING = STORE | PLOTTING | {"dask", "distributed", "ipywidgets", "panel", "panel_material_ui", "param"}
+EVERYTHING = STORE | PLOTTING | {"dask", "distributed", "ipywidgets", "markdown_it", "panel"}
+EVERYTHING |= {"panel_material_ui", "param"}
 EVERYTHING |= {"psutil", "pydantic", "scipy", "torch"}
 PROTOCOL = {"experiments.protocol"}  # and `experiments` itself: its table of names, no concrete experiment
 RUNNING = {"solver", "datasets", "metrics", "judging", "training", "runs", "scaling", "compare", "studies"} | PROTOCOL
@@ -43,6 +44,7 @@ PUBLIC_UNITS = {
     "solver",
     "datasets",
     "experiments",
+    "models",
     "training",
     "runs",
     "metrics",

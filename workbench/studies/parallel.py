@@ -152,9 +152,9 @@ class SharedTraining(Training):
             number, total = len(self.records) + 1, self.model.total_steps
             raise LostRank(f"another process of the training was lost in step {number} of {total}") from error
 
-    def _save_failure(self, error: Exception) -> None:
+    def _failed(self, error: Exception) -> None:
         if not _is_loss(error):
-            super()._save_failure(error)
+            super()._failed(error)
 
 
 SIGNS = ("Connection closed by peer", "Connection reset by peer", "Broken pipe", "gloo")
