@@ -2,6 +2,7 @@
 
 import json
 import os
+import threading
 import time
 from dataclasses import replace
 from itertools import pairwise
@@ -119,9 +120,11 @@ def restoring(monkeypatch):
 
 def test_a_cancelled_study_stops_soon_and_goes_on_without_repeating_a_step(client, make_study, tmp_path):
     study = make_study(axes={"drift": (0.5,)}, length=60, delay=0.03, diary=str(tmp_path / "diary"))
-    outcomes = follow(study, client)
+    stop = threading.Event()
+    outcomes = follow(study, client, stop=stop)
     assert next(outcomes).status == "finished"
-    outcomes.close()
+    stop.set()
+    assert list(outcomes) == []
     assert (study.folder / "halt").exists()
     stopped = wait_until_saved(study)
     assert 0 < max(run.state_step for run in stopped) < 60

@@ -1,5 +1,6 @@
 """The engine of a study: its cells on the workers of a dask.distributed client, what is complete kept."""
 
+import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import CancelledError
 from pathlib import Path
@@ -28,10 +29,18 @@ def run(study: Study, client: Client, *, threads: int = 1, retry_failed: bool = 
     return save(study)
 
 
-def follow(study: Study, client: Client, *, threads: int = 1, retry_failed: bool = False) -> Iterator[Outcome]:
+def follow(
+    study: Study,
+    client: Client,
+    *,
+    threads: int = 1,
+    retry_failed: bool = False,
+    stop: threading.Event | None = None,
+) -> Iterator[Outcome]:
     """`run` as a generator of outcomes in the order in which cells end; those complete before come first.
 
-    Closing it, or an error in whoever iterates, cancels: no further cell begins, and running ones stop and save.
+    Setting `stop`, closing the generator, or an error in whoever iterates cancels: no further cell begins, and running
+    ones stop and save.
     """
     study.save()
     waiting = []
@@ -44,7 +53,7 @@ def follow(study: Study, client: Client, *, threads: int = 1, retry_failed: bool
         else:
             waiting.append(cell)
     if waiting:
-        with Running(client, study.folder) as running:
+        with Running(client, study.folder, stop) as running:
             for job in jobs(study.experiment, waiting, study.folder, threads):
                 running.add(job)
             yield from running
@@ -56,14 +65,18 @@ def jobs(experiment: str, cells: Sequence[Cell], folder: Path, threads: int) -> 
     return [Job(cell.id, module, dict(cell.config), str(folder), key, threads) for cell in cells]
 
 
+LOOK = 0.1
+"""Seconds between two looks whether somebody wants the study to stop."""
+
+
 class Running:
     """Jobs on the workers of a client. Iterate over it for their outcomes as they end; `add` more meanwhile.
 
     A lost worker's jobs go to another; one that ends several workers has failed. Leaving the `with` cancels what has
-    not ended. Raises ConnectionError where the scheduler is lost, and TimeoutError where no worker joins.
+    not ended; so does setting `stop`. Raises ConnectionError where the scheduler is lost, and TimeoutError where no worker joins.
     """
 
-    def __init__(self, client: Client, folder: Path) -> None:
+    def __init__(self, client: Client, folder: Path, stop: threading.Event | None = None) -> None:
         (folder / HALT).unlink(missing_ok=True)
         self._client = client
         self._folder = folder
@@ -71,6 +84,7 @@ class Running:
         self._jobs = {}
         self._completed = as_completed()
         self._ended = 0
+        self._stop = stop
 
     def add(self, job: Job) -> None:
         """Let a worker take this job when it is free."""
@@ -82,6 +96,9 @@ class Running:
 
     def __iter__(self) -> Iterator[Outcome]:
         while self._jobs:
+            while self._stop is not None and not self._completed.has_ready():
+                if self._stop.wait(LOOK):
+                    return
             future = next(self._completed)
             outcome = _outcome(future, self._jobs.pop(future), self._folder)
             if outcome is None:

@@ -16,14 +16,19 @@ UNITS = {"seconds": "s", "memory_mb": "MB"}
 NAMES = {"seconds": "time spent in training steps", "memory_mb": "largest resident memory of the process"}
 NUMBERS = ("seconds", "memory_mb", "steps")
 WORDS = ("status", "message", "run")
+MISSING = {"metrics": {}, "status": "missing", "message": "", "run": "", **dict.fromkeys(NUMBERS, np.nan)}
 
 
-def results(study: Study) -> xr.Dataset:
+def results(study: Study, known: dict[Path, dict[str, Any]] | None = None) -> xr.Dataset:
     """Over the axes, the seed's last: every metric, `seconds`, `memory_mb` and `steps` (NaN where there is none yet).
 
     `status` is "finished", "failed" or "missing", `message` why a cell failed, `run` its run file.
+    known: what earlier calls have read; complete cells never change, so they are not read again.
     """
-    rows = [_row(study.path(cell)) for cell in study.cells]
+    known = {} if known is None else known
+    paths = [study.path(cell) for cell in study.cells]
+    known.update({path: _row(path) for path in paths if path not in known and path.exists()})
+    rows = [known.get(path, MISSING) for path in paths]
     shape = tuple(len(values) for values in study.dims.values())
     metrics = sorted({name for row in rows for name in row["metrics"]})
     variables = {}
@@ -63,11 +68,8 @@ def _coordinate(values: tuple[Any, ...]) -> np.ndarray:
 
 def _row(path: Path) -> dict[str, Any]:
     """What one run file tells."""
-    row = {"metrics": {}, "status": "missing", "message": "", "run": "", **dict.fromkeys(NUMBERS, np.nan)}
-    if not path.exists():
-        return row
     told = runs.summarise(path)
-    row |= {"metrics": told.metrics, "run": path.name, "steps": told.steps}
+    row = MISSING | {"metrics": told.metrics, "run": path.name, "steps": told.steps}
     row |= {"status": told.status or "failed", "message": told.message or told.error}
     if told.steps:
         with h5py.File(path) as file:
