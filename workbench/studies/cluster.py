@@ -18,6 +18,8 @@ from distributed import Client, Nanny, Scheduler, SpecCluster
 
 PATIENCE = 60
 """Seconds to wait for a scheduler, and for its first worker."""
+CALM = {"distributed.worker.profile.enabled": False}
+"""Dask's settings of a worker: it does not look a hundred times a second at what the run is doing."""
 
 
 @contextmanager
@@ -53,7 +55,7 @@ def worker_specs(workers: int | None, gpus: int, room: int) -> dict[int, dict[st
 
     More workers than GPUs: those that come last have none, and get no run as long as others offer one.
     """
-    common = {"nthreads": 1, "host": "127.0.0.1", "dashboard": False, "silence_logs": logging.ERROR}
+    common = {"nthreads": 1, "host": "127.0.0.1", "dashboard": False, "silence_logs": logging.ERROR, "config": CALM}
     specs = {}
     for index in range(workers or gpus or max(1, room)):
         options = dict(common)

@@ -73,7 +73,8 @@ class Running:
     """Jobs on the workers of a client. Iterate over it for their outcomes as they end; `add` more meanwhile.
 
     A lost worker's jobs go to another; one that ends several workers has failed. Leaving the `with` cancels what has
-    not ended; so does setting `stop`. Raises ConnectionError where the scheduler is lost, and TimeoutError where no worker joins.
+    not ended; so does setting `stop`. Raises ConnectionError where the scheduler is lost, TimeoutError where no worker
+    joins.
     """
 
     def __init__(self, client: Client, folder: Path, stop: threading.Event | None = None) -> None:

@@ -34,7 +34,7 @@ def grid(found: xr.Dataset) -> str:
 
 
 STYLE = f"""<style>
-table.cells {{ border-collapse: collapse; font-size: .88rem; font-variant-numeric: tabular-nums; }}
+table.cells {{ width: auto; border-collapse: collapse; font-size: .88rem; font-variant-numeric: tabular-nums; }}
 table.cells th {{ font-weight: 500; text-align: right; padding: 2px 14px 2px 0; white-space: nowrap; }}
 table.cells .mark {{ text-align: center; padding: 2px 0; min-width: 24px; }}
 table.cells td {{ min-width: 22px; height: 22px; text-align: center; border: 2px solid transparent; padding: 0;

@@ -44,7 +44,8 @@ class Page:
         self._empty.visible = True
         self._cells = text("")
         self._grid = card(
-            text(heading("Cells", "● complete, ✕ failed (point at it for the reason), · not yet.")), self._cells
+            text(heading("Cells", "A column per seed: ● complete, ✕ failed (point at it for the reason), · not yet.")),
+            self._cells,
         )
         self._metric = pmui.Select(label="Shown", options=[], size="small", width=170, margin=0)
         self._metric.param.watch(self._metric_chosen, "value")
