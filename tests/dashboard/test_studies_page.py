@@ -36,11 +36,7 @@ def state(fakes, cluster, monkeypatch):
 
     monkeypatch.setattr(studies_state, "connected", here)
     monkeypatch.setattr(studies_state, "WORKS", {})
-    monkeypatch.setattr(studies_state.StudiesConfig.model_fields["experiment"], "annotation", str)
-    studies_state.StudiesConfig.model_rebuild(force=True)
-    yield studies_state.StudiesState
-    monkeypatch.undo()
-    studies_state.StudiesConfig.model_rebuild(force=True)
+    return studies_state.StudiesState
 
 
 def ended(work, timeout: float = 60):
@@ -80,8 +76,8 @@ def test_a_cancelled_study_keeps_what_is_complete_and_goes_on(state):
 def test_what_is_wrong_is_said_and_starts_nothing(state):
     for search, words in (
         ("axes=rate", "NAME=VALUE"),
-        ("experiment=decay&axes=rate%3D-1&settings=", "rate=-1"),
-        ("experiment=decay&axes=colour%3Dred&settings=", "axis colour"),
+        ("experiment=decay&axes=rate%3D-1&settings=", "ate=-1, seed=0: rate Input"),
+        ("experiment=decay&axes=colour%3Dred&settings=", "xis colour"),
     ):
         session = state(search)
         assert session.config is None

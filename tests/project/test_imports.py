@@ -53,7 +53,7 @@ PUBLIC_UNITS = {
     "compare",
     "scaling",
 }
-PUBLIC_UNITS |= {"dashboard", "explore"}
+PUBLIC_UNITS |= {"dashboard", "explore", "studies"}
 
 
 def imported(source: str, module: str) -> Iterator[str]:

@@ -2,10 +2,11 @@
 
 import threading
 from dataclasses import dataclass
+from functools import cache
 from typing import Any, Literal
 
 import xarray as xr
-from pydantic import field_validator, model_validator
+from pydantic import create_model, field_validator, model_validator
 
 from workbench import experiments
 from workbench.dashboard.chosen import Chosen, Notice, PageConfig
@@ -16,13 +17,11 @@ from workbench.studies.engine import follow
 from workbench.studies.plan import Study, list_studies, new_folder, studies_folder
 from workbench.studies.table import results, save
 
-NAMES = tuple(experiments.names())
-
 
 class StudiesConfig(PageConfig):
     """What the address of the Studies page holds."""
 
-    experiment: Literal[NAMES] = setting(NAMES[0], "What every run of the study is a run of.")
+    experiment: str = setting("lorenz", "What every run of the study is a run of.")
     axes: str = setting("noise=0,0.1,0.5", "Settings and their values, as noise=0,0.1; several with ; between them.")
     seeds: int = setting(5, "How often every combination is run: with the seeds 0, 1, ...", ge=1, le=1000)
     settings: str = setting(
@@ -52,6 +51,13 @@ class StudiesConfig(PageConfig):
         """The study that these settings describe. Raises ValueError where they do not describe one."""
         shared = {name: values[0] for name, values in command.axes(parts(self.settings)).items()}
         return Study(folder, self.experiment, command.axes(parts(self.axes)), range(self.seeds), shared)
+
+
+@cache
+def config_for(names: tuple[str, ...]) -> type[StudiesConfig]:
+    """The settings of the page where these experiments are there."""
+    field = setting(names[0], "What every run of the study is a run of.")
+    return create_model("StudiesConfig", __base__=StudiesConfig, experiment=(Literal[names], field))
 
 
 def parts(text: str) -> list[str]:
@@ -117,13 +123,13 @@ WORKS: dict[str, Work] = {}
 class StudiesState(Chosen):
     """What one session has chosen and which study it watches."""
 
-    Config = StudiesConfig
     title = "the Studies page"
     folds = {"data": "Settings of all runs", "solver": "Workers"}
     hidden = ("show", "study")
 
     def __init__(self, search: str = "") -> None:
         super().__init__()
+        self.Config = config_for(tuple(experiments.names()))
         self.read(search)
 
     @property

@@ -24,13 +24,16 @@ CALM = {"distributed.worker.profile.enabled": False}
 
 @contextmanager
 def connected(address: str | None = None, *, workers: int | None = None, threads: int = 1) -> Iterator[Client]:
-    """A client of the scheduler at `address` (tcp://host:port), or of workers of this machine."""
+    """A client of the scheduler at `address` (tcp://host:port), or of workers of this machine.
+
+    It is not made the default one: what else this process computes with dask, and writes, stays in this process.
+    """
     if address is None:
         with local(workers, threads=threads) as client:
             yield client
         return
     try:
-        client = Client(address, timeout=PATIENCE)
+        client = Client(address, timeout=PATIENCE, set_as_default=False)
     except (OSError, ValueError) as error:
         raise ConnectionError(f"there is no scheduler at {address}: {error}") from error
     with client:
@@ -46,7 +49,7 @@ def local(workers: int | None = None, *, threads: int = 1) -> Iterator[Client]:
     specs = worker_specs(workers, torch.cuda.device_count(), usable_cores() // threads)
     scheduler = {"cls": Scheduler, "options": {"host": "127.0.0.1", "port": 0, "dashboard_address": "127.0.0.1:0"}}
     cluster = SpecCluster(workers=specs, scheduler=scheduler, name="studies", silence_logs=logging.ERROR)
-    with cluster, Client(cluster) as client:
+    with cluster, Client(cluster, set_as_default=False) as client:
         yield client
 
 

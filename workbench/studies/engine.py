@@ -83,7 +83,7 @@ class Running:
         self._folder = folder
         self._claim = one_each(client)
         self._jobs = {}
-        self._completed = as_completed()
+        self._completed = as_completed(loop=client.loop)
         self._ended = 0
         self._stop = stop
 
