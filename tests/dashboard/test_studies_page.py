@@ -90,7 +90,7 @@ def test_what_is_wrong_is_said_and_starts_nothing(state):
 
 
 def test_marks_and_map_show_every_cell(fakes, tmp_path):
-    study = Study(tmp_path / "s", "decay", {"rate": (0.5, 0.7), "steps": (1, 2, 3)}, range(2))
+    study = Study(tmp_path / "s", "decay", {"rate": (0.5, 0.7), "delay": (1, 2, 3)}, range(2))
     study.save()
     found = results(study)
     found["rmse"] = found.seconds.copy(data=np.arange(12.0).reshape(2, 3, 2))
@@ -104,7 +104,7 @@ def test_marks_and_map_show_every_cell(fakes, tmp_path):
     assert squares["value"][place] == np.median([10, 11])
     assert len(squares["value"]) == 6
     assert cells.metrics(found)[0] == "rmse"
-    alone = cells.heat_map(found.isel(rate=0, steps=[0]).drop_vars("rate"), "rmse", dark=True)
+    alone = cells.heat_map(found.isel(rate=0, delay=[0]).drop_vars("rate"), "rmse", dark=True)
     assert len(alone.renderers[0].data_source.data["value"]) == 1
 
 
