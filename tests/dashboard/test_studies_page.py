@@ -117,6 +117,6 @@ def test_a_study_fills_its_grid_in_a_browser(visit):
     expect(page.get_by_text("4 of 4 cells, complete")).to_be_visible(timeout=180_000)
     expect(page.locator("td.finished")).to_have_count(4)
     expect_painted(page, 1)
-    expect(page).to_have_url(re.compile("study=linear-"))
+    expect(page).to_have_url(re.compile("show=&study=linear-"))  # nobody has chosen what the map shows
     page.reload()
     expect(page.get_by_text("4 of 4 cells, complete")).to_be_visible()

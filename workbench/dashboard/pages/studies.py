@@ -32,6 +32,7 @@ class Page:
         self._drawn = None
         self._shown = False
         self._map_key = None
+        self._in_map = ""
         self._controls = Controls(self.state)
         self._which = pmui.Select(
             label="Study", options=[NEW], size="small", margin=(7, 0), sizing_mode="stretch_width"
@@ -80,7 +81,7 @@ class Page:
             self.state.open(name)
 
     async def _metric_chosen(self, event: Any) -> None:
-        if event.new and event.new != self.state.shown()["show"]:
+        if event.new and event.new != self._in_map:  # a person has chosen, not `refresh`
             self.state.enter("show", event.new)
 
     def show(self) -> None:
@@ -130,6 +131,7 @@ class Page:
         names = cells.metrics(found)
         asked = str(self.state.shown()["show"])
         metric = asked if asked in names else names[0]
+        self._in_map = metric
         self._metric.param.update(options=names, value=metric)
         self._map.visible = missing < found.status.size
         key = (work.study.name, work.version, metric, self._shell.dark)
