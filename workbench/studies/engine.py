@@ -97,15 +97,22 @@ class Running:
 
     def __iter__(self) -> Iterator[Outcome]:
         while self._jobs:
-            while self._stop is not None and not self._completed.has_ready():
-                if self._stop.wait(LOOK):
-                    return
+            if self._stop is not None and not self._awaited(self._stop):
+                return
             future = next(self._completed)
             outcome = _outcome(future, self._jobs.pop(future), self._folder)
             if outcome is None:
                 raise ConnectionError(self._lost())
             self._ended += 1
             yield _kept(outcome, self._folder)
+
+    def _awaited(self, stop: threading.Event) -> bool:
+        """Wait for the next job to end; False where somebody wants to stop before."""
+        while not stop.is_set():
+            if self._completed.has_ready():
+                return True
+            stop.wait(LOOK)
+        return False
 
     def __enter__(self) -> "Running":
         return self
