@@ -59,7 +59,7 @@ PUBLIC_UNITS = {
     "compare",
     "scaling",
 }
-PUBLIC_UNITS |= {"dashboard", "inline"}
+PUBLIC_UNITS |= {"dashboard", "inline", "studies"}
 
 
 def imported(source: str, module: str) -> Iterator[str]:
