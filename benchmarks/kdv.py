@@ -17,7 +17,6 @@ under the name of the part.
 """
 
 import argparse
-import copy
 import importlib
 import json
 import os
@@ -180,8 +179,10 @@ def _trained(model: Forecast, seconds: float, u: np.ndarray) -> dict[str, Any]:
             history.append([round(spent, 1), got["valid"], got["nmse"]])
             print(model._count, *history[-1], flush=True)
             if got["nmse"] < best[0]:
-                best = (got["nmse"], copy.deepcopy(model.network.state_dict()))
-    model.network.load_state_dict(best[1])
+                best = (got["nmse"], [parameter.detach().clone() for parameter in model.network.parameters()])
+    with torch.no_grad():
+        for parameter, kept in zip(model.network.parameters(), best[1], strict=True):
+            parameter.copy_(kept)
     ahead = u.shape[1] - FRAMES
     judged = _judged(u, model.predict(u[:, :FRAMES], ahead))
     return {"parameters": count(model.network), "steps": model._count, **judged, "history": history}

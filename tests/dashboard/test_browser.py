@@ -1,156 +1,15 @@
 """The real app in a real browser, with and without threads: what a person does, and what must never happen."""
 
-import os
 import re
-import socket
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
-from pathlib import Path
-from urllib.error import URLError
-from urllib.request import urlopen
+from typing import Any
 
+import numpy as np
 import pytest
+from scipy.integrate import solve_ivp
 
-sync_api = pytest.importorskip("playwright.sync_api", reason="install playwright (extra: test)")
-expect = sync_api.expect
+from tests.dashboard.browsing import SLOW, button, entry, equation, expect, expect_painted, state, step_of
 
 pytestmark = pytest.mark.browser
-
-ROOT = Path(__file__).parents[2]
-FLAGS = [
-    *("--headless=new", "--no-sandbox", "--no-first-run", "--disable-quic", "--disable-sync"),
-    *("--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--disable-gpu-compositing"),
-    *("--disable-background-networking", "--disable-component-update"),
-]
-PATIENCE = 60_000
-SLOW = "experiment=rossler&mode=slow"
-NEVER = ("_pending_writes", "Error thrown from periodic callback", "the page could not be drawn")
-# Of every canvas: whether it has a size and something is painted on it.
-PAINTED = """canvases => canvases.map(canvas => canvas.checkVisibility() && canvas.width * canvas.height > 0
-    && canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data.some(value => value > 0))"""
-
-
-def free_port() -> int:
-    """Chromium refuses 5060 and 5061; the ports that a system gives out are far above."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-@pytest.fixture(scope="module", params=["one thread", "four threads"])
-def server(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of the served app; it also knows the fake experiments."""
-    port, folder = free_port(), tmp_path_factory.mktemp("served")
-    threads = ["--num-threads", "4"] if request.param == "four threads" else []
-    setup = ["--setup", "tests/dashboard/fake_setup.py", "--warm"]
-    command = [sys.executable, "-m", "panel", "serve", "app.py", "--port", str(port), *setup, *threads]
-    environment = {**os.environ, "WORKBENCH_DATA": str(folder), "PYTHONPATH": str(ROOT)}
-    log = folder / "server.log"
-    with log.open("w") as output:
-        process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output, stderr=subprocess.STDOUT)
-        try:
-            wait_for(f"http://localhost:{port}/app", process, log)
-            yield f"http://localhost:{port}/app"
-        finally:
-            process.terminate()
-            process.wait(20)
-    said = log.read_text()
-    assert [words for words in NEVER if words in said] == [], said
-
-
-def wait_for(address: str, process: subprocess.Popen, log: Path) -> None:
-    end = time.monotonic() + 120
-    while time.monotonic() < end and process.poll() is None:
-        try:
-            urlopen(address, timeout=60).close()
-            return
-        except (URLError, ConnectionError):
-            time.sleep(0.2)
-    pytest.fail(f"the server did not come up: {log.read_text()}")
-
-
-@pytest.fixture(scope="module")
-def browser(chromium_path: str) -> Iterator["sync_api.Browser"]:
-    with sync_api.sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=chromium_path, args=FLAGS)
-        yield opened
-        opened.close()
-
-
-@pytest.fixture(scope="module")
-def context(browser: "sync_api.Browser") -> "sync_api.BrowserContext":
-    return browser.new_context(viewport={"width": 1280, "height": 800})
-
-
-@pytest.fixture
-def visit(server: str, context: "sync_api.BrowserContext") -> Iterator[Callable[..., "sync_api.Page"]]:
-    """`visit(search)` opens a page that is ready.
-
-    No page may complain, ask for a foreign address, or keep the server busy with what its figures do by themselves.
-    """
-    foreign, complaints, chatter = [], [], []
-
-    def asked(request: "sync_api.Request") -> None:
-        if not request.url.startswith((server.rsplit("/", 1)[0], server.replace("http", "ws"), "data:", "blob:")):
-            foreign.append(request.url)
-
-    def said(message: "sync_api.ConsoleMessage") -> None:
-        if message.type == "error":
-            complaints.append(message.text)
-
-    def sent(frame: str | bytes) -> None:
-        if re.search(r'"attr":"(start|end|inner_width|inner_height|axis_line_color)"', str(frame)):
-            chatter.append(frame)
-
-    def open_page(search: str = "") -> "sync_api.Page":
-        page = context.new_page()
-        page.set_default_timeout(PATIENCE)
-        page.on("request", asked)
-        page.on("websocket", lambda socket: socket.on("framesent", sent))
-        page.on("console", said)
-        page.on("pageerror", lambda error: complaints.append(str(error)))
-        page.goto(f"{server}?{search}" if search else server)
-        expect(page.get_by_role("heading", name="Trajectory")).to_be_visible(timeout=PATIENCE)
-        return page
-
-    expect.set_options(timeout=PATIENCE)
-    yield open_page
-    for page in context.pages:
-        page.close()
-    assert foreign == []
-    assert complaints == []
-    assert chatter == []
-
-
-def button(page: "sync_api.Page", name: str) -> "sync_api.Locator":
-    return page.get_by_role("button", name=re.compile(rf"\b{name}$"))
-
-
-def entry(page: "sync_api.Page", label: str) -> "sync_api.Locator":
-    return page.get_by_role("textbox", name=re.compile(rf"^{label}"))
-
-
-def state(page: "sync_api.Page") -> "sync_api.Locator":
-    return page.get_by_role("status")
-
-
-def step_of(page: "sync_api.Page") -> int:
-    return int(re.search(r"step ([\d,]+)", page.locator(".numbers").inner_text()).group(1).replace(",", ""))
-
-
-def expect_painted(page: "sync_api.Page", count: int) -> None:
-    """Wait until there are `count` Bokeh figures with something on their canvases; Plotly has canvases of its own."""
-    end, painted = time.monotonic() + PATIENCE / 1e3, []
-    while time.monotonic() < end and painted != [True] * count:
-        painted = page.locator(".bk-Figure canvas.bk-layer:first-of-type").evaluate_all(PAINTED)
-        page.wait_for_timeout(200)
-    assert painted == [True] * count
-
-
-def equation(page: "sync_api.Page", text: str | re.Pattern) -> "sync_api.Locator":
-    return page.get_by_role("math", name=text).first
 
 
 def test_start_leads_to_the_equations_and_a_reload_finds_them_again(visit):
@@ -249,3 +108,66 @@ def test_dark_theme_and_every_choice_of_a_card_can_be_drawn(visit):
     page.get_by_label("Decimals").click()
     page.get_by_role("menuitem", name="1", exact=True).click()
     expect(equation(page, re.compile(r"^y' = 1\.0 x \+ 0\.2 y$"))).to_be_visible()
+
+
+def three_species(t: float, s: np.ndarray) -> tuple[float, float, float]:
+    """Two competitors and their predator: nothing in the workbench knows it."""
+    a, b, c = s
+    return a * (1 - a - b - c), b * (1 - 1.5 * a - b - c), c * (-1 + 2.5 * a + 0.5 * b)
+
+
+def field_notes() -> bytes:
+    """A file as a spreadsheet writes it: semicolons, decimal commas, 1 % noise, values, lines and days missing."""
+    times = 0.1 * np.arange(600)
+    states = solve_ivp(three_species, (0, 60), (0.5, 0.3, 0.2), t_eval=times, rtol=1e-10, atol=1e-12).y.T
+    noisy = states + 0.01 * states.std(axis=0) * np.random.default_rng(3).standard_normal(states.shape)
+    lines = ["day;algae [g/l];moss [g/l];snails [g/l];remark"]
+    for row in (row for row in range(600) if not 250 <= row < 262 and row not in (40, 41, 300)):
+        values = [f"{value:.4f}" for value in noisy[row]]
+        if row % 50 == 7:
+            values[row % 3] = "n/a"
+        lines.append(f"{times[row]:.1f};{';'.join(values)};ok".replace(".", ","))
+    return "\n".join(lines).encode()
+
+
+def upload(page: Any, name: str, content: bytes) -> None:
+    page.locator("input[type=file]").set_input_files({"name": name, "mimeType": "text/csv", "buffer": content})
+
+
+def test_a_file_with_gaps_and_noise_leads_to_its_equations_without_a_setting(visit):
+    page = visit("experiment=table")
+    upload(page, "field notes.csv", field_notes())
+    expect(page.get_by_text("field notes.csv: 588 grid points, one every 0.1 day.")).to_be_visible()
+    expect(page.get_by_text("line 9, column moss holds no value; 4 of 588 values")).to_be_visible()
+    expect(page.get_by_text("3 rows are missing from an even grid of step 0.1, first after line 41")).to_be_visible()
+    expect(page.get_by_text("no value for 1.3 after line 249 (time 24.9); the record is cut there")).to_be_visible()
+    expect_painted(page, 3)
+    button(page, "Start").click()
+    expect(state(page)).to_have_text("Finished")
+    number = r"(\d\.\d{3})"
+    expected = {
+        rf"^algae' = {number} algae - {number} algae\^2 - {number} algae moss - {number} algae snails$": (1, 1, 1, 1),
+        rf"^moss' = {number} moss - {number} algae moss - {number} moss\^2 - {number} moss snails$": (1, 1.5, 1, 1),
+        rf"^snails' = -{number} snails \+ {number} algae snails \+ {number} moss snails$": (1, 2.5, 0.5),
+    }
+    for pattern, values in expected.items():
+        expect(equation(page, re.compile(pattern))).to_be_visible()
+        found = re.match(pattern, equation(page, re.compile(pattern)).get_attribute("aria-label"))
+        assert [float(word) for word in found.groups()] == pytest.approx(values, rel=0.05)
+    expect(page.get_by_role("cell", name="l/(g day)").first).to_be_visible()
+    address = page.url
+    page.reload()
+    expect(state(page)).to_have_text("Finished")
+    assert page.url == address
+
+
+def test_a_broken_file_is_refused_and_the_next_one_is_taken(visit):
+    page = visit("experiment=table&record=..%2Fsecrets")
+    expect(page.get_by_role("alert")).to_contain_text("record=../secrets, which cannot be used")
+    upload(page, "bad.csv", field_notes().replace(b"n/a", b"gone", 3).replace(b";ok", b"", 100))
+    expect(page.get_by_role("alert").last).to_contain_text("bad.csv: line 2 has 4 fields, most lines have 5")
+    upload(page, "packed.csv", b"PK\x03\x04" + bytes(100))
+    expect(page.get_by_role("alert").last).to_contain_text("packed.csv is a ZIP archive or a spreadsheet: unpack it")
+    upload(page, "field notes.csv", field_notes())
+    expect(page.get_by_text("field notes.csv: 588 grid points")).to_be_visible()
+    expect(button(page, "Start")).to_be_enabled()

@@ -13,7 +13,8 @@ ROOT = Path(__file__).parents[2]
 
 STORE = {"h5netcdf", "h5py", "numpy", "xarray"}
 PLOTTING = {"bokeh", "holoviews", "numpy", "plotly", "xarray"}
-EVERYTHING = STORE | PLOTTING | {"dask", "distributed", "ipywidgets", "panel", "panel_material_ui", "param"}
+EVERYTHING = STORE | PLOTTING | {"dask", "distributed", "ipywidgets", "markdown_it", "panel"}
+EVERYTHING |= {"panel_material_ui", "param"}
 EVERYTHING |= {"psutil", "pydantic", "scipy", "torch"}
 PROTOCOL = {"experiments.protocol"}  # and `experiments` itself: its table of names, no concrete experiment
 RUNNING = {"solver", "datasets", "metrics", "judging", "training", "runs", "scaling", "compare", "studies"} | PROTOCOL
@@ -32,12 +33,18 @@ ALLOWED = {
         ("training", "runs", "scaling", "compare", "studies"),
         (STORE | {"dask", "distributed", "optuna", "psutil", "torch"}, RUNNING),
     ),
-    **dict.fromkeys(("dashboard", "cli", "explore"), (EVERYTHING, SHOWING)),
-    "__init__": (set(), {"solver", "training"}),
+    **dict.fromkeys(("dashboard", "cli"), (EVERYTHING, SHOWING)),
+    "inline": ({"panel", "panel_material_ui"}, {"experiments", "dashboard"}),
+    "__init__": (set(), {"solver", "training", "inline"}),
     "__main__": (set(), {"cli"}),
 }
-# The files of a unit that may import more: where xarray meets torch, generators that run on a GPU, the GPU's compiler.
-ALSO = {"datasets.windows": {"torch"}, "solver.launcher": {"cuda"}}
+# The files of a unit that may import more: where xarray meets torch, generators that run on a GPU, its compiler, a file
+# format.
+ALSO = {
+    "datasets.windows": {"torch"},
+    "datasets.tables.parquet": {"fastparquet"},
+    "solver.launcher": {"cuda"},
+}
 ALSO |= {key: {"torch"} for key in ("datasets.etdrk4", "datasets.waves", "datasets.field_following")}
 # What app.py and the notebooks may import from us.
 PUBLIC_UNITS = {
@@ -53,7 +60,7 @@ PUBLIC_UNITS = {
     "compare",
     "scaling",
 }
-PUBLIC_UNITS |= {"dashboard", "explore"}
+PUBLIC_UNITS |= {"dashboard", "inline", "studies"}
 
 
 def imported(source: str, module: str) -> Iterator[str]:

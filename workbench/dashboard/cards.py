@@ -1,6 +1,7 @@
 """The cards of the Train page. Each owns its panes and sources and redraws them from a Report or from records."""
 
 from collections.abc import Callable, Sequence
+from html import escape
 from typing import Any
 
 import panel as pn
@@ -12,9 +13,17 @@ from workbench.dashboard import look
 from workbench.dashboard.look import WIDE
 from workbench.experiments.protocol import Report
 from workbench.training import Record
-from workbench.views import coefficients, equation, loss, trajectory
+from workbench.views import coefficients, equation, loss, parameters, record, trajectory
 
 ROLLOVER = 4000
+CAPTIONS = {
+    True: (
+        "Wide blue: true value. Orange: a true term. Grey: a term that should vanish.",
+        "The dot belongs in the ring.",
+    ),
+    False: ("A term that is not needed falls to zero and stays there.", "The true value lies in 95 of 100 intervals."),
+}
+"""What to see in the coefficients over the steps and now, where the truth is known and where it is not."""
 
 
 def text(html: str, **params: Any) -> pn.pane.HTML:
@@ -83,6 +92,17 @@ class EquationCard:
         **{f"nmse_{n}": f"NMSE over {n} frames" for n in (20, 40, 100)},
         **{f"published_nmse_{n}": f"the same over {n}, as published" for n in (20, 40, 100)},
         **{f"persistence_{n}": f"last frame held, {n} frames" for n in (20, 40, 100)},
+        "degree": "degree of the polynomials",
+        "noise_share": "noise, as a share of the variation",
+        "left_over": "left unexplained, over the noise",
+        "relative_error": "largest relative error of a coefficient",
+        "followed": "time for which the simulation stays with the truth",
+        **{
+            f"{name}_{share}": f"{words} relative error of {name}"
+            for name in ("r", "K")
+            for share, words in (("median", "median"), ("95", "95th percentile of the"))
+        },
+        **{f"rolled_{n}": f"error after {n} orbit{'s' * (n > 1)}, over the distance" for n in (1, 5, 10)},
     }
 
     def __init__(self, redraw: Callable[[], None]) -> None:
@@ -91,6 +111,7 @@ class EquationCard:
         self._found = pn.pane.LaTeX("", renderer="mathjax", stylesheets=[look.STYLE], **WIDE)
         self._true = pn.pane.LaTeX("", renderer="mathjax", stylesheets=[look.STYLE], **WIDE)
         self._metrics = text("")
+        self._doubts = text("")
         found, true = text('<h3 class="key found">Discovered</h3>'), text('<h3 class="key truth">True</h3>')
         left = pn.Column(found, self._found, styles=look.share(7, 300), **WIDE)
         self._right = pn.Column(true, self._true, styles=look.share(6, 300), **WIDE)
@@ -99,6 +120,7 @@ class EquationCard:
             text(heading("Equations", "What the run has found so far, beside what made the data.")),
             both,
             self._metrics,
+            self._doubts,
             controls=[self.digits],
         )
 
@@ -107,6 +129,7 @@ class EquationCard:
         if report is None:
             waiting = '<div class="caption">The first equations appear after the first step.</div>'
             self._found.object, self._true.object, self._metrics.object = waiting, "", ""
+            self._doubts.object = ""
             self._right.visible = False
             return
         digits = self.digits.value
@@ -114,7 +137,10 @@ class EquationCard:
         self._found.object = equation.html(report.equations, digits, report.true_equations) or none
         self._true.object = equation.html(report.true_equations, digits)
         self._right.visible = bool(report.true_equations)
-        self._metrics.object = equation.metrics(report.metrics, self.NAMES)
+        units = record.units(report.trajectory) if report.trajectory is not None and report.equations else ""
+        told = f'<div class="caption">Units: {escape(units)}.</div>' if units else ""
+        self._metrics.object = told + equation.metrics(report.metrics, self.NAMES)
+        self._doubts.object = equation.doubts(report.doubts)
 
 
 class LossCard:
@@ -214,9 +240,12 @@ class TrajectoryCard:
             self._scene.visible = self._series.visible = False
             return
         self._phase.height = trajectory.LARGE if large else trajectory.HEIGHT
+        # another file has other variables, or others of the same names
+        key = " ".join([key, str(data.attrs.get("title", "")), *map(str, data["variable"].values)])
         if key != self._key:
             solid = data.sizes["variable"] == 3
-            self.kind.visible, self.kind.value = solid, "phase" if solid else "series"
+            # gaps and odd values of a person's own record are seen over time
+            self.kind.visible, self.kind.value = solid, "phase" if solid and "truth" in data else "series"
             self._eye = trajectory.eye(data) if solid else {}
         if key != self._key or data.sizes != self._sizes:
             self._fit(data)
@@ -259,16 +288,9 @@ class CoefficientCard:
         self._heads = None
         self._paths = pn.Row(styles=look.PAIR, **WIDE)
         self._table = text("")
-        self.over_steps = card(
-            text(
-                heading(
-                    "Coefficients over the steps",
-                    "Wide blue: true value. Orange: a true term. Grey: a term that should vanish.",
-                )
-            ),
-            self._paths,
-        )
-        self.now = card(text(heading("Coefficients now", "The dot belongs in the ring.")), self._table)
+        self._captions = text(""), text("")
+        self.over_steps = card(self._captions[0], self._paths)
+        self.now = card(self._captions[1], self._table)
 
     def update_report(self, report: Report | None) -> None:
         """Show the table of a Report; a new shape lets the figures be made again."""
@@ -276,6 +298,9 @@ class CoefficientCard:
         self.over_steps.visible = self.now.visible = values is not None
         if values is None:
             return
+        paths, table = CAPTIONS[coefficients.true_values(values) is not None]
+        self._captions[0].object = heading("Coefficients over the steps", paths)
+        self._captions[1].object = heading("Coefficients now", table)
         shape = (tuple(values.candidate.values), tuple(values.variable.values))
         if shape != self._shape:
             self._shape, self._source = shape, None
@@ -302,3 +327,27 @@ class CoefficientCard:
             self._source.data = columns
         else:
             self._source.stream(columns, rollover=ROLLOVER)
+
+
+class ParameterCard:
+    """The parameters of many curves, found against true; only where a Report has some."""
+
+    def __init__(self) -> None:
+        self._source = None
+        self._plots = pn.Row(styles=look.PAIR, **WIDE)
+        self.view = card(text(heading("Parameters", "A dot per curve; on the blue line it is right.")), self._plots)
+
+    def update(self, report: Report | None) -> None:
+        """Show the parameters of a Report."""
+        values = report.parameters if report else None
+        self.view.visible = values is not None
+        if values is None:
+            self._source = None
+            return
+        found = parameters.columns(values)
+        if self._source is None or len(self._source.data["truth_0"]) != values.sizes["curve"]:
+            self._source = ColumnDataSource(found)
+            plots = parameters.scatters(self._source, values)
+            self._plots.objects = [drawing(plot, styles=look.share(1, 300)) for plot in plots]
+        else:
+            self._source.data = found

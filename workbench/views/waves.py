@@ -9,7 +9,7 @@ from typing import Any
 import holoviews as hv
 import numpy as np
 import xarray as xr
-from bokeh.models import BasicTickFormatter, ColorBar, ColumnDataSource, DataRange1d, LinearColorMapper, Range1d
+from bokeh.models import BasicTicker, ColorBar, ColumnDataSource, DataRange1d, LinearColorMapper, Range1d
 from bokeh.palettes import Cividis256
 from bokeh.plotting import figure
 
@@ -147,7 +147,7 @@ def maps(sources: Mapping[str, ColumnDataSource], found: xr.Dataset) -> list[fig
         mapper = LinearColorMapper(palette=Cividis256)
         plot = _frame(title, "x", "frame", 190)
         plot.image(image="image", source=source, color_mapper=mapper, **corner)
-        bar = ColorBar(color_mapper=mapper, width=8, padding=2, formatter=BasicTickFormatter(precision=1))
+        bar = ColorBar(color_mapper=mapper, width=8, padding=2, ticker=BasicTicker(desired_num_ticks=4))
         plot.add_layout(bar, "right")
         plots.append(plot)
     return plots
