@@ -31,6 +31,10 @@ METRICS = {  # how the metrics of a report are introduced, and their units
     "damping": ("damping", " per unit of time"),
     "clean_rmse": ("root mean square error of the curve", ""),
     "noise_rms": ("root mean square of the noise", ""),
+    "modes": ("Fourier modes used", ""),
+    **{f"nmse_{n}": (f"normalised mean square error over {n} frames", "") for n in (20, 40, 100)},
+    **{f"published_nmse_{n}": (f"the same over {n} frames, over the forecast's square", "") for n in (20, 40, 100)},
+    **{f"persistence_{n}": (f"of the last frame held for {n}", "") for n in (20, 40, 100)},
     "relative_error": ("largest relative error of a true term", ""),
     "followed": ("simulation stays with the truth for", " units of time"),
     "r_median": ("median relative error of r", ""),
@@ -114,9 +118,22 @@ def _parser(given: Sequence[str]) -> argparse.ArgumentParser:
     export.add_argument("--as", dest="form", choices=EXPORTS, default="python", help="default: python")
     export.add_argument("--output", type=Path, metavar="PATH", help="the file to write; default: on the screen")
     export.set_defaults(run=_export)
+    waves = commands.add_parser("waves", help="make files of waves to forecast or to discover from", allow_abbrev=False)
+    _add_waves(waves)
     listing = commands.add_parser("runs", help="list the runs, newest first", allow_abbrev=False)
     listing.set_defaults(run=_list)
     return parser
+
+
+def _add_waves(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("set", metavar="SET", help="kdv-easy, kdv, ks or burgers")
+    parser.add_argument("--split", choices=("train", "valid", "test"), help="default: all three")
+    parser.add_argument("--count", type=_whole, default=512, metavar="N", help="trajectories per split; default: 512")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="default: 0")
+    parser.add_argument("--folder", type=Path, metavar="PATH", help="default: data/waves/seed-N")
+    parser.add_argument("--device", default="cpu", help="cpu (default) or cuda")
+    parser.add_argument("--dealias", action="store_true", help="cut the upper third of u^2 off; published files do not")
+    parser.set_defaults(run=_make_waves)
 
 
 def _add_stopping(parser: argparse.ArgumentParser) -> None:
@@ -401,6 +418,24 @@ def _export(options: argparse.Namespace) -> int:
     else:
         options.output.write_text(text, encoding="utf-8")
         print(f"written: {options.output}")
+    return 0
+
+
+def _make_waves(options: argparse.Namespace) -> int:
+    from workbench.datasets import field_files
+
+    given = {name: getattr(options, name) for name in ("seed", "folder", "device", "dealias")}
+    for split in [options.split] if options.split else field_files.SPLITS:
+
+        def progress(done: int, total: int, split: str = split) -> None:
+            filled = round(30 * done / total)
+            print(f"\r{split:5s} [{'#' * filled}{'.' * (30 - filled)}] {done} of {total}", end="", flush=True)
+
+        try:
+            path = field_files.generate(options.set, split, options.count, progress=progress, **given)
+        except (ValueError, RuntimeError) as error:
+            raise _Complaint(str(error), 2) from error
+        print(f"\n{path}")
     return 0
 
 
