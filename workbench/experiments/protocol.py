@@ -8,6 +8,8 @@ import numpy as np
 import xarray as xr
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from workbench.judging import Judgement
+
 Group = Literal["main", "solver", "training", "data"]
 Backend = Literal["auto", "native", "banded", "dense"]
 BACKEND = (
@@ -119,6 +121,7 @@ class Report:
     maps: Dataset over (frame, x, ...) of what the model is made of inside, to be shown as images.
     metrics: name -> value, e.g. "rmse", "precision", "recall", "horizon".
     doubts: why the result may not be trusted, one sentence each.
+    judgement: of discovered equations, once they are final: Pareto front, residuals, horizon, Lyapunov exponent.
     parameters: of many curves, Dataset over (parameter, curve) with `estimate` and `truth`.
     """
 
@@ -131,6 +134,7 @@ class Report:
     maps: xr.Dataset | None = None
     metrics: Mapping[str, float] = field(default_factory=dict)
     doubts: tuple[str, ...] = ()
+    judgement: Judgement | None = None
     parameters: xr.Dataset | None = None
 
 
