@@ -11,10 +11,10 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from workbench.judging import Judgement
 
 Group = Literal["main", "solver", "training", "data"]
-Backend = Literal["auto", "native", "banded", "dense"]
+Backend = Literal["auto", "native", "cuda", "banded", "dense"]
 BACKEND = (
-    "Solver variant: native is the compiled kernel, banded the same in plain torch, both linear in the sequence "
-    "length, dense the slow reference; auto takes the fastest."
+    "Solver variant: native is the compiled kernel, cuda the same on an NVIDIA GPU, banded in plain torch, all three "
+    "linear in the sequence length, dense the slow reference; auto takes the fastest."
 )
 
 
