@@ -12,7 +12,7 @@ FAST, SLOW = 2.0, 12.0
 """The two rates of the anomaly, per year: a' + FAST a driven by noise that dies at rate SLOW; FAST doubles poleward."""
 
 
-def field(*, years: int = 12, degrees: float = 10.0, seed: int = 0) -> xr.Dataset:
+def field(*, years: int = 12, degrees: float = 5.0, seed: int = 0) -> xr.Dataset:
     """`sst` (time, lat, lon) monthly, `ocean` (lat, lon), `rate` (lat): the slower rate of the anomaly, per year.
 
     Land is a continent of a quarter of the longitudes between 50 N and 40 S.
@@ -44,8 +44,8 @@ def field(*, years: int = 12, degrees: float = 10.0, seed: int = 0) -> xr.Datase
 
 
 def _anomaly(time: np.ndarray, rate: np.ndarray, width: int, generator: np.random.Generator) -> np.ndarray:
-    """(time, lat, lon): smooth along longitudes, by an exact enough march in twentieths of a month; sd about 0.5."""
-    parts, size = 20, (len(rate), width)
+    """(time, lat, lon): smooth along longitudes, by an exact enough march in eighths of a month; sd about 0.5."""
+    parts, size = 8, (len(rate), width)
     spin_up = 60
     a, force = np.zeros(size), np.zeros(size)
     steps = np.concatenate([np.full(spin_up, np.diff(time).mean()), np.diff(time, prepend=time[0])])

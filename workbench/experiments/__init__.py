@@ -4,7 +4,7 @@ from importlib import import_module
 
 from workbench.experiments.protocol import Experiment
 
-TABLE = {name: f"workbench.experiments.{name}" for name in ("lorenz", "sine", "linear")}
+TABLE = {name: f"workbench.experiments.{name}" for name in ("lorenz", "sine", "linear", "sst")}
 
 
 def names() -> list[str]:

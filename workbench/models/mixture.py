@@ -152,12 +152,17 @@ class Forecaster:
         """Mean and variance (L, D) from values (n, D)."""
         answers, spreads = operators
         m, L, n = answers.shape
-        level = values.mean(dim=0)
-        each = (answers.reshape(m * L, n) @ (values - level)).reshape(m, L, -1)
-        mean = (self.weights[:, None] * each).sum(0)
-        within = torch.einsum("md,md,ml->ld", self.weights, self.variance, spreads)
-        between = (self.weights[:, None] * (each - mean).square()).sum(0)
-        return mean + level, within + between
+        means, variances = [], []
+        for some, weights, variance in zip(
+            *(x.split(CELLS // 4, dim=1) for x in (values, self.weights, self.variance)), strict=True
+        ):
+            level = some.mean(dim=0)
+            each = (answers.reshape(m * L, n) @ (some - level)).reshape(m, L, -1)
+            mean = torch.einsum("md,mld->ld", weights, each)
+            within = torch.einsum("md,ml->ld", weights * variance, spreads)
+            means.append(mean + level)
+            variances.append(within + torch.einsum("md,mld->ld", weights, (each - mean).square()))
+        return torch.cat(means, dim=1), torch.cat(variances, dim=1)
 
     def seasonal(self, days: Tensor, values: Tensor) -> Tensor:
         """Rest level and harmonics (m, 1 + 2 harmonics, D) under each member."""
