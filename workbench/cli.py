@@ -27,6 +27,13 @@ METRICS = {  # how the metrics of a report are introduced, and their units
     "damping": ("damping", " per unit of time"),
     "clean_rmse": ("root mean square error of the curve", ""),
     "noise_rms": ("root mean square of the noise", ""),
+    "mse_given": ("mean squared error, first 10 points of the target given (standardised)", ""),
+    "mse_after": ("mean squared error after the given points", ""),
+    "mse_honest": ("mean squared error with nothing of the target given", ""),
+    "mse_climatology": ("mean squared error of climatology", ""),
+    "separation": ("cells whose latitude band is told right", ""),
+    "chance": ("by guessing", ""),
+    "coverage": ("share of values inside the 95 % band", ""),
     **{f"error_{K}": (f"largest error with {K} derivatives, over the largest value", "") for K in (2, 3, 4, 5)},
 }
 

@@ -79,6 +79,14 @@ class EquationCard:
         "noise_rms": "RMS of the noise",
         **{f"error_{K}": f"error with {K} derivatives" for K in (2, 3, 4, 5)},
         "noise": "noise, told from the data",
+        "mse_given": "error², first 10 points given",
+        "mse_after": "error², after these points",
+        "mse_honest": "error², nothing given",
+        "mse_climatology": "error² of climatology",
+        "separation": "latitude bands told right",
+        "chance": "by guessing",
+        "coverage": "inside the 95 % band",
+        **{f"skill_{lead}": f"skill {lead} steps ahead" for lead in (1, 3, 4, 6, 12, 13, 24, 26, 36, 52, 104, 156)},
     }
 
     def __init__(self, redraw: Callable[[], None]) -> None:

@@ -13,6 +13,7 @@ from workbench.dashboard.bar import Bar
 from workbench.dashboard.cards import CoefficientCard, EquationCard, LossCard, TrajectoryCard, text, watch
 from workbench.dashboard.form import Form
 from workbench.dashboard.look import WIDE
+from workbench.dashboard.ocean import MapCard, SkillCard
 from workbench.dashboard.session import TrainState
 from workbench.dashboard.warm import warm
 from workbench.views import record
@@ -42,6 +43,7 @@ class TrainPage:
         self.loss = LossCard(state.rewind)
         self.trajectory = TrajectoryCard(self.redraw)
         self.coefficients = CoefficientCard(state.rewind)
+        self.maps, self.skill = MapCard(), SkillCard()
         self._notices = text("")
         self._dismiss = pmui.Button(label="Dismiss", variant="text", size="small", margin=0, width=90)
         self._dismiss.on_click(self._dismissed)
@@ -56,6 +58,7 @@ class TrainPage:
             self.bar.view,
             self.equations.view,
             pair,
+            pn.Row(self.maps.view, self.skill.view, styles=look.PAIR, **WIDE),
             self.coefficients.over_steps,
             self.coefficients.now,
             self._address,
@@ -150,6 +153,8 @@ class TrainPage:
         found = report if self.state.job else None
         self.equations.update(found)
         self.coefficients.update_report(found)
+        self.maps.update(found)
+        self.skill.update(found)
         return self.state.job is not None
 
     def _draw_records(self) -> bool:
