@@ -222,9 +222,10 @@ class TrajectoryCard:
             solid = data.sizes["variable"] == 3
             self.kind.visible, self.kind.value = solid, "phase" if solid else "series"
             self._eye = trajectory.eye(data) if solid else {}
-        if key != self._key or data.sizes != self._sizes:
+        sizes = (data.sizes, set(trajectory.BAND) <= set(data.data_vars))
+        if key != self._key or sizes != self._sizes:
             self._fit(data)
-        self._key, self._sizes = key, data.sizes
+        self._key, self._sizes = key, sizes
         self._draw(data, dark)
 
     def _fit(self, data: xr.Dataset) -> None:

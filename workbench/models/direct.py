@@ -36,7 +36,8 @@ class Direct:
 
     days (T) whole numbers that increase, values (T, D), area (D). Steps: the evidence of BATCH members each, then one
     origin each: all points of the test period. Nothing of the test period is read before the forecasts begin, and none
-    reads what comes after its origin. loss: minus the log evidence per value of the likeliest member so far.
+    reads what comes after its origin. loss: e to the power of minus the log evidence per value of the likeliest member so
+    far, averaged over cells: about the size, in degC, of what cannot be foretold one point ahead.
     """
 
     monitor = None
@@ -78,8 +79,8 @@ class Direct:
         else:
             metrics["origin"] = float(self._try(self.origins[self._count - len(self._batches)]))
         self._count += 1
-        free = self.plan.training
-        return {"loss": float(-self._log_evidence.amax(0).mean() / free), **metrics}
+        surprise = -self._log_evidence.amax(0) / self.plan.training
+        return {"loss": float(surprise.mean().exp()), **metrics}
 
     def _judge(self, chosen: Tensor) -> None:
         N, plan = self.plan.training, self.plan

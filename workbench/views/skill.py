@@ -11,7 +11,7 @@ from bokeh.plotting import figure
 
 from workbench.views import palette
 
-HEIGHT = 300
+HEIGHT = 360
 LOWEST = -1.0
 """Skill below this is cut off: it is worse than useless either way."""
 DASHES = ("solid", "dashed", "dotted", "dotdash", "dashdot")
@@ -39,8 +39,12 @@ def curve(skill: xr.Dataset) -> figure:
         look = {"color": color, "legend_label": "this model" if own else name}
         plot.line(leads, values, line_width=width, line_dash=DASHES[index % len(DASHES)], **look)
         plot.scatter(leads, values, size=9 if own else 6, marker="circle" if own else MARKS[index % len(MARKS)], **look)
-    plot.legend.location = "top_right"
-    plot.legend.background_fill_alpha = 0.6
+    plot.add_layout(plot.legend[0], "below")
+    plot.legend.orientation = "horizontal"
+    plot.legend.ncols = 3
+    plot.legend.border_line_alpha = 0
+    plot.legend.background_fill_alpha = 0
+    plot.legend.label_text_font_size = "11px"
     plot.outline_line_color = None
     plot.toolbar.logo = None
     plot.toolbar.autohide = True
