@@ -32,10 +32,12 @@ class MapCard:
         self.view.visible = found is not None
         if found is None or found is self._maps:
             return
+        first = self._maps is None
         self._maps = found
         names = maps.names(found)
         options = {**names, **({BANDS: BANDS} if {"damping", "amplitude"} <= set(found.data_vars) else {})}
-        kept = self.quantity.value if self.quantity.value in options.values() else next(iter(options.values()))
+        stays = not first and self.quantity.value in options.values()
+        kept = self.quantity.value if stays else next(iter(options.values()))
         self.quantity.param.update(options=options, value=kept)
         self._draw()
 
