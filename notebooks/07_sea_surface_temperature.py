@@ -14,9 +14,9 @@
 # %% [markdown]
 # # Sea-surface temperature: what a linear ODE says, and how far it sees
 #
-# Off Peru the sea swings with the seasons, and every few years an El Niño shifts it. One linear ODE with seasonal forcing
-# says how fast such an anomaly dies. A forecast from it must beat the simple ones: the usual value of the month, and the
-# last anomaly, damped.
+# Off Peru the sea swings with the seasons, and every few years an El Niño shifts it. One linear ODE with seasonal
+# forcing says how fast such an anomaly dies. A forecast from it must beat the simple ones: the usual value of the
+# month, and the last anomaly, damped.
 
 # %%
 from workbench.experiments import sst
@@ -29,8 +29,8 @@ print(record.attrs["title"], dict(record.sizes))
 # %% [markdown]
 # ## Learn from all but the last four years
 #
-# A library of 132 ODEs is judged by how likely each makes the record; rest level and seasonal forcing are solved for exactly.
-# The later steps forecast from one month after the other, each seeing only what lies behind it.
+# A library of 132 ODEs is judged by how likely each makes the record; rest level and seasonal forcing are solved for
+# exactly. The later steps forecast from one month after the other, each seeing only what lies behind it.
 
 # %%
 training = Training(sst, config)
@@ -70,8 +70,9 @@ for doubt in report.doubts:
 # %% [markdown]
 # ## A whole ocean at once
 #
-# All cells of a field are judged together. This field is **synthetic**, so that every machine can run it; with `source="ersst"` and
-# `download=True` it is the real one. Damping grows towards the poles here because the field was made so: the map shows it.
+# All cells of a field are judged together. This field is **synthetic**, so that every machine can run it; with
+# `source="ersst"` and `download=True` it is the real one. Damping grows towards the poles here because the field was
+# made so: the map shows it.
 
 # %%
 from workbench.views import maps

@@ -72,7 +72,12 @@ def test_a_failed_attempt_is_repeated(web, tmp_path, fault, times):
 
 @pytest.mark.parametrize(
     "fault,words",
-    [("cut", "ended|incomplete|IncompleteRead|broken"), ("changed", "SHA-256"), ("missing", "404"), ("empty", "empty|SHA-256")],
+    [
+        ("cut", "ended|incomplete|IncompleteRead|broken"),
+        ("changed", "SHA-256"),
+        ("missing", "404"),
+        ("empty", "empty|SHA-256"),
+    ],
 )
 def test_when_all_attempts_fail_it_is_said_and_nothing_stays(web, tmp_path, fault, words):
     web.script = [fault] * 9

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from workbench import metrics
 from workbench.datasets import sst_record, sst_synthetic
 from workbench.experiments import sst, sst_report
+from workbench.models import coupling
 from workbench.models.baselines import NAMES, Baselines
 from workbench.models.direct import Direct, Plan
 from workbench.models.identifier import Identifier, cosines, neighbours
@@ -220,7 +221,10 @@ def test_the_forcing_gives_the_cycle_back():
         ode = model.odes[index]
         if ode.c1 is None:
             torch.testing.assert_close(
-                forcing[place], torch.full((2,), 2 * complex(ode.c0, 2 * np.pi), dtype=torch.complex128), rtol=0.01, atol=0.1
+                forcing[place],
+                torch.full((2,), 2 * complex(ode.c0, 2 * np.pi), dtype=torch.complex128),
+                rtol=0.01,
+                atol=0.1,
             )
     torch.testing.assert_close(rest, torch.full_like(rest, 20.0), rtol=1e-3, atol=0)
 
@@ -378,3 +382,65 @@ def test_the_ersst_sample_is_forecast_better_than_by_the_best_simple_forecast(re
     skill = sst.report(model, record).skill["skill"]
     own, best = skill.sel(forecast="model"), skill.drop_sel(forecast="model").max("forecast")
     assert (own > best).all(), skill.to_pandas()
+
+
+# coupling
+
+
+def weekly(seed: int = 0, weeks: int = 900) -> tuple[torch.Tensor, torch.Tensor]:
+    """Two series: the first follows where the second was 8 weeks before."""
+    generator = torch.Generator().manual_seed(seed)
+    noise = torch.randn(weeks, 2, dtype=torch.float64, generator=generator)
+    y = torch.zeros(weeks, 2, dtype=torch.float64)
+    for t in range(1, weeks):
+        y[t, 1] = 0.9 * y[t - 1, 1] + noise[t, 1]
+        y[t, 0] = 0.5 * y[t - 1, 0] + (0.8 * y[t - 8, 1] if t >= 8 else 0.0) + 0.3 * noise[t, 0]
+    return 7 * torch.arange(weeks), 20 + y
+
+
+def coupled(values: torch.Tensor, days: torch.Tensor) -> Direct:
+    plan = Plan(training=len(days) - 60, harmonics=1, leads=(4, 8), piece=200, memory=200)
+    model = Direct(days, values, torch.ones(2, dtype=torch.float64), plan)
+    while not model.fitted:
+        model.step()
+    return model
+
+
+def test_coupled_series_foretell_each_other_and_see_nothing_ahead():
+    days, values = weekly()
+    model = coupled(values, days)
+    assert model.coupled
+    leads, errors = torch.tensor([4]), []
+    for origin in range(840, 890):
+        target = values[origin + 4, 0]
+        both, alone = model.forecast(origin, leads)[0][0, 0], model._alone(origin, leads)[0][0, 0]
+        errors.append([float(both - target) ** 2, float(alone - target) ** 2])
+    both, alone = np.mean(errors, axis=0)
+    assert both < 0.6 * alone
+    origin, changed = 860, values.clone()
+    changed[origin + 1 :] += 5.0
+    other = coupled(changed, days)
+    torch.testing.assert_close(model.forecast(origin, leads), other.forecast(origin, leads), rtol=0, atol=1e-9)
+
+
+def test_series_that_have_nothing_to_tell_are_not_corrected():
+    generator = torch.Generator().manual_seed(2)
+    features = torch.randn(400, 12, dtype=torch.float64, generator=generator)
+    rest = torch.randn(400, 3, dtype=torch.float64, generator=generator)
+    found = coupling.fit(features, rest, 4)
+    assert (found.left > 0.97).all()
+    assert float((features @ found.coefficients).square().mean()) < 0.05
+    signal = coupling.fit(features, rest + 3 * features[:, :1], 4)
+    assert (signal.left < 0.2).all()
+    torch.testing.assert_close(signal.coefficients[0], torch.full((3,), 3.0, dtype=torch.float64), atol=0.2, rtol=0)
+
+
+def test_memories_are_the_low_passes_they_claim():
+    days = 7 * torch.arange(300)
+    step = torch.where(torch.arange(300) >= 100, 1.0, 0.0).double()[:, None]
+    z = coupling.memories(days, step, 300, 1)
+    scale = z[:, 0].max() - z[:, 0].min()
+    low = z[:, 1 : len(coupling.MEMORIES)]
+    assert (low.diff(dim=0)[100:101] > 0).all()
+    assert (low[100:110].diff(dim=0) < scale).all()
+    assert z.shape == (300, 3 * len(coupling.MEMORIES))

@@ -171,9 +171,7 @@ def _open_field(path: Path, product: Product) -> xr.Dataset:
     sample = _sample(path, sst)
     _in_celsius(sample, unit, path)
     # published files mark land by -9.97e36 beside a _FillValue of NaN
-    clean = sst.where((sst > COLDEST) & (sst < WARMEST)).assign_attrs(
-        units="degC", long_name="sea-surface temperature"
-    )
+    clean = sst.where((sst > COLDEST) & (sst < WARMEST)).assign_attrs(units="degC", long_name="sea-surface temperature")
     return xr.Dataset({"sst": clean}, attrs={"title": product.title, "cadence": product.cadence})
 
 

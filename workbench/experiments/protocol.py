@@ -103,7 +103,8 @@ class Report:
         `denoised` (the data without their noise).
     metrics: name -> value, e.g. "rmse", "precision", "recall", "horizon".
     doubts: why the result may not be trusted, one sentence each.
-    maps: Dataset over (lat, lon), a quantity per variable with `units` and `long_name`, and `ocean`, where there is sea.
+    maps: Dataset over (lat, lon): a quantity per variable, with `units` and `long_name`, and `ocean`, where there is
+        sea.
     skill: Dataset with `skill` over (lead, forecast): 1 - squared error / that of climatology; `model` comes first.
     """
 

@@ -25,7 +25,9 @@ logger = logging.getLogger(__name__)
 
 name = "sst"
 title = "Sea-surface temperature"
-summary = "Real ocean data: period, damping and forcing of a linear ODE per place, and a forecast that sees nothing ahead."
+summary = (
+    "Real ocean data: period, damping and forcing of a linear ODE per place, and a forecast that sees nothing ahead."
+)
 
 NETWORKS = ("identifier", "invariant")
 HOLDOUT = {"month": 48, "week": 208}

@@ -52,7 +52,7 @@ def direct_report(model: Direct, data: xr.Dataset) -> Report:
     if skill is not None:
         tried = skill["skill"].sel(forecast="model")
         figures |= {f"skill_{lead}": float(value) for lead, value in zip(skill["lead"].values, tried, strict=True)}
-        figures["coverage"] = float((model.inside.sum() / model.trials().sum()))
+        figures["coverage"] = float(model.inside.sum() / model.trials().sum())
     trajectory = _drawn(data, honest.numpy(), SURE * variance.sqrt().numpy())
     doubts = () if skill is None else shortcomings(skill)
     return Report(equations(model, data), (), None, trajectory, figures, doubts, maps, skill)
@@ -146,7 +146,10 @@ def _drawn(data: xr.Dataset, path: np.ndarray | None = None, half: np.ndarray | 
     first = max(N - SHOWN_YEARS * YEAR[data.attrs["cadence"]], 0)
     names = ["truth", "data"]
     kept = data[names].isel(variable=chosen, time=slice(first, T)).reset_coords(drop=True)
-    kept.attrs = {"title": data.attrs["title"], "caption": "Measured, and forecast from the end of the training period."}
+    kept.attrs = {
+        "title": data.attrs["title"],
+        "caption": "Measured, and forecast from the end of the training period.",
+    }
     if path is None:
         return kept
 

@@ -7,9 +7,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from workbench.models import coupling
 from workbench.models.mixture import BATCH, Forecaster, evidence, leading, probabilities
 from workbench.models.ode_library import Library, members
 
+KEPT = 4
+"""Operators of forecasts that are remembered."""
 SURE = 1.96
 """Standard deviations of a 95 % interval."""
 
@@ -36,8 +39,9 @@ class Direct:
 
     days (T) whole numbers that increase, values (T, D), area (D). Steps: the evidence of BATCH members each, then one
     origin each: all points of the test period. Nothing of the test period is read before the forecasts begin, and none
-    reads what comes after its origin. loss: e to the power of minus the log evidence per value of the likeliest member so
-    far, averaged over cells: about the size, in degC, of what cannot be foretold one point ahead.
+    reads what comes after its origin. A few evenly sampled series with a long record are also coupled (`coupling`).
+    loss: e to the power of minus the log evidence per value of the likeliest member so far, averaged over cells: about
+    the size, in degC, of what cannot be foretold one point ahead.
     """
 
     monitor = None
@@ -61,6 +65,11 @@ class Direct:
         self.inside = torch.zeros(len(plan.leads), dtype=torch.float64)
         self._forecaster = None
         self._known = {}
+        self._corrections = {}
+        self._pace = int(days[1] - days[0])
+        even = bool((days.diff() == self._pace).all())
+        self.coupled = even and 1 < D <= coupling.MOST_SERIES and plan.training - plan.memory > 4 * (T - plan.training)
+        self._features = None
 
     @property
     def done(self) -> bool:
@@ -88,7 +97,7 @@ class Direct:
             self.library, chosen, self._days[:N], self._values[:N], harmonics=plan.harmonics, piece=plan.piece
         )
         self._log_evidence[chosen], self._variance[chosen] = found
-        self._forecaster = None
+        self._forecaster, self._known, self._corrections = None, {}, {}
 
     @property
     def forecaster(self) -> Forecaster:
@@ -96,9 +105,7 @@ class Direct:
         if self._forecaster is None:
             posterior = probabilities(self._log_evidence, self._area)
             chosen, weights = leading(posterior, self._area)
-            self._forecaster = Forecaster(
-                self.library, chosen, weights, self._variance[chosen], self.plan.harmonics
-            )
+            self._forecaster = Forecaster(self.library, chosen, weights, self._variance[chosen], self.plan.harmonics)
         return self._forecaster
 
     def _try(self, origin: int) -> int:
@@ -113,13 +120,53 @@ class Direct:
 
     def forecast(self, origin: int, leads: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and variance (L, D) so many grid points after `origin`, from values up to it."""
+        mean, variance = self._alone(origin, leads)
+        if self.coupled:
+            self._correct(leads)
+            features = self._memories()[origin]
+            corrections = [self._corrections[int(lead)] for lead in leads]
+            mean = mean + torch.stack([features @ correction.coefficients for correction in corrections])
+            variance = variance * torch.stack([correction.left for correction in corrections])
+        return mean, variance
+
+    def _memories(self) -> Tensor:
+        if self._features is None:
+            plan = self.plan
+            self._features = coupling.memories(self._days, self._values, plan.training, plan.harmonics)
+        return self._features
+
+    def _correct(self, leads: Tensor) -> None:
+        """Fit the corrections so far ahead that are not known, from all origins whose targets are training times."""
+        new = [int(lead) for lead in leads if int(lead) not in self._corrections]
+        if not new:
+            return
+        memory, N, D = self.plan.memory, self.plan.training, self._values.shape[1]
+        known = self._values[:N].unfold(0, memory, 1)  # (origins, D, memory)
+        origins = len(known)
+        operators = self.forecaster.operators(
+            self._days[:memory], self._days[memory - 1] + self._pace * torch.tensor(new)
+        )
+        one = self.forecaster
+        all_origins = Forecaster(
+            self.library, one.chosen, one.weights.repeat(1, origins), one.variance.repeat(1, origins), one.harmonics
+        )
+        told = all_origins(operators, known.permute(2, 0, 1).reshape(memory, -1))[0].unflatten(1, (origins, D))
+        for lead, forecasts in zip(new, told, strict=True):
+            count = origins - lead
+            rest = self._values[memory - 1 + lead : N] - forecasts[:count]
+            self._corrections[lead] = coupling.fit(self._memories()[memory - 1 : N - lead], rest, lead)
+
+    def _alone(self, origin: int, leads: Tensor) -> tuple[Tensor, Tensor]:
+        """The forecast of every series from its own past."""
         first = max(origin + 1 - self.plan.memory, 0)
         days = self._days[first : origin + 1]
         targets = self._days[origin + leads]
         # evenly spaced records need the operators once: harmonics of a shifted calendar span the same space
         key = ((days - days[-1]).numpy().tobytes(), (targets - days[-1]).numpy().tobytes())
         if key not in self._known:
-            self._known = {key: self.forecaster.operators(days, targets)}
+            if len(self._known) >= KEPT:
+                self._known.clear()
+            self._known[key] = self.forecaster.operators(days, targets)
         return self.forecaster(self._known[key], self._values[first : origin + 1])
 
     def path(self, *, given: int = 0) -> tuple[Tensor, Tensor]:
@@ -152,7 +199,6 @@ class Direct:
     def restore(self, state: Mapping[str, np.ndarray]) -> None:
         self._count = int(state["count"])
         self._log_evidence, self._variance, self.inside, self.squared_errors = (
-            torch.from_numpy(np.array(state[name]))
-            for name in ("log_evidence", "variance", "inside", "squared_errors")
+            torch.from_numpy(np.array(state[name])) for name in ("log_evidence", "variance", "inside", "squared_errors")
         )
-        self._forecaster, self._known = None, {}
+        self._forecaster, self._known, self._corrections = None, {}, {}

@@ -121,7 +121,9 @@ class Identifier:
         self._series = ((values - self.mean) / self.deviation).float().T.contiguous()
         self._near = neighbours(latitude, longitude)
         self._generator = torch.Generator().manual_seed(schedule.seed)
-        self.networks = Networks(T, schedule.hidden, schedule.depth, varying=schedule.varying, generator=self._generator)
+        self.networks = Networks(
+            T, schedule.hidden, schedule.depth, varying=schedule.varying, generator=self._generator
+        )
         self._optimiser = torch.optim.Adam(self.networks.parameters(), lr=schedule.learning_rate)
         self._batch = min(schedule.batch, values.shape[1])
         self.total_steps = schedule.epochs * -(-values.shape[1] // self._batch)

@@ -10,6 +10,7 @@ Sources: Patterson and Thompson, Biometrika 58 (1971); Robbins, Proc. 3rd Berkel
 Spatial Data (1993), universal kriging. The combination with a library of ODEs is this project's own.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from math import pi
 
@@ -68,7 +69,7 @@ class Pieces:
     points: int
     length: int
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[slice]:
         starts = list(range(self.points, 0, -self.length))
         for stop in reversed(starts):
             start = max(stop - self.length, 0)
