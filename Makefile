@@ -13,7 +13,7 @@ export OMP_WAIT_POLICY ?= PASSIVE
 KERNEL := CMakeLists.txt $(wildcard workbench/solver/kernels/*.cpp workbench/solver/kernels/*.hpp)
 INSTALL := $(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt
 
-.PHONY: help app test lint notebooks native clean
+.PHONY: help app test lint notebooks docs native clean
 .DEFAULT_GOAL := help
 
 help: ## show these targets
@@ -36,6 +36,10 @@ notebooks: $(VENV)/.test ## bring the .ipynb files up to date with their scripts
 	$(BIN)/jupytext --to ipynb --update notebooks/*.py
 	$(BIN)/jupyter nbconvert --clear-output --inplace notebooks/*.ipynb
 	$(BIN)/jupyter nbconvert --to notebook --execute --output-dir build/notebooks notebooks/*.ipynb
+
+docs: $(VENV)/.test ## build the documentation into build/docs
+	$(BIN)/python -m sphinx -W --keep-going -q -b html docs build/docs
+	@echo "Open build/docs/index.html"
 
 native: | $(VENV)/.made ## build the compiled kernel again, as after a C++ compiler was installed
 	$(INSTALL) --no-deps -e .

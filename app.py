@@ -1,5 +1,5 @@
 """The dashboard: `panel serve app.py` (or `make app`), then open /app."""
 
-from workbench.dashboard.pages import train
+from workbench.dashboard import shell
 
-train.page().servable()
+shell.page().servable()

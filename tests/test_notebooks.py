@@ -1,5 +1,6 @@
-"""Every notebook runs, and is what its script says."""
+"""Every notebook runs, at its short setting, and is what its script says."""
 
+import re
 from pathlib import Path
 
 import jupytext
@@ -8,6 +9,8 @@ import pytest
 from nbclient import NotebookClient
 
 ROOT = Path(__file__).parents[1]
+MOST_LINES = 80
+"""Of code, brackets alone on a line not counted."""
 SCRIPTS = sorted((ROOT / "notebooks").glob("*.py"))
 
 
@@ -24,6 +27,13 @@ def test_the_notebook_agrees_with_its_script(script):
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
-def test_the_notebook_runs(script):
+def test_the_notebook_is_short(script):
+    code = "\n".join(cell.source for cell in jupytext.read(script).cells if cell.cell_type == "code")
+    assert len(re.findall(r"^(?! *#).*\w", code, re.M)) <= MOST_LINES
+
+
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
+def test_the_notebook_runs(script, monkeypatch):
+    monkeypatch.setenv("WORKBENCH_SHORT", "1")
     notebook = nbformat.read(script.with_suffix(".ipynb"), as_version=4)
     NotebookClient(notebook, timeout=180, kernel_name="python3", resources={"metadata": {"path": str(ROOT)}}).execute()

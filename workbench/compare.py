@@ -94,7 +94,7 @@ FORMS = {
 
 @dataclass(frozen=True)
 class Example:
-    """A problem with a closed form: T grid points, step h, K derivatives kept, `central` rows, dtype.
+    """A problem with a closed form: T grid points, step h, K derivatives kept, `central` rows, dtype, device.
 
     noise 0: the start is given, derivatives below the order of the equation. noise > 0: nothing but readings of u at
     every grid point, with normal noise of that standard deviation, weight `READING`; seeded. `parameters`: those of
@@ -110,6 +110,7 @@ class Example:
     noise: float = 0.0
     central: bool = False
     dtype: str = "float64"
+    device: str = "cpu"
     seed: int = 0
     parameters: Mapping[str, float] = field(default_factory=dict)
 
@@ -164,7 +165,7 @@ class Example:
         initial = self.exact()[:1, None, : self.order] if readings is None else readings[:, None, None]
         kind = getattr(torch, self.dtype)
         arrays = (c, forcing, initial, np.full(1, self.h))
-        tensors = [torch.as_tensor(x, dtype=kind).requires_grad_() for x in arrays]
+        tensors = [torch.as_tensor(x, dtype=kind, device=self.device).requires_grad_() for x in arrays]
         weights = Weights() if readings is None else Weights(initial=READING)
         return LinearODE(*tensors, weights=weights, central=self.central, n_steps=self.T)
 
@@ -387,7 +388,7 @@ def solve_in_worker(
     one_pass(function, replace(made, T=min(made.T, 8)).problem())  # loads libraries
     problem = made.problem()
     tell(begin=True)
-    peak, memory = Peak(problem.device.type), []
+    peak, memory = Peak(str(problem.device)), []
     u, forward, backward = one_pass(function, problem, look=lambda: memory.append(float(peak.read())))
     if forward + backward < 2 * QUICK:
         _, forward, backward = one_pass(function, problem)

@@ -9,10 +9,11 @@
 """
 
 import json
+import math
 import platform
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -26,6 +27,7 @@ from workbench.datasets.store import data_folder, replacing
 
 FORMAT_VERSION = 1
 MESSAGE_LIMIT = 4000
+TAGS = "tags.json"
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,10 @@ class Run:
 
 @dataclass(frozen=True)
 class Summary:
-    """One line about a run file; `error` says why it cannot be read, the rest is then empty."""
+    """One line about a run file; `error` says why it cannot be read, the rest is then empty.
+
+    best, last: the smallest and the last loss, NaN while there is none.
+    """
 
     path: Path
     experiment: str = ""
@@ -69,6 +74,8 @@ class Summary:
     steps: int = 0
     total: int = 0
     metrics: Mapping[str, float] = field(default_factory=dict)
+    best: float = math.nan
+    last: float = math.nan
     error: str = ""
 
 
@@ -139,6 +146,11 @@ def read_run(path: Path) -> Run:
     )
 
 
+def mark(path: Path, status: str, message: str = "") -> None:
+    """Give the run of a file another status, as when what made it has died. Raises as `read_run`."""
+    write_run(replace(read_run(path), status=status, message=message))
+
+
 def summarise(path: Path) -> Summary:
     """The attributes of a run file alone; quick. What is no readable run has `error`. Raises FileNotFoundError."""
     if not Path(path).exists():
@@ -146,6 +158,7 @@ def summarise(path: Path) -> Summary:
     try:
         with h5py.File(path) as file:
             attributes = dict(file.attrs)
+            best, last = _losses(file)
         found = _whole(attributes["format_version"])
         if found > FORMAT_VERSION:
             return Summary(
@@ -158,7 +171,30 @@ def summarise(path: Path) -> Summary:
         return Summary(path, error=f"not a run file (no attribute {error})")
     except (OSError, ValueError) as error:
         return Summary(path, error=f"not a readable run file ({error})")
-    return Summary(path, **texts, **numbers, **parsed)
+    return Summary(path, **texts, **numbers, **parsed, best=best, last=last)
+
+
+def _losses(file: h5py.File) -> tuple[float, float]:
+    """The smallest and the last loss of the records."""
+    if "records/loss" not in file or not file["records/loss"].size:
+        return math.nan, math.nan
+    values = file["records/loss"][()]
+    return float(np.nanmin(values, initial=math.inf)), float(values[-1])
+
+
+def read_tags(folder: Path) -> dict[str, list[str]]:
+    """The tags of every run of a folder by its name; none where there is no such file, or none that can be read."""
+    try:
+        kept = json.loads((Path(folder) / TAGS).read_text(encoding="utf-8"))
+        return {str(name): [str(tag) for tag in tags] for name, tags in kept.items()}
+    except (OSError, ValueError, AttributeError, TypeError):
+        return {}
+
+
+def write_tags(folder: Path, tags: Mapping[str, list[str]]) -> None:
+    """Keep the tags beside the runs, which may be written by others at any moment."""
+    with replacing(Path(folder) / TAGS) as part:
+        part.write_text(json.dumps({name: kept for name, kept in tags.items() if kept}, indent=1), encoding="utf-8")
 
 
 def list_runs(folder: Path) -> list[Summary]:

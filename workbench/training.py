@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import psutil
+import torch
 import xarray as xr
 
 from workbench import runs
@@ -78,6 +79,16 @@ class Training:
         if resume_from is not None:
             self._resume(resume_from)
 
+    @property
+    def total_steps(self) -> int:
+        """How many steps the model means to take."""
+        return self.model.total_steps
+
+    @property
+    def done(self) -> bool:
+        """No step is left."""
+        return self.model.done
+
     def __iter__(self) -> Iterator[Record]:
         while not self.model.done:
             yield self.step()
@@ -94,7 +105,7 @@ class Training:
             _require_good(metrics, number)
             coefficients = self.model.coefficients()
         except Exception as error:
-            self._save_failure(str(error) or type(error).__name__)
+            self.fail(str(error) or type(error).__name__)
             raise
         self.seconds += time.perf_counter() - begin
         memory = self._process.memory_info().rss / 1e6
@@ -143,7 +154,7 @@ class Training:
                 config=self.config.model_dump(mode="json"),
                 status=status,
                 created=self._created,
-                versions=runs.versions(),
+                versions={**runs.versions(), "threads": str(torch.get_num_threads())},
                 total=self.model.total_steps,
                 records=_to_dataset(self.records),
                 coefficients=report.coefficients,
@@ -154,8 +165,9 @@ class Training:
             )
         )
 
-    def _save_failure(self, message: str) -> None:
-        """The best state is what a failed run goes on from; what a failed step left behind is not to be trusted."""
+    def fail(self, message: str) -> None:
+        """Save as failed. The best state is what a failed run goes on from; what a failed step left behind is not to be
+        trusted."""
         if self.path is None:
             return
         state = {} if self.best.state is None else self.best.state

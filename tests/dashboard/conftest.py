@@ -1,6 +1,7 @@
 """Fake experiments, a folder for their run files, and jobs that end with the test."""
 
 from collections.abc import Callable, Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -42,3 +43,38 @@ def new_job(registry: Registry) -> Callable[..., Job]:
         return registry.create(experiment, experiment.Config(**settings))
 
     return make
+
+
+@pytest.fixture(scope="session", params=["one thread", "four threads"])
+def server(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, chromium_path: str
+) -> Iterator[str]:
+    """The address of the served app."""
+    browsing = import_module("tests.dashboard.browsing")
+    threads = ["--num-threads", "4"] if request.param == "four threads" else []
+    with browsing.served(tmp_path_factory.mktemp("served"), *threads) as (address, _):
+        yield address
+
+
+@pytest.fixture(scope="session")
+def browser(chromium_path: str) -> Iterator[Any]:
+    browsing = import_module("tests.dashboard.browsing")
+    with browsing.sync_api.sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=chromium_path, args=browsing.FLAGS)
+        yield opened
+        opened.close()
+
+
+@pytest.fixture(scope="session")
+def context(browser: Any) -> Any:
+    return browser.new_context(viewport={"width": 1280, "height": 800}, accept_downloads=True)
+
+
+@pytest.fixture
+def visit(server: str, context: Any) -> Iterator[Any]:
+    """`visit(search)` opens a page that is ready (see `browsing.Visits`)."""
+    browsing = import_module("tests.dashboard.browsing")
+    browsing.expect.set_options(timeout=browsing.PATIENCE)
+    visits = browsing.Visits(server, context)
+    yield visits
+    visits.check()

@@ -82,7 +82,7 @@ def test_defaults_follow_the_mode():
 @pytest.mark.parametrize("config", CONFIGS, ids=lambda config: config.__module__)
 def test_a_configuration_survives_the_url(config):
     made = config(seed=7)
-    search = settings.query("some", made, "run-1")
+    search = settings.query(made, {"experiment": "some"}, {"run": "run-1"})
     pairs, doubled = settings.parse_query(search)
     assert doubled == []
     assert (pairs.pop("experiment"), pairs.pop("run")) == ("some", "run-1")

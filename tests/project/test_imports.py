@@ -13,7 +13,8 @@ ROOT = Path(__file__).parents[2]
 
 STORE = {"h5netcdf", "h5py", "numpy", "xarray"}
 PLOTTING = {"bokeh", "holoviews", "numpy", "plotly", "xarray"}
-EVERYTHING = STORE | PLOTTING | {"dask", "distributed", "ipywidgets", "panel", "panel_material_ui", "param"}
+EVERYTHING = STORE | PLOTTING | {"dask", "distributed", "ipywidgets", "markdown_it", "panel"}
+EVERYTHING |= {"panel_material_ui", "param"}
 EVERYTHING |= {"psutil", "pydantic", "scipy", "torch"}
 PROTOCOL = {"experiments.protocol"}  # and `experiments` itself: its table of names, no concrete experiment
 RUNNING = {"solver", "datasets", "metrics", "judging", "training", "runs", "scaling", "compare", "studies"} | PROTOCOL
@@ -36,13 +37,14 @@ ALLOWED = {
     "__init__": (set(), {"solver", "training"}),
     "__main__": (set(), {"cli"}),
 }
-# The files of a unit that may import more: where xarray meets torch, and generators that run on a GPU.
-ALSO = {"datasets.windows": {"torch"}}
+# The files of a unit that may import more: where xarray meets torch, generators that run on a GPU, the GPU's compiler.
+ALSO = {"datasets.windows": {"torch"}, "solver.launcher": {"cuda"}}
 # What app.py and the notebooks may import from us.
 PUBLIC_UNITS = {
     "solver",
     "datasets",
     "experiments",
+    "models",
     "training",
     "runs",
     "metrics",

@@ -43,7 +43,9 @@ class Bar:
             getattr(self, name).disabled = not enabled[name]
         snapshot = self.state.job.snapshot() if self.state.job else None
         # The browser draws one after the other: who reads "Paused" must not read the numbers of before.
-        self._numbers.object = words.numbers(snapshot, wrong=bool(self.state.errors), changed=self.state.changed)
+        self._numbers.object = words.numbers(
+            snapshot, wrong=bool(self.state.errors), changed=self.state.changed, replays=self.state.replay is not None
+        )
         self._chip.object = words.chip(snapshot)
 
     def _button(self, label: str, icon: str, act: Callable[[], None], variant: str = "outlined") -> pmui.Button:

@@ -12,7 +12,7 @@ class Cores:
     """
 
     def __init__(self, cores: int | None = None) -> None:
-        self._cores = cores or _usable()
+        self._cores = cores or usable()
         self._lock = threading.Lock()
         self._training = set()
 
@@ -40,7 +40,7 @@ class Cores:
             torch.set_num_threads(share)
 
 
-def _usable() -> int:
+def usable() -> int:
     """The cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 

@@ -1,4 +1,4 @@
-"""Controls built from a pydantic Config: one per field, its message beside it, whatever the experiment."""
+"""Controls built from a pydantic Config: one per field, its message beside it, whatever the experiment or page."""
 
 from collections.abc import Callable
 from typing import Any
@@ -8,83 +8,95 @@ import panel_material_ui as pmui
 
 from workbench import experiments
 from workbench.dashboard import look
+from workbench.dashboard.chosen import Chosen
 from workbench.dashboard.look import WIDE
 from workbench.dashboard.session import TrainState
 from workbench.dashboard.settings import Setting, written
 
-FOLDED = ("solver", "training", "data")
 MOST_SEGMENTS = 3
 
 
 class Control:
-    """One field: a row of buttons, a list or a line of text, and what is wrong with its value."""
+    """One field: buttons, a list, a slider, boxes to tick or a line of text, and what is wrong with its value."""
 
     def __init__(self, setting: Setting, entered: Callable[[str, Any], None]) -> None:
         self.setting = setting
         self._entered = entered
+        self.widget = self._made()
+        self.widget.param.watch(self._changed, "value_throttled" if setting.ticks else "value")
+
+    def _made(self) -> Any:
+        setting = self.setting
         limits = f" ({setting.bounds})" if setting.bounds else ""
         common = {
             "description": setting.text + limits,
             "size": "small",
             "margin": (7, 0),
             "sizing_mode": "stretch_width",
+            "label": setting.label,
         }
+        if setting.ticks:
+            return pmui.DiscreteSlider(options=self._ticks(), value=setting.default, **common)
+        if setting.many:
+            chosen = [name.strip() for name in setting.default.split(",")]
+            return pmui.CheckBoxGroup(options=list(setting.options), value=chosen, **common)
         if not setting.options:
-            self.widget = pmui.TextInput(label=setting.label, value=written(setting.default), **common)
-        else:
-            few = len(setting.options) <= MOST_SEGMENTS or isinstance(setting.options[0], int)
-            kind = pmui.RadioButtonGroup if few else pmui.Select
-            options = {written(option): option for option in setting.options}
-            self.widget = kind(label=setting.label, options=options, value=setting.default, **common)
-        self.widget.param.watch(self._changed, "value")
+            return pmui.TextInput(value=written(setting.default), **common)
+        few = len(setting.options) <= MOST_SEGMENTS or isinstance(setting.options[0], int)
+        kind = pmui.RadioButtonGroup if few else pmui.Select
+        options = {written(option): option for option in setting.options}
+        return kind(options=options, value=setting.default, **common)
+
+    def _ticks(self, *more: Any) -> dict[str, Any]:
+        """The values of a slider, and one besides that somebody wrote into the address."""
+        return {written(value): value for value in sorted({*self.setting.ticks, *more})}
 
     async def _changed(self, event: Any) -> None:
         if event.new is not None:
-            self._entered(self.setting.name, event.new)
+            value = ", ".join(event.new) if self.setting.many else event.new
+            self._entered(self.setting.name, value)
 
     def update(self, value: Any, error: str, *, visible: bool) -> None:
         """Show a value, as entered or default, and what is wrong with it ("": nothing)."""
-        if self.setting.options:
+        message = {"label": f"{self.setting.label}: {error}" if error else self.setting.label}
+        if self.setting.ticks:
+            value = self._on_slider(value)
+        elif self.setting.many:
+            value = [name.strip() for name in str(value).split(",") if name.strip() in self.setting.options]
+        elif self.setting.options:
             value = next((option for option in self.setting.options if written(option) == written(value)), None)
-            message = {"label": f"{self.setting.label}: {error}" if error else self.setting.label}
         else:
             value, message = written(value), {"error_state": bool(error), "helper_text": error}
         self.widget.param.update(value=value, visible=visible, **message)
 
+    def _on_slider(self, value: Any) -> Any:
+        """The value as a number; the slider learns it where it is none of its ticks."""
+        try:
+            number = type(self.setting.default)(value)
+        except ValueError:
+            return self.setting.default
+        if number not in self.widget.options.values():
+            self.widget.options = self._ticks(number)
+        return number
 
-class Form:
-    """The sidebar: which experiment, its main settings in view, the rest folded away."""
 
-    def __init__(self, state: TrainState) -> None:
+class Controls:
+    """The controls of all settings of a state: the main ones in view, the rest folded away."""
+
+    def __init__(self, state: Chosen) -> None:
         self.state = state
         self._shown = None
         self._controls = {}
-        titles = {experiments.get(name).title: name for name in experiments.names()}
-        self._choice = pmui.Select(
-            label="Data set",
-            options=titles,
-            value=state.experiment.name,
-            size="small",
-            margin=(4, 0, 4, 0),
-            sizing_mode="stretch_width",
-        )
-        self._choice.param.watch(self._chosen, "value")
-        self._summary = pn.pane.HTML("", stylesheets=[look.STYLE], margin=(0, 2, 6, 2), sizing_mode="stretch_width")
-        self._fields = pn.Column(**WIDE)
         self._folds = []
-        self.view = pn.Column(self._choice, self._summary, self._fields, margin=(10, 16), sizing_mode="stretch_width")
-
-    async def _chosen(self, event: Any) -> None:
-        if event.new != self.state.experiment.name:
-            self.state.choose(event.new)
+        self.view = pn.Column(**WIDE)
 
     def _entered(self, name: str, value: Any) -> None:
         if written(value) != written(self.state.shown().get(name)):
             self.state.enter(name, value)
 
     def update(self) -> None:
-        """Show the state: build the controls of a new experiment, then values, messages and what the mode needs."""
-        if self._shown is not self.state.experiment:
+        """Show the state: build the controls of a new Config, then values, messages and what the mode needs."""
+        if self._shown is not self.state.Config:
             self._build()
         values, wanted = self.state.shown(), {field.name for field in self.state.fields()}
         for name, control in self._controls.items():
@@ -96,20 +108,19 @@ class Form:
                 fold.active = [0]
 
     def _build(self) -> None:
-        self._shown = self.state.experiment
-        self._choice.value = self._shown.name
-        self._summary.object = f'<div class="caption">{self._shown.summary}</div>'
+        self._shown = self.state.Config
         fields = sorted(self.state.all_fields(), key=lambda field: field.name != "mode")
         self._controls = {field.name: Control(field, self._entered) for field in fields}
-        self._folds = [self._fold(group) for group in FOLDED if any(field.group == group for field in fields)]
-        main = [control.widget for control in self._controls.values() if control.setting.group not in FOLDED]
-        self._fields.objects = [*main, *[fold for fold, _ in self._folds]]
+        folds = self.state.folds
+        self._folds = [self._fold(group) for group in folds if any(field.group == group for field in fields)]
+        main = [control.widget for control in self._controls.values() if control.setting.group not in folds]
+        self.view.objects = [*main, *[fold for fold, _ in self._folds]]
 
     def _fold(self, group: str) -> tuple[pmui.Accordion, list[Control]]:
         controls = [control for control in self._controls.values() if control.setting.group == group]
         inside = pn.Column(*[control.widget for control in controls], **WIDE)
         return pmui.Accordion(
-            (group.capitalize(), inside),
+            (self.state.folds[group], inside),
             active=[],
             dynamic=True,
             margin=(6, 0, 0, 0),
@@ -118,3 +129,33 @@ class Form:
             title_variant="body2",
             sx=look.FOLD,
         ), controls
+
+
+class Form:
+    """The sidebar of the Train page: which experiment, then its settings."""
+
+    def __init__(self, state: TrainState) -> None:
+        self.state = state
+        titles = {experiments.get(name).title: name for name in experiments.names()}
+        self._choice = pmui.Select(
+            label="Data set",
+            options=titles,
+            value=state.experiment.name,
+            size="small",
+            margin=(4, 0, 4, 0),
+            sizing_mode="stretch_width",
+        )
+        self._choice.param.watch(self._chosen, "value")
+        self._summary = pn.pane.HTML("", stylesheets=[look.STYLE], margin=(0, 2, 6, 2), sizing_mode="stretch_width")
+        self._controls = Controls(state)
+        self.view = pn.Column(self._choice, self._summary, self._controls.view, **look.SIDE)
+
+    async def _chosen(self, event: Any) -> None:
+        if event.new != self.state.experiment.name:
+            self.state.choose(event.new)
+
+    def update(self) -> None:
+        """Show the state."""
+        self._choice.value = self.state.experiment.name
+        self._summary.object = f'<div class="caption">{self.state.experiment.summary}</div>'
+        self._controls.update()

@@ -1,5 +1,6 @@
 """The Records of one run, bounded in number, for any number of readers."""
 
+import math
 from dataclasses import dataclass
 
 from workbench.training import Record
@@ -22,6 +23,7 @@ class History:
 
     def __init__(self, limit: int = 2000) -> None:
         self.last = None
+        self.best = math.nan
         self._limit = limit
         self._records = []
         self._stride = 1
@@ -30,6 +32,8 @@ class History:
     def append(self, record: Record) -> None:
         """Add a record; steps must grow."""
         self.last = record
+        loss = record.metrics.get("loss", math.nan)
+        self.best = loss if not self.best <= loss else self.best
         if not self._records or record.step % self._stride == 0:
             self._records.append(record)
         while len(self._records) > self._limit:

@@ -4,31 +4,45 @@ A job runs one Training in a daemon thread. That thread never touches a Panel or
 a `Snapshot`, for the records after their cursor and for the latest Report, as often as they like.
 """
 
+import atexit
 import logging
+import math
+import os
 import re
 import threading
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
+
+import psutil
 
 from workbench import experiments, runs
 from workbench.dashboard.cores import cores
 from workbench.dashboard.history import Cursor, History
+from workbench.dashboard.line import Line, device, memory_limit_mb, places, require_memory
+from workbench.dashboard.process import RUNNERS, RemoteTraining
 from workbench.experiments.protocol import Config, Experiment, Report
 from workbench.training import Record, Training
 
 logger = logging.getLogger(__name__)
 
-HALTED = ("stopped", "finished", "failed")
+HALTED = ("stopped", "interrupted", "finished", "failed")
+GOES_ON = ("paused", "stopped", "interrupted")
+ACTIVE = ("running", "queued")
+QUEUE_LOOK = 0.1
+"""Seconds between two looks of a queued job at its place."""
+LONG_UNWRITTEN = 60.0
+"""Seconds after which a run file that says "running" belongs to nobody any more."""
 
 
 @dataclass(frozen=True)
 class Snapshot:
     """What a page says about a job in one line. `seconds` is training time, `settling` names a halt that waits for a
-    step.
+    step, `position` counts the turns until a queued job computes.
     """
 
     state: str
@@ -42,24 +56,34 @@ class Snapshot:
     memory_mb: float
     reports: int
     can_go_on: bool
+    position: int = 0
+    loss: float = math.nan
+    best: float = math.nan
 
 
 class Job:
-    """One run of an experiment. `state` is "running", "paused", "stopped", "finished" or "failed".
+    """One run of an experiment. `state` is "running", "queued", "paused", "stopped", "interrupted", "finished" or
+    "failed".
 
     A new job is paused; `start()` makes it run. No step begins after `pause` or `stop` has returned; a step in flight
     is finished first (`settling` says so meanwhile). A job made from a run file (`run`) opens it in its thread and
-    waits there.
+    waits there. `line`: where it waits for its turn. `pace`: called before every step, for runs that go in step.
     """
 
-    def __init__(self, experiment: Experiment, config: Config, *, path: Path, run: Any = None) -> None:
+    def __init__(
+        self, experiment: Experiment, config: Config, *, path: Path, run: Any = None, line: Line | None = None
+    ) -> None:
         self.id = path.stem
+        self.created = run.created if run is not None else runs.now()
         self.experiment = experiment
         self.config = config
         self.path = path
         self.version = 0
         self.report = None
+        self.pace = None
         self._run = run
+        self._line = line or Line(1)
+        self._memory = 0.0
         self._changed = threading.Condition()
         self._history = History()
         self._training = None
@@ -82,7 +106,11 @@ class Job:
         """The state of the run, derived from what its thread does."""
         if self._end:
             return self._end
-        return "running" if self._busy or self._budget != 0 else "paused"
+        if self._busy:
+            return "running"
+        if self._budget == 0:
+            return "paused"
+        return "queued" if self._line.position(self.id) else "running"
 
     def start(self) -> None:
         """Run until the end, until `pause` or `stop`; goes on after either of them."""
@@ -92,7 +120,7 @@ class Job:
 
     def step_once(self) -> None:
         """Do exactly one step, then be paused; nothing happens while the job runs."""
-        if self.state != "running":
+        if self.state not in ACTIVE:
             self._let(1)
 
     def pause(self) -> None:
@@ -103,12 +131,19 @@ class Job:
 
     def stop(self) -> None:
         """End the run, keeping its best state; `resume` can still go on from the last one."""
+        self._end_as("stopped")
+
+    def interrupt(self) -> None:
+        """As `stop`, because the server stops: the next one offers to go on."""
+        self._end_as("interrupted")
+
+    def _end_as(self, end: str) -> None:
         with self._changed:
             if self._end in HALTED:
                 return
-            self._budget, self._halt = 0, "stopped"
+            self._budget, self._halt = 0, end
             if not self._busy:
-                self._end = "stopped"
+                self._end, self._unsaved, self._dirty = end, True, self._training is not None
             self._touch()
 
     def snapshot(self) -> Snapshot:
@@ -127,7 +162,10 @@ class Job:
                 ms_per_step=1e3 * self._history.pace(),
                 memory_mb=last.memory_mb if last else 0.0,
                 reports=self._reports,
-                can_go_on=self.state in ("paused", "stopped"),
+                can_go_on=self.state in GOES_ON,
+                position=self._line.position(self.id),
+                loss=last.metrics.get("loss", math.nan) if last else math.nan,
+                best=self._history.best,
             )
 
     def read(self, cursor: Cursor) -> tuple[list[Record], Cursor, bool]:
@@ -142,7 +180,7 @@ class Job:
 
     def _idle(self) -> bool:
         alive = self._thread is not None and self._thread.is_alive()
-        return not self._dirty and self.state != "running" and (self.state == "paused" or not alive)
+        return not self._dirty and self.state not in ACTIVE and (self.state == "paused" or not alive)
 
     def open(self) -> None:
         """Load the run file this job was made from; the job waits, stopped or finished as the file says."""
@@ -172,52 +210,85 @@ class Job:
         """The thread: steps while the budget lasts, a Report now and then, and at every halt a Report and a save."""
         try:
             cores.apply()
-            if self._training is None:
-                self._prepare()
+            if self._training is None and not self._prepare():
+                return
             records = iter(self._training)
             while self._await_turn():
                 cores.apply()
+                if self.pace is not None:
+                    self.pace(self)
                 self._take(next(records, None))
                 if not self._end and time.monotonic() > self._report_time + max(0.5, 10 * self._report_cost):
                     self._publish(self._training.report)
+            self._leave()
         except Exception as error:
             logger.exception("run %s failed", self.id)
             self._fail(error)
 
-    def _prepare(self) -> None:
-        training = Training(self.experiment, self.config, path=self.path, resume_from=self._run)
+    def _leave(self) -> None:
+        """The end of the thread. A process that has nothing to do is ended; a run that goes on gets another, from its
+        file."""
+        if isinstance(self._training, RemoteTraining):
+            self._training.close()
+            self._run, self._training = runs.read_run(self.path), None
         with self._changed:
-            self._training, self._total = training, training.model.total_steps
-            for record in training.records:
+            self._thread = None
+            self._changed.notify_all()
+            if self._budget != 0:  # somebody has resumed meanwhile
+                self._begin_thread()
+
+    def _prepare(self) -> bool:
+        """Make the Training, in its turn; False where the job was ended before."""
+        while not self._line.enter(self.id):
+            with self._changed:
+                self._touch()  # its position may have changed
+                self._changed.wait(QUEUE_LOOK)
+                if self._end and self._run is None:
+                    self._line.leave(self.id)
+                    self._thread = None
+                    self._touch()
+                    return False
+        made = runner()(self.experiment, self.config, path=self.path, resume_from=self._run)
+        with self._changed:
+            self._training, self._total, self._history = made, made.total_steps, History()
+            for record in made.records:
                 self._history.append(record)
             self._history.keep_last()
+            self._memory = psutil.Process().memory_info().rss / 1e6
             self._touch()
+        return True
 
     def _await_turn(self) -> bool:
         """Wait for permission to do a step; False when the thread may end. Concludes a halt first."""
         while True:
             with self._changed:
                 if self._budget != 0:
+                    if not self._line.enter(self.id):
+                        self._touch()
+                        self._changed.wait(QUEUE_LOOK)
+                        continue
                     self._busy = True
                     cores.enter(self.id)
                     return True
                 cores.leave(self.id)
+                self._line.leave(self.id)
                 if not self._dirty:
                     if self._end:
-                        self._thread = None
-                        self._changed.notify_all()
                         return False
                     self._changed.wait()
                     continue
             self._conclude()
 
     def _take(self, record: Record | None) -> None:
+        if record is not None:
+            remote = getattr(self._training, "pid", None) is not None
+            require_memory(record.memory_mb - (0.0 if remote else self._memory), memory_limit_mb())
         with self._changed:
             self._busy = False
             if record is not None:
                 self._history.append(record)
                 self._budget = self._budget and self._budget - 1
-            if record is None or self._training.model.done:
+            if record is None or self._training.done:
                 self._end, self._budget = "finished", 0
             self._end = self._end or self._halt
             self._dirty = self._unsaved = True
@@ -244,13 +315,30 @@ class Job:
             self._touch()
 
     def _fail(self, error: Exception) -> None:
+        message = str(error) or type(error).__name__
+        self._line.leave(self.id)
+        cores.leave(self.id)
+        if self._training is not None:
+            try:
+                self._training.fail(message)
+                if isinstance(self._training, RemoteTraining):
+                    self._training.close()
+            except Exception:
+                logger.exception("the failure of run %s could not be kept", self.id)
         with self._changed:
             self._end, self._budget, self._busy, self._dirty, self._thread = "failed", 0, False, False, None
-            cores.leave(self.id)
-            self._message = str(error) or type(error).__name__
-            self._details = traceback.format_exc()
+            self._message = message
+            self._details = getattr(error, "details", "") or traceback.format_exc()
             self._history.keep_last()
             self._touch()
+
+
+def runner() -> Callable[..., Any]:
+    """What makes the Training of a job: `WORKBENCH_RUNNER` is "thread" (default) or "process"."""
+    name = os.environ.get("WORKBENCH_RUNNER") or RUNNERS[0]
+    if name not in RUNNERS:
+        raise ValueError(f"WORKBENCH_RUNNER: expected one of {', '.join(RUNNERS)}, found {name!r}")
+    return Training if name == "thread" else RemoteTraining
 
 
 class Registry:
@@ -259,12 +347,14 @@ class Registry:
     def __init__(self, keep: int = 20) -> None:
         self._jobs = {}
         self._keep = keep
+        self._lines = {}
         self._lock = threading.RLock()
 
     def create(self, experiment: Experiment, config: Config) -> Job:
         """A new job, not started."""
-        job = Job(experiment, config, path=runs.new_run_path(experiment.name, runs.runs_folder()))
+        path = runs.new_run_path(experiment.name, runs.runs_folder())
         with self._lock:
+            job = Job(experiment, config, path=path, line=self._line(config))
             self._jobs[job.id] = job
             self._let_go()
         return job
@@ -286,9 +376,39 @@ class Registry:
                 return job
             run = runs.read_run(path)
             experiment = experiments.get(run.experiment)
-            job = self._jobs[name] = Job(experiment, experiment.Config(**run.config), path=path, run=run)
+            config = experiment.Config(**run.config)
+            job = self._jobs[name] = Job(experiment, config, path=path, run=run, line=self._line(config))
             job.open()
             return job
+
+    def interrupted(self, states: Mapping[str, str] | None = None) -> list[str]:
+        """The runs that a stop of the server has cut short: those that say so, and those that say "running" although
+        nothing has written them for a while. states: of every run by its id; None: the files are asked."""
+        folder = runs.runs_folder()
+        if states is None:
+            states = {run.path.stem: run.status for run in runs.list_runs(folder)}
+        return [name for name, state in states.items() if self.get(name) is None and _is_cut(folder, name, state)]
+
+    def forget(self, name: str) -> None:
+        """Let go of a job that is not active."""
+        with self._lock:
+            job = self._jobs.get(name)
+            if job is not None and job.state not in ACTIVE:
+                job.stop()
+                del self._jobs[name]
+
+    def close(self, seconds: float = 10.0) -> None:
+        """Interrupt every run and wait until their files are written, at most so long in all."""
+        jobs = [job for job in self if job.state in (*ACTIVE, "paused")]
+        for job in jobs:
+            job.interrupt()
+        end = time.monotonic() + seconds
+        for job in jobs:
+            if not job.wait(max(0.0, end - time.monotonic())):
+                logger.warning("run %s was not saved in time; its file holds what was saved before", job.id)
+
+    def _line(self, config: Config) -> Line:
+        return self._lines.setdefault(device(config), Line(places()))
 
     def __iter__(self) -> Iterator[Job]:
         with self._lock:
@@ -300,4 +420,17 @@ class Registry:
             del self._jobs[name]
 
 
+def _is_cut(folder: Path, name: str, state: str) -> bool:
+    if state != "running":
+        return state == "interrupted"
+    path = folder / f"{name}.nc"
+    return path.exists() and time.time() - path.stat().st_mtime > LONG_UNWRITTEN
+
+
 registry = Registry()
+
+
+@cache
+def close_at_exit() -> None:
+    """Once per process: let the end of the server interrupt its runs and keep them."""
+    atexit.register(registry.close)

@@ -70,7 +70,15 @@ FOLD = {
 # styles of plain layouts
 
 WIDE = {"sizing_mode": "stretch_width", "margin": 0}
-MAIN = {"padding": "clamp(8px, 1.6vw, 18px)", "gap": "14px", "max-width": "1500px", "margin": "0 auto"}
+SIDE = {"margin": (10, 16), "sizing_mode": "stretch_width"}
+MAIN = {
+    "padding": "clamp(8px, 1.6vw, 18px)",
+    "max-width": "1500px",
+    "width": "100%",  # else as wide as the widest table
+    "box-sizing": "border-box",
+    "margin": "0 auto",
+}
+PAGE_BODY = {"gap": "14px", "min-width": "0"}
 LINE = {"gap": "8px 10px", "flex-wrap": "wrap", "align-items": "flex-start"}
 PAIR = {"gap": "14px", "flex-wrap": "wrap", "align-items": "stretch"}
 CARD = {

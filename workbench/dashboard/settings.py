@@ -12,14 +12,14 @@ from pydantic.fields import FieldInfo
 from workbench.experiments.protocol import Config
 
 MOST_BUTTONS = 6
-RESERVED = ("experiment", "run")
 
 
 @dataclass(frozen=True)
 class Setting:
     """One field of a Config, ready to become a control.
 
-    `options` holds the values of a choice ((): free entry); `bounds` says in words what is allowed.
+    `options` holds the values of a choice ((): free entry); `bounds` says in words what is allowed. `ticks` holds the
+    values of a slider; `many`: several of the options may be chosen, written one after the other with commas.
     """
 
     name: str
@@ -30,6 +30,8 @@ class Setting:
     options: tuple[Any, ...]
     bounds: str
     default: Any
+    ticks: tuple[Any, ...] = ()
+    many: bool = False
 
 
 def settings(config: type[Config]) -> tuple[Setting, ...]:
@@ -51,9 +53,11 @@ def _setting(name: str, info: FieldInfo) -> Setting:
         text=info.description or "",
         group=str(extra.get("group", "main")),
         modes=tuple(extra.get("modes", ())),
-        options=_options(info.annotation, limits),
+        options=tuple(extra["many"]) if "many" in extra else _options(info.annotation, limits),
         bounds=_words(limits),
         default=info.default,
+        ticks=tuple(extra.get("ticks", ())),
+        many="many" in extra,
     )
 
 
@@ -132,12 +136,10 @@ def _message(fault: Mapping[str, Any]) -> str:
     return text[:1].upper() + text[1:] + ("" if text.endswith(".") else ".")
 
 
-def query(experiment: str, config: Config, run: str | None) -> str:
-    """The whole configuration as the search part of a URL, `?experiment=...`."""
-    pairs = {"experiment": experiment, **{name: written(value) for name, value in config.model_dump().items()}}
-    if run:
-        pairs["run"] = run
-    return "?" + urlencode(pairs)
+def query(config: Config, before: Mapping[str, str] | None = None, after: Mapping[str, str] | None = None) -> str:
+    """The whole configuration as the search part of a URL, `?...`, between what else the URL holds."""
+    values = {name: written(value) for name, value in config.model_dump().items()}
+    return "?" + urlencode({**(before or {}), **values, **(after or {})})
 
 
 def parse_query(search: str) -> tuple[dict[str, str], list[str]]:
@@ -145,3 +147,9 @@ def parse_query(search: str) -> tuple[dict[str, str], list[str]]:
     pairs = parse_qsl(search.removeprefix("?"), keep_blank_values=True)
     keys = [key for key, _ in pairs]
     return dict(pairs), sorted({key for key in keys if keys.count(key) > 1})
+
+
+def without(search: str, *keys: str) -> str:
+    """The search part of a URL without these keys."""
+    pairs = parse_qsl(search.removeprefix("?"), keep_blank_values=True)
+    return "?" + urlencode([(key, value) for key, value in pairs if key not in keys])

@@ -1,9 +1,14 @@
 """What the Train page says in words and numbers."""
 
+import math
+import traceback
+from collections.abc import Sequence
 from html import escape
 
+from workbench.dashboard.chosen import Notice
 from workbench.dashboard.jobs import Snapshot
-from workbench.dashboard.session import Notice, TrainState
+from workbench.dashboard.listing import Row
+from workbench.dashboard.session import TrainState
 
 INTRO = """<div class="intro">
 <h2>Find the equations behind the data</h2>
@@ -18,7 +23,15 @@ made it, next to the true ones.</p>
 see the same.</p>
 </div>"""
 
-STATES = {"running": "Running", "paused": "Paused", "stopped": "Stopped", "finished": "Finished", "failed": "Failed"}
+STATES = {
+    "running": "Running",
+    "queued": "Queued",
+    "paused": "Paused",
+    "stopped": "Stopped",
+    "interrupted": "Interrupted",
+    "finished": "Finished",
+    "failed": "Failed",
+}
 SETTLING = {"pausing": "Pausing", "stopping": "Stopping"}
 
 
@@ -30,15 +43,19 @@ def chip(snapshot: Snapshot | None) -> str:
     return f'<span class="chip {snapshot.state}" role="status">{word}</span>'
 
 
-def numbers(snapshot: Snapshot | None, *, wrong: bool, changed: bool) -> str:
+def numbers(snapshot: Snapshot | None, *, wrong: bool, changed: bool, replays: bool = False) -> str:
     """Step, time and memory of the run, what to do next, and how far it is."""
     hint = "Correct the marked setting, then press Start." if wrong else ""
     if snapshot is None:
-        return f'<div class="numbers"><span class="unit">{hint or "Press Start."}</span></div>'
+        ready = "Press Start. What moves below is a stored run." if replays else "Press Start."
+        return f'<div class="numbers"><span class="unit">{hint or ready}</span></div>'
     if changed and not wrong:
         hint = "The settings differ from those of this run."
-    if snapshot.state == "stopped" and not hint:
+    if snapshot.state in ("stopped", "interrupted") and not hint:
         hint = "The best state is kept. Resume goes on."
+    if snapshot.position:
+        ahead = "next" if snapshot.position == 1 else f"number {snapshot.position}"
+        hint = f"Waiting for other runs to halt: {ahead} in line."
     parts = [
         f"<span>step <b>{snapshot.step:,}</b> <span class='unit'>of {snapshot.total:,}</span></span>",
         f"<span><b>{snapshot.seconds:.1f}</b> <span class='unit'>s</span></span>",
@@ -78,7 +95,57 @@ def notices(state: TrainState) -> str:
                 "error", f"The run failed after step {snapshot.step}: {snapshot.message}. {advice}", snapshot.details
             )
         )
-    return "".join(_notice(notice) for notice in shown)
+    return listed(shown)
+
+
+def listed(notices: Sequence[Notice]) -> str:
+    """Notices as HTML."""
+    return "".join(_notice(notice) for notice in notices)
+
+
+def failed(what: str, error: Exception) -> Notice:
+    """The notice of something that went wrong; the traceback folds away."""
+    text = str(error) or type(error).__name__
+    return Notice("error", f"{what}: {text}", "".join(traceback.format_exception(error)))
+
+
+def run_cells(row: Row) -> dict[str, str]:
+    """What the table of runs says of one."""
+    position = f", {row.position} to wait" if row.position else ""
+    steps = f"{row.steps:,} of {row.total:,}" if row.total else f"{row.steps:,}"
+    return {
+        "id": row.id,
+        "link": f"?run={row.id}",
+        "state": row.state,
+        "run": row.id,
+        "experiment": row.title,
+        "mode": row.mode,
+        "status": row.state + position,
+        "steps": "" if row.state == "unreadable" else steps,
+        "last": small(row.last),
+        "best": small(row.best),
+        "rmse": small(row.metrics.get("rmse", math.nan)),
+        "created": row.created[:16].replace("T", " "),
+        "tags": ", ".join(row.tags) or (row.message[:60] if row.state in ("failed", "unreadable") else ""),
+    }
+
+
+def small(value: float) -> str:
+    """A number in a few characters, a dash where there is none."""
+    return f"{value:.3g}" if math.isfinite(value) else "–"
+
+
+def comparison(names: Sequence[str], lines: Sequence[tuple[str, Sequence[str]]]) -> str:
+    """An HTML table: a row per setting, a column per run."""
+    if not lines:
+        return "<p>They have the same settings.</p>" if names else ""
+    head = "".join(f"<th scope='col'>{escape(name)}</th>" for name in names)
+    rows = "".join(
+        f"<tr><th scope='row'>{escape(name)}</th>{''.join(f'<td>{escape(value)}</td>' for value in values)}</tr>"
+        for name, values in lines
+    )
+    head = f"<thead><tr><th scope='col'>setting</th>{head}</tr></thead>"
+    return f"<div class='scroll'><table class='plain'>{head}<tbody>{rows}</tbody></table></div>"
 
 
 def _notice(notice: Notice) -> str:

@@ -106,6 +106,7 @@ class Report:
     maps: Dataset over (lat, lon): a quantity per variable, with `units` and `long_name`, and `ocean`, where there is
         sea.
     skill: Dataset with `skill` over (lead, forecast): 1 - squared error / that of climatology; `model` comes first.
+    parameters: of many curves, Dataset over (parameter, curve) with `estimate` and `truth`.
     """
 
     equations: tuple[Equation, ...] = ()
@@ -116,6 +117,7 @@ class Report:
     doubts: tuple[str, ...] = ()
     maps: xr.Dataset | None = None
     skill: xr.Dataset | None = None
+    parameters: xr.Dataset | None = None
 
 
 class Model(Protocol):

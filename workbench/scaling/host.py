@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -75,8 +76,16 @@ class Host:
             self.close()
             raise RuntimeError("the measuring process did not start; its messages are in the log of this process")
 
-    def run(self, call: str, arguments: dict[str, Any], budget: Budget, stop: threading.Event | None = None) -> Outcome:
+    def run(
+        self,
+        call: str,
+        arguments: dict[str, Any],
+        budget: Budget,
+        stop: threading.Event | None = None,
+        heard: Callable[[dict[str, Any]], None] | None = None,
+    ) -> Outcome:
         """The job `call` ("module:function") with these arguments, ended where it exceeds the budget or `stop` is set.
+        heard: called with all that it tells, at once.
 
         The clock of the budget, and what the memory is counted from, start anew where the job tells `begin`.
         """
@@ -84,9 +93,11 @@ class Host:
             self.start()
             self._worker.stdin.write(json.dumps({"call": call, "arguments": arguments}) + "\n")
             self._worker.stdin.flush()
-            return self._watched(budget, stop)
+            return self._watched(budget, stop, heard)
 
-    def _watched(self, budget: Budget, stop: threading.Event | None) -> Outcome:
+    def _watched(
+        self, budget: Budget, stop: threading.Event | None, heard: Callable[[dict[str, Any]], None] | None
+    ) -> Outcome:
         """What the running job tells until it is gone."""
         outcome, watch = Outcome(words="the process died"), _Watch(budget)
         ended = False
@@ -101,6 +112,8 @@ class Host:
                 watch.begin(message.get("pid"))
             elif "told" in message:
                 outcome.told.append(message["told"])
+                if heard is not None:
+                    heard(message["told"])
             elif "end" in message:
                 outcome.status, outcome.words, ended = Status(message["end"]), message["words"], True
             if watch.running and not ended and not watch.killed:

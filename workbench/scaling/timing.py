@@ -84,7 +84,7 @@ def _mark(device: torch.device) -> Any:
     if device.type != "cuda":
         return time.perf_counter()
     event = torch.cuda.Event(enable_timing=True)
-    event.record()
+    event.record(torch.cuda.current_stream(device))
     return event
 
 
@@ -128,20 +128,20 @@ class Peak:
     """The high-water mark of memory, in bytes above what was held when this was made."""
 
     def __init__(self, device: str) -> None:
-        self._cuda = device.startswith("cuda")
-        if self._cuda:
-            torch.cuda.synchronize()
-            torch.cuda.reset_peak_memory_stats()
-            self._start = torch.cuda.memory_allocated()
+        self._device = device if device.startswith("cuda") else ""
+        if self._device:
+            torch.cuda.synchronize(self._device)
+            torch.cuda.reset_peak_memory_stats(self._device)
+            self._start = torch.cuda.memory_allocated(self._device)
         else:
             _reset_high_water()
             self._start = psutil.Process().memory_info().rss
 
     def read(self) -> int:
         """The peak so far; never below 0."""
-        if self._cuda:
-            torch.cuda.synchronize()
-            return torch.cuda.max_memory_allocated() - self._start
+        if self._device:
+            torch.cuda.synchronize(self._device)
+            return torch.cuda.max_memory_allocated(self._device) - self._start
         return max(0, _high_water() - self._start)
 
 

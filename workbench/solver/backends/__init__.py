@@ -45,11 +45,12 @@ from types import ModuleType
 
 import torch
 
-from workbench.solver.backends import banded, dense, mnn, native
+from workbench.solver.backends import banded, cuda, dense, mnn, native
 from workbench.solver.problem import LinearODE
 
 TABLE: dict[str, ModuleType] = {  # fastest first: "auto" takes the first that can serve
     "native": native,
+    "cuda": cuda,
     "banded": banded,
     "dense": dense,
     "mnn": mnn,

@@ -69,7 +69,19 @@ struct Constants {
     double cross[MOST_DERIVATIVES * MOST_DERIVATIVES];  // F^T P + J P F J, J = diag((-1)^k): minus the block (y_t, y'_{t+1})
 };
 
-inline Constants constants(int K, int orders) {
+#if defined(__CUDACC_RTC__)  // by the compiler, which knows no square root then
+#define SMNN_TABLE __device__ constexpr
+SMNN_TABLE double table_root(double x) {
+    double y = x > 1.0 ? x : 1.0;
+    for (int i = 0; i < 60; ++i) y = 0.5 * (y + x / y);
+    return y;
+}
+#else
+#define SMNN_TABLE inline
+inline double table_root(double x) { return sqrt(x); }
+#endif
+
+SMNN_TABLE Constants constants(int K, int orders) {
     Constants made = {};
     double factorial[MOST_DERIVATIVES] = {1.0};
     for (int i = 1; i < K; ++i) factorial[i] = i * factorial[i - 1];
@@ -87,7 +99,7 @@ inline Constants constants(int K, int orders) {
         for (int j = i; j >= 0; --j) {
             double sum = made.gram[i * K + j];
             for (int m = i + 1; m < K; ++m) sum -= made.link[m * K + i] * made.link[m * K + j];
-            made.link[i * K + j] = i == j ? sqrt(sum) : sum / made.link[i * K + i];
+            made.link[i * K + j] = i == j ? table_root(sum) : sum / made.link[i * K + i];
         }
     return made;
 }
@@ -199,8 +211,8 @@ struct Qr {
 
     // Carry (C | X) with one more row over y_t, zero but for derivative i of variable d and what is eliminated after it: C
     // stays triangular. `entries` (in the order of elimination) and `extra` (NX) are consumed; extra is then the residual.
-    template <int NX>
-    SMNN_INLINE void merge(V* C, V* X, V* entries, V* extra, int d, int i, V* reflections = nullptr) const {
+    template <int NX, class Kept = V*>
+    SMNN_INLINE void merge(V* C, V* X, V* entries, V* extra, int d, int i, Kept reflections = Kept{}) const {
         const int R = s.R;
         for (int j = place(d, i); j < R; ++j) {
             V* pivot = C + j * R;
@@ -226,8 +238,8 @@ struct Qr {
     // Column by column: each passes once through registers, `top` its entries in the R rows of the carry and `low` those in
     // the R rows of G, takes all reflections before it, and over w_t then makes its own. The reflection of column j is x_ij,
     // i <= j, in row i of G, and v_j in row j of the carry.
-    template <int NX>
-    SMNN_INLINE void eliminate(V* C, V* X, const V* weight, V, V* record, V* z, V& zero, V* scratch, V* reflections = nullptr) const {
+    template <int NX, class Record, class Kept = V*>
+    SMNN_INLINE void eliminate(V* C, V* X, const V* weight, V, Record record, V* z, V& zero, V* scratch, Kept reflections = Kept{}) const {
         const int R = s.R, K = s.K, D = s.D;
         Local<V, SIZE * SIZE> x(scratch, R * R);
         Local<V, SIZE> v(scratch, R), scale(scratch, R), top(scratch, R), low(scratch, R);
@@ -260,7 +272,7 @@ struct Qr {
             for (int j = 0; j < R; ++j) *reflections++ = scale[j];
         }
         // A column over y' or of the right-hand side: row j of G enters it as zero.
-        auto ride = [&](V* kept, V* left, int stride) SMNN_ALWAYS {
+        auto ride = [&](auto kept, V* left, int stride) SMNN_ALWAYS {
             each<SIZE>(R, [&](int j) SMNN_ALWAYS {
                 V m = v[j] * top[j];
                 each<SIZE>(R, [&](int i) SMNN_ALWAYS { if (i < j) m += x[i * R + j] * low[i]; });
@@ -271,7 +283,7 @@ struct Qr {
             });
             each<SIZE>(R, [&](int i) SMNN_ALWAYS { left[i * stride] = low[i]; });
         };
-        V* beyond = record + R * (R + 1) / 2;
+        auto beyond = record + R * (R + 1) / 2;
         for (int d = 0; d < D; ++d)
             each<S::DERIVATIVES>(K, [&](int n) SMNN_ALWAYS {
                 const int i = K - 1 - n;  // from the right: what is left takes the place of columns no longer needed
@@ -293,9 +305,9 @@ struct Qr {
     // t+1, coefficients (E x R) and constants (E; they meet the last riding column). Out: C triangular over y_{t+1}, X,
     // and in `rest` (E x NX; or null) the rows without unknowns. Equation rows come first: they are the large ones.
     // Column by column as in `eliminate`; reflection j is x_ij in the rows i > j.
-    template <int NX>
+    template <int NX, class Kept = V*>
     SMNN_INLINE void absorb(V* C, V* X, V ratio, V inverse, const V* coefficients, const V* constants, V* rest,
-                            V* scratch, V* reflections = nullptr) const {
+                            V* scratch, Kept reflections = Kept{}) const {
         constexpr int ROWS = S::ROWS;
         const int R = s.R, E = s.E, N = s.R + s.E;
         Local<V, ROWS * SIZE> x(scratch, N * R);
@@ -336,7 +348,7 @@ struct Qr {
             if (rest) for (int e = 0; e < E; ++e) rest[e * NX + c] = column[R + e];
         }
         if constexpr (NX == 0) {
-            reflections += absorbing();
+            reflections = reflections + absorbing();
             for (int j = 0; j < R; ++j)
                 for (int i = j + 1; i < N; ++i) *reflections++ = x[i * R + j];
             for (int j = 0; j < R; ++j) *reflections++ = v[j];
@@ -402,7 +414,8 @@ struct Qr {
 
     // The last grid point: the carry is U itself. `zero` as in `eliminate`, with a threshold: a pivot that is rounding,
     // `tolerance` (32 sqrt(T) eps) times its column or the Taylor rows, whose size is 1; the lowest such unknown.
-    SMNN_INLINE void finish(const V* C, const V* X, V tolerance, V* record, V* z, V& zero, V*) const {
+    template <class Record>
+    SMNN_INLINE void finish(const V* C, const V* X, V tolerance, Record record, V* z, V& zero, V*) const {
         for (int j = 0; j < s.R; ++j) {
             V squares = V{};
             for (int i = 0; i <= j; ++i) squares += C[i * s.R + j] * C[i * s.R + j];
@@ -471,16 +484,16 @@ struct Cholesky {
     SMNN_INLINE int place(int d, int i) const { return d * s.K + i; }
 
     // One more row over y_t, that has nothing but derivative i of variable d.
-    template <int NX>
-    SMNN_INLINE void merge(V* C, V* X, V* entries, V* extra, int d, int i, V* = nullptr) const {
+    template <int NX, class Kept = V*>
+    SMNN_INLINE void merge(V* C, V* X, V* entries, V* extra, int d, int i, Kept = Kept{}) const {
         const int j = place(d, i);
         C[s.R * s.R + j] += entries[j] * entries[j];
         C[j * s.R + j] += entries[j] * entries[j];
         if (NX) X[j * NX + NX - 1] += entries[j] * extra[0];
     }
 
-    template <int NX>
-    SMNN_INLINE void eliminate(V* C, V* X, const V* weight, V tolerance, V* record, V* z, V& zero, V* scratch, V* = nullptr) const {
+    template <int NX, class Record, class Kept = V*>
+    SMNN_INLINE void eliminate(V* C, V* X, const V* weight, V tolerance, Record record, V* z, V& zero, V* scratch, Kept = Kept{}) const {
         const int R = s.R, K = s.K;
         for (int d = 0; d < s.D; ++d)
             for (int i = 0; i < K; ++i) {
@@ -525,9 +538,9 @@ struct Cholesky {
         });
     }
 
-    template <int NX>
+    template <int NX, class Kept = V*>
     SMNN_INLINE void absorb(V* C, V* X, V ratio, V inverse, const V* coefficients, const V* constants, V*, V* scratch,
-                            V* = nullptr) const {
+                            Kept = Kept{}) const {
         const int R = s.R;
         Local<V, SIZE> row(scratch, R);
         for (int i = 0; i < R; ++i) row[i] = V{} + 1.0;
@@ -573,7 +586,8 @@ struct Cholesky {
                 for (int c = 0; c <= s.R; ++c) A[i * (s.R + 1) + c] -= z[j * (s.R + 1) + i] * z[j * (s.R + 1) + c];
     }
 
-    SMNN_INLINE void finish(V* C, V* X, V tolerance, V* record, V* z, V& zero, V* scratch) const {
+    template <class Record>
+    SMNN_INLINE void finish(V* C, V* X, V tolerance, Record record, V* z, V& zero, V* scratch) const {
         const int R = s.R;
         Local<V, SIZE * SIZE> U(scratch, R * R);
         Local<V, SIZE> inverse(scratch, R);
@@ -636,8 +650,8 @@ struct Cholesky {
 
 private:
     // C = U^T U. A pivot counts as zero where its square is rounding: at most `tolerance` times the diagonal before.
-    template <class M, class I>
-    SMNN_INLINE void factor(const V* C, M& U, I& inverse, V* record, V& zero, V tolerance) const {
+    template <class M, class I, class Record>
+    SMNN_INLINE void factor(const V* C, M& U, I& inverse, Record record, V& zero, V tolerance) const {
         const int R = s.R;
         each<SIZE>(R, [&](int j) SMNN_ALWAYS {
             V square = C[j * R + j];

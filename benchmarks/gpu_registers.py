@@ -1,0 +1,92 @@
+"""Registers and local memory of the GPU kernels, read from the binaries that NVRTC makes; no GPU is needed.
+
+    python benchmarks/gpu_registers.py    # writes results/gpu_registers.json; a few minutes
+
+Local memory is in bytes per thread: what does not fit into the 255 registers that a thread can have.
+"""
+
+import json
+import struct
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+
+from workbench.solver.launcher import Instance, compiled
+
+ARCHITECTURES = ("sm_80", "sm_90", "sm_120")
+SHAPES = ((1, 3, 1), (1, 5, 1), (2, 3, 2), (3, 3, 3), (4, 5, 3))  # D, K, E
+CENTRAL = ((2, 3, 2),)
+PLAIN = ("Solve", "Adjoint", "Gradient")
+SHARED = ("Factor", "Resolve")
+PIECES = ("EliminatePieces", "JoinPieces", "SolveChain", "BackJoined", "BackPieces")
+PIECES += ("AdjointPieces", "AdjointJoined", "AdjointChain")
+RESULT = Path(__file__).parent / "results" / "gpu_registers.json"
+# of the ELF format, and of the records of a section .nv.info: a value of several words, and what it is
+_SECTION, _SYMBOL = struct.Struct("<IIQQQQIIQQ"), 24
+_SYMTAB, _WORDS, _REGISTERS, _FRAME = 2, 4, 0x2F, 0x11
+
+
+def resources(code: bytes) -> dict[str, dict[str, int]]:
+    """Kernel -> its registers and its local memory in bytes."""
+    start, (size, count, names) = struct.unpack_from("<Q", code, 0x28)[0], struct.unpack_from("<HHH", code, 0x3A)
+    sections = [_SECTION.unpack_from(code, start + i * size) for i in range(count)]
+
+    def name(table: int, at: int) -> str:
+        begin = sections[table][4] + at
+        return code[begin : code.index(b"\0", begin)].decode()
+
+    symbols = next(section for section in sections if section[1] == _SYMTAB)
+    info = next(section for section in sections if name(names, section[0]) == ".nv.info")
+    found: dict[str, dict[str, int]] = {}
+    for kind, symbol, value in _records(code[info[4] : info[4] + info[5]]):
+        if kind in (_REGISTERS, _FRAME):
+            at = struct.unpack_from("<I", code, symbols[4] + _SYMBOL * symbol)[0]
+            found.setdefault(name(symbols[6], at), {})["registers" if kind == _REGISTERS else "local_bytes"] = value
+    return {kernel: values for kernel, values in found.items() if "registers" in values}
+
+
+def _records(info: bytes) -> Iterator[tuple[int, int, int]]:
+    """What, symbol, value."""
+    at = 0
+    while at < len(info):
+        form, kind, size = struct.unpack_from("<BBH", info, at)
+        at += 4
+        if form == _WORDS:
+            if size == 8:
+                yield kind, *struct.unpack_from("<II", info, at)
+            at += size
+
+
+def instances(shapes: Iterable[tuple[int, int, int]], central: bool = False) -> Iterator[Instance]:
+    """Every kernel for these shapes; that of gradients is the same for both methods."""
+    for method in ("qr", "cholesky"):
+        for D, K, E in shapes:
+            for kernel in PLAIN if central else PLAIN + SHARED + PIECES:
+                instance = Instance(kernel, method, D, K, E, central)
+                if (kernel == "Gradient" and method != "qr") or (kernel in PIECES and instance.general):
+                    continue
+                yield instance
+
+
+def table(wanted: Iterable[Instance], architectures: tuple[str, ...]) -> list[dict[str, object]]:
+    """A row per kernel and architecture."""
+    rows = []
+    for instance in wanted:
+        for arch in architectures:
+            start = time.perf_counter()
+            made = compiled(instance, arch)
+            seconds = round(time.perf_counter() - start, 1)
+            what = {**asdict(instance), "general": instance.general, "arch": arch}
+            rows.append({**what, **resources(made.code)[made.name], "seconds_to_compile": seconds})
+    return rows
+
+
+if __name__ == "__main__":
+    packages = {name: version(name) for name in ("cuda-core", "nvidia-cuda-nvrtc")}
+    rows = table([*instances(SHAPES), *instances(CENTRAL, True)], ARCHITECTURES)
+    lines = ",\n".join("  " + json.dumps(row) for row in rows)
+    RESULT.write_text(f'{{"packages": {json.dumps(packages)},\n "kernels": [\n{lines}\n]}}\n')
+    for row in rows:
+        print(*row.values())

@@ -1,0 +1,159 @@
+# ---
+# jupyter:
+#   jupytext:
+#     formats: ipynb,py:percent
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # Extending the workbench
+#
+# A new dataset, a new experiment, a new solver backend: each is one file and one line in a table, and page, command
+# line, run files and tests pick it up. Here all three are written in cells, some twenty lines each, and work at once.
+
+# %%
+from types import SimpleNamespace
+
+import numpy as np
+import torch
+import xarray as xr
+
+from workbench.datasets import schema, simulate, windows
+from workbench.experiments import protocol
+from workbench.experiments.protocol import Equation, Report, setting
+from workbench.models.discovery import Projection
+from workbench.models.preparation import Settings
+from workbench.models.recipe import Recipe
+from workbench.models.trajectories import Trajectory
+from workbench.solver import LinearODE, solve
+from workbench.solver.backends import TABLE
+from workbench.solver.rows import constants, rows
+from workbench.training import Training
+
+# %% [markdown]
+# ## A dataset
+#
+# A dataset is a function that returns an `xarray.Dataset`: `truth` and `data` over (time, variable), with units, so
+# that no later code has to guess. `schema.check` says in words what is missing. Here: the flow of Thomas,
+# $\dot x = \sin y - b x$ and cyclically so for $y$ and $z$.
+
+# %%
+B = 0.2
+
+
+def thomas(noise, seed):
+    """The record. In a file of its own: workbench/datasets/thomas.py, with a card in data/cards."""
+    time = 0.1 * np.arange(2000)
+    truth = simulate.reference(lambda t, u: np.sin(np.roll(u, -1)) - B * u, [1.0, 0.0, 0.5], time)
+    data = truth + noise * np.random.default_rng(seed).standard_normal(truth.shape)
+    values = {
+        name: (("time", "variable"), value, {"units": "1", "long_name": "state"})
+        for name, value in {"truth": truth, "data": data}.items()
+    }
+    named = {"time": ("time", time, {"units": "1", "long_name": "time"}), "variable": ["x", "y", "z"]}
+    return schema.check(xr.Dataset(values, coords=named, attrs={"title": "Thomas' cyclically symmetric flow"}))
+
+
+# %% [markdown]
+# ## An experiment
+#
+# Four parts: `Config` (page, command line and URL are built from it), `data`, `model`, `report`. The model learns step
+# by step; `Projection` is the discovery of the Train page, and `Recipe` says in a few settings which candidates it may
+# choose from: here constants, the variables, and their sines and cosines.
+
+
+# %%
+class Config(protocol.Config):
+    noise: float = setting(0.02, "Standard deviation of the noise.", ge=0, le=1)
+
+
+def data(config):
+    return thomas(config.noise, config.seed)
+
+
+def model(config, data):
+    library = Recipe(degree=1, frequencies=(1.0,)).library(("x", "y", "z"))
+    return Projection([Trajectory(windows.times(data), windows.tensor(data))], library, Settings(seed=config.seed))
+
+
+def report(model, data):
+    found = []
+    for v, column in zip("xyz", model.coefficients().T.tolist(), strict=True):
+        terms = zip(column, model.library.latex, model.library.names, strict=True)
+        found.append(Equation(rf"\dot {v}", f"{v}'", tuple(term for term in terms if term[0])))
+    return Report(tuple(found))
+
+
+experiment = SimpleNamespace(
+    name="thomas", title="Thomas", summary="A flow with sines.", Config=Config, data=data, model=model, report=report
+)
+
+# %%
+training = Training(experiment, Config())
+list(training)
+for equation in training.report().equations:
+    print(equation.text())
+    assert len(equation.terms) == 2
+
+# %% [markdown]
+# ## A backend
+#
+# A backend is a module with a few functions; here an object stands in for the file. This one minimises $|A u - b|^2$ by
+# conjugate gradients: it never sees the matrix, only the rows (`workbench.solver.rows`), and takes their transpose from
+# autograd. The unknowns are scaled by powers of the step, or it would not get far.
+
+
+# %%
+def normal_solve(problem, method, factor, g):
+    """(A^T A)^-1 g, by conjugate gradients, every system for itself."""
+    h, K = problem.tensors["steps"].mean(-1), problem.K
+    scale = (h[..., None, None, None] ** -torch.arange(K, device=h.device)).broadcast_to(g.shape)
+    residual = scale * g
+    x, p = torch.zeros_like(residual), residual
+    square = residual.square().sum((-3, -2, -1), keepdim=True)
+    for _ in range(20 * problem.T):
+        apply, transposed = torch.func.vjp(lambda y: rows(problem, scale * y), p)
+        q = transposed(apply)[0]
+        step = square / (p * q).sum((-3, -2, -1), keepdim=True).clamp_min(1e-300)
+        x, residual, last = x + step * p, residual - step * q, square
+        square = residual.square().sum((-3, -2, -1), keepdim=True)
+        p = residual + square / last.clamp_min(1e-300) * p
+    return scale * x
+
+
+def conjugate_gradients(problem, method, keep):
+    zero = torch.zeros(*problem.batch, problem.T, problem.D, problem.K, dtype=problem.dtype)
+    right = torch.func.vjp(lambda u: rows(problem, u), zero)[1](constants(problem).expand(rows(problem, zero).shape))[0]
+    return normal_solve(problem, method, [], right), torch.zeros(problem.batch, dtype=torch.int64), []
+
+
+TABLE["gradients"] = SimpleNamespace(
+    METHODS=("cholesky",),
+    unfit=lambda device: "",
+    refusal=lambda problem, method: "" if problem.T <= 1000 else "too slow for more than 1,000 grid points",
+    solve=conjugate_gradients,
+    normal_solve=normal_solve,
+    factor_shapes=lambda problem, method, keep: [],
+)
+
+# %%
+c = torch.tensor([1.0, 0.1, 1.0], dtype=torch.float64).reshape(1, 1, 1, 3).requires_grad_()
+forcing, initial = torch.zeros(1, 1, dtype=torch.float64), torch.tensor([[[1.0, 0.0]]], dtype=torch.float64)
+problem = LinearODE(c, forcing, initial, torch.full((59,), 0.1, dtype=torch.float64))
+mine, usual = (solve(problem, backend=name, method="cholesky").u for name in ("gradients", "banded"))
+slopes = [torch.autograd.grad(u[-1, 0, 0], c)[0].flatten() for u in (mine, usual)]
+print(
+    f"largest difference {(mine - usual).abs().max():.1e}, of the gradients {(slopes[0] - slopes[1]).abs().max():.1e}"
+)
+assert (mine - usual).abs().max() < 1e-6
+
+# %% [markdown]
+# Gradients came for free: the derivative needs only `normal_solve`. Tests that go through all backends would now judge
+# this one too. What each part must do, in full: the docstrings of `workbench.experiments.protocol` and of
+# `workbench.solver.backends`; where the files go: CONTRIBUTING.md.

@@ -1,0 +1,174 @@
+"""Every page in a real browser: reached, used, shared by its address, read by a screen reader, in both themes."""
+
+import csv
+import io
+import random
+import re
+from pathlib import Path
+
+import pytest
+import xarray as xr
+
+from tests.dashboard.browsing import PATIENCE, SLOW, button, expect, expect_painted, go, state, step_of
+
+axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="install axe-playwright-python (extra: test)")
+
+pytestmark = pytest.mark.browser
+
+PAGES = ("Train", "Compare", "Scaling", "Runs", "Data")
+TINY = "page=scaling&first=10&last=100&per_decade=1&solvers=banded+qr&repeats=1"
+
+
+def downloaded(page, name: str) -> tuple[str, bytes]:
+    with page.expect_download(timeout=PATIENCE) as waited:
+        button(page, name).click()
+    return waited.value.suggested_filename, Path(waited.value.path()).read_bytes()
+
+
+def test_every_page_is_reached_by_link_and_back_and_address(visit):
+    page = visit()
+    for name in PAGES[1:]:
+        go(page, name)
+        expect(page.get_by_role("link", name=name, exact=True)).to_have_attribute("aria-current", "page")
+        expect(page).to_have_url(re.compile(f"page={name.lower()}"))
+    page.go_back()
+    expect(page.get_by_role("link", name="Runs", exact=True)).to_have_attribute("aria-current", "page")
+    address = page.url
+    page.reload()
+    expect(page.get_by_role("link", name="Runs", exact=True)).to_have_attribute("aria-current", "page")
+    expect(page).to_have_url(address)
+    lost = visit("page=nowhere&experiment=decay")
+    expect(lost.get_by_role("alert")).to_contain_text("page=nowhere")
+
+
+@pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+@pytest.mark.parametrize("name", PAGES)
+def test_axe_finds_nothing_serious(visit, name, dark):
+    page = visit(f"page={name.lower()}" if name != "Train" else "experiment=rossler")
+    if name == "Train":
+        button(page, "Start").click()
+        expect(state(page)).to_have_text("Finished")
+    page.wait_for_timeout(1500)
+    if dark:
+        page.get_by_label("Toggle theme").click()
+        page.wait_for_timeout(800)
+    found = axe.Axe().run(page, options={"resultTypes": ["violations"]}).response["violations"]
+    serious = [one for one in found if one["impact"] in ("serious", "critical")]
+    told = [f"{one['id']}: {node['target']} {node['html'][:160]}" for one in serious for node in one["nodes"][:4]]
+    assert told == []
+
+
+def test_runs_are_listed_compared_taken_along_reopened_and_deleted(visit):
+    page = visit("experiment=rossler&noise=0.25")
+    for _ in range(2):
+        button(page, "Start").click()
+        expect(state(page)).to_have_text("Finished")
+        expect(button(page, "Start")).to_be_enabled()
+        field = page.get_by_role("textbox", name=re.compile("^Noise"))
+        field.fill("0.75")
+        field.press("Enter")
+    go(page, "Runs")
+    page.get_by_role("textbox", name="Filter").fill("rossler noise=0")
+    rows = page.get_by_role("checkbox", name=re.compile("^select rossler-"))
+    rows.nth(0).click()
+    expect(page).to_have_url(re.compile("select=rossler-"))
+    rows.nth(1).click()
+    expect(page.get_by_role("heading", name="Difference of the settings")).to_be_visible()
+    expect(page.get_by_role("row", name=re.compile("^noise 0.75 0.25"))).to_be_visible()
+    expect_painted(page, 1)
+    rows.nth(1).click()
+    name, script = downloaded(page, "Script")
+    assert re.fullmatch(r"rossler-[\w-]+\.py", name)
+    compile(script, name, "exec")
+    assert downloaded(page, "NetCDF")[1][:4] == b"\x89HDF"
+    run = name.removesuffix(".py")
+    page.get_by_role("link", name=run).click()
+    expect(page).to_have_url(re.compile(f"run={run}"))
+    expect(state(page)).to_have_text("Finished")
+    go(page, "Runs")
+    button(page, "Delete").click()
+    button(page, "Delete 1 for good").click()
+    expect(page.get_by_role("link", name=run)).to_have_count(0)
+
+
+def test_a_slider_redraws_and_what_is_too_slow_is_a_mark(visit):
+    page = visit("page=compare&memory=false&budget=0.5&solvers=banded+qr")
+    expect(page.get_by_role("row", name=re.compile(r"banded qr .* ms"))).to_be_visible()
+    expect_painted(page, 3)
+    slider = page.get_by_role("slider", name=re.compile("^Points"))
+    slider.focus()
+    slider.press("ArrowRight")
+    expect(page).to_have_url(re.compile("points=200"))
+    expect(page.get_by_text("on 200 grid points")).to_be_visible()
+    slow = visit("page=compare&memory=false&budget=0.5&points=100000&solvers=dense+qr")
+    expect(slow.get_by_text(re.compile("over the (time|memory) budget|out of memory")).first).to_be_visible()
+    bad = visit("page=compare&problem=oscillator&derivatives=2&speed=9")
+    expect(bad.get_by_role("alert").first).to_contain_text("speed=9")
+    expect(bad.get_by_text("expected more than the order 2").first).to_be_visible()
+
+
+def test_two_solvers_race_in_step_to_the_same_answer(visit):
+    page = visit("page=compare&memory=false&solvers=banded+qr&race=sine+constant&left=banded&right=dense")
+    button(page, "Start race").click()
+    expect(page.locator(".chip", has_text="Finished")).to_have_count(2)
+    steps = [text.split("of")[0] for text in page.locator(".numbers").all_inner_texts()]
+    assert steps[0].split()[:2] == steps[1].split()[:2]
+    expect_painted(page, 5)
+
+
+def test_a_study_is_measured_saved_and_laid_over(visit):
+    page = visit(TINY)
+    button(page, "Measure").click()
+    expect(page.get_by_text("points, done")).to_be_visible()
+    expect_painted(page, 1)
+    rows = list(csv.DictReader(io.StringIO(downloaded(page, "CSV")[1].decode())))
+    assert [(row["T"], row["status"]) for row in rows] == [("10", "ok"), ("100", "ok")]
+    page.reload()
+    expect(page.get_by_text("points, done")).to_be_visible()
+    name = f"mine-{random.randrange(10**9)}"
+    page.get_by_role("textbox", name="Name").fill(name)
+    button(page, "Save").click()
+    expect(page.get_by_role("alert")).to_contain_text(f"Saved as {name}")
+    page.get_by_role("textbox", name="Name").fill("../../etc/passwd")
+    button(page, "Save").click()
+    expect(page.get_by_role("alert").last).to_contain_text("A name of letters")
+    other = visit(f"{TINY}&overlay={name}")
+    expect(other.get_by_role("row", name=re.compile(rf"banded qr \({name}\)"))).to_be_visible()
+
+
+def test_a_record_is_made_with_progress_and_taken_along(visit):
+    page = visit("page=data&search=decay")
+    expect(page.get_by_role("heading", name="Decay")).to_be_visible()
+    expect(page.get_by_role("img", name="y over time")).to_be_visible()
+    button(page, "Generate").click()
+    expect(page.get_by_text("Made.")).to_be_visible()
+    name, content = downloaded(page, "NetCDF")
+    assert name == "decay.nc"
+    with xr.open_dataset(io.BytesIO(content), engine="h5netcdf") as record:
+        assert record.sizes == {"time": 200, "variable": 1}
+    button(page, "Train on it").click()
+    expect(page).to_have_url(re.compile("experiment=decay"))
+
+
+def test_a_hundred_rapid_clicks_lose_nothing(visit):
+    page = visit(f"{SLOW}&steps=100000&delay=0.005")
+    for kind in random.Random(3).choices(("Start", "Pause", "Resume", "Step", "Stop"), k=100):
+        page.evaluate(
+            """name => [...document.querySelectorAll('*')].flatMap(function deep(e) {
+                return [e, ...(e.shadowRoot ? [...e.shadowRoot.querySelectorAll('*')].flatMap(deep) : [])] })
+                .find(e => e.tagName === 'BUTTON' && !e.disabled && e.textContent.endsWith(name))?.click()""",
+            kind,
+        )
+    page.wait_for_timeout(1500)
+    if "Running" in state(page).inner_text():
+        button(page, "Pause").click()
+    if state(page).inner_text() == "Ready":
+        button(page, "Step").click()
+    expect(state(page)).to_have_text(re.compile("Paused|Stopped"))
+    before = step_of(page)
+    button(page, "Resume").click()
+    expect(state(page)).to_have_text("Running")
+    page.wait_for_timeout(1000)
+    button(page, "Stop").click()
+    expect(state(page)).to_have_text("Stopped")
+    assert step_of(page) > before

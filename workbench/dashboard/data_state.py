@@ -1,0 +1,128 @@
+"""The state of the Data page in one session: every data set, what is known of it, what is being made. No widgets."""
+
+from pathlib import Path
+from typing import Any
+
+import xarray as xr
+
+from workbench import experiments
+from workbench.dashboard import settings
+from workbench.dashboard.chosen import Chosen, PageConfig
+from workbench.dashboard.making import Making, Makings, kept_record, makings, record_path
+from workbench.dashboard.preview import Preview
+from workbench.experiments.protocol import setting
+
+CARDS = Path(__file__).parents[2] / "data" / "cards"
+"""The pages about the data sets; they are in a checkout, not in an installed package."""
+
+
+class DataConfig(PageConfig):
+    """What the address of the Data page holds."""
+
+    search: str = setting("", "Only data sets whose name, title or summary holds this text.")
+
+
+class DataState(Chosen):
+    """The data sets of one session, with their default configurations."""
+
+    Config = DataConfig
+    title = "the Data page"
+
+    def __init__(self, search: str = "", makes: Makings = makings) -> None:
+        super().__init__()
+        self.makes = makes
+        self._previews = {}
+        self._kept = {}
+        self.read(search)
+
+    def names(self) -> list[str]:
+        """The data sets that pass the filter."""
+        wanted = str(self.shown()["search"]).lower().split()
+        found = []
+        for name in experiments.names():
+            experiment = experiments.get(name)
+            words = f"{name} {experiment.title} {experiment.summary}".lower()
+            if all(part in words for part in wanted):
+                found.append(name)
+        return found
+
+    def setup(self, name: str) -> Config:
+        """The configuration whose record is shown: the default one."""
+        return experiments.get(name).Config()
+
+    def look(self) -> None:
+        """Ask for the records that are made in a moment; of the others, those that were made before."""
+        for name in self.names():
+            if name in self._previews:
+                continue
+            self._previews[name] = preview = Preview()
+            if costly(name):
+                self._kept[name] = kept_record(name, self.setup(name))
+            else:
+                preview.ask(name, self.setup(name))
+
+    def record(self, name: str) -> xr.Dataset | None:
+        """The record of a data set, None while it is not there."""
+        making = self.making(name)
+        if making is not None and making.state == "done" and self._kept.get(name) is None:
+            self._kept[name] = kept_record(name, self.setup(name))
+        if self._kept.get(name) is not None:
+            return self._kept[name]
+        return self._previews[name].data if name in self._previews else None
+
+    def error(self, name: str) -> str:
+        """Why the record could not be made, "" if nothing went wrong."""
+        making = self.making(name)
+        if making is not None and making.state == "failed":
+            return f"The record could not be made: {making.words}"
+        return self._previews[name].error if name in self._previews else ""
+
+    def making(self, name: str) -> Making | None:
+        """What is being made of a data set, or was."""
+        return self.makes.get(name)
+
+    def version(self) -> Any:
+        """Changes with what there is to show."""
+        makings = [self.making(name) for name in self.names()]
+        previews = [self._previews[name].version if name in self._previews else -1 for name in self.names()]
+        return self.revision, tuple(previews), tuple(m and (id(m), m.version) for m in makings)
+
+    def make(self, name: str) -> None:
+        """Make or download the record, in a process of its own."""
+        self._kept.pop(name, None)
+        self.makes.start(name, self.setup(name))
+
+    def cancel(self, name: str) -> None:
+        """End that."""
+        making = self.making(name)
+        if making is not None:
+            making.cancel()
+
+    def file(self, name: str) -> Path | None:
+        """The file of the record, None while there is none."""
+        path = record_path(name, self.setup(name))
+        return path if path.exists() else None
+
+    def netcdf(self, name: str) -> bytes:
+        """The record as NetCDF. Raises ValueError while there is none."""
+        path = self.file(name)
+        if path is not None:
+            return path.read_bytes()
+        record = self.record(name)
+        if record is None:
+            raise ValueError(f"there is no record of {name} yet")
+        return bytes(record.to_netcdf(engine="h5netcdf"))
+
+    def address(self, name: str) -> str:
+        """The search part of the address at which a data set is trained on."""
+        return settings.query(self.setup(name), {"experiment": name})
+
+    def card(self, name: str) -> str:
+        """The page about a data set, in Markdown; "" where there is none."""
+        path = CARDS / f"{name}.md"
+        return path.read_text(encoding="utf-8") if path.exists() else ""
+
+
+def costly(name: str) -> bool:
+    """Whether a record is only made when somebody asks for it: its experiment can say how far it is."""
+    return hasattr(experiments.get(name), "prepare")

@@ -1,0 +1,65 @@
+"""The pages as links in the header, and the address of the browser."""
+
+import param
+from panel.custom import JSComponent
+
+STYLE = """
+:host { height: 100%; }
+nav { display: flex; gap: 2px; height: 100%; align-items: center; font-family: var(--bokeh-base-font, sans-serif); }
+a { color: inherit; text-decoration: none; padding: 7px 13px; border-radius: 7px; font-size: .92rem; font-weight: 500;
+    white-space: nowrap; opacity: .8; }
+a:hover { background: color-mix(in srgb, currentColor 9%, transparent); opacity: 1; }
+a:focus-visible { outline: 2px solid var(--panel-primary-color, #005a8c); outline-offset: 1px; }
+a[aria-current] { background: color-mix(in srgb, currentColor 12%, transparent); font-weight: 700; opacity: 1; }
+@media (max-width: 760px) { a { padding: 6px 7px; font-size: .82rem; } }
+"""
+
+
+class Nav(JSComponent):
+    """Real links: they open in a new tab, too, and the back button leads to the page before.
+
+    page: the one in view. address: what the browser's address becomes ("?...") without a new entry in its history.
+    """
+
+    page = param.String(default="")
+    pages = param.Dict(default={}, doc="Title by name.")
+    address = param.String(default="")
+
+    _stylesheets = [STYLE]
+    _esm = """
+export function render({ model }) {
+  const nav = document.createElement("nav")
+  nav.setAttribute("aria-label", "Pages")
+  const links = {}
+  for (const [name, title] of Object.entries(model.pages)) {
+    const link = document.createElement("a")
+    link.textContent = title
+    link.href = "?page=" + name
+    link.addEventListener("click", event => {
+      if (event.ctrlKey || event.metaKey || event.shiftKey) return
+      event.preventDefault()
+      if (model.page === name) return
+      window.history.pushState(null, "", link.href)
+      model.page = name
+    })
+    links[name] = link
+    nav.append(link)
+  }
+  const mark = () => {
+    for (const [name, link] of Object.entries(links)) {
+      if (name === model.page) link.setAttribute("aria-current", "page")
+      else link.removeAttribute("aria-current")
+    }
+  }
+  const write = () => { if (model.address) window.history.replaceState(null, "", model.address) }
+  window.addEventListener("popstate", () => {
+    const wanted = new URLSearchParams(window.location.search).get("page") ?? Object.keys(model.pages)[0]
+    if (wanted in links) model.page = wanted
+  })
+  model.on("page", mark)
+  model.on("address", write)
+  mark()
+  write()
+  return nav
+}
+"""

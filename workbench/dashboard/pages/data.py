@@ -1,0 +1,135 @@
+"""The Data page: a card per data set with a picture and facts; records are made or downloaded, and taken along."""
+
+import io
+import time
+from html import escape
+from typing import Any
+
+import panel as pn
+import panel_material_ui as pmui
+
+from workbench import experiments
+from workbench.dashboard import look, words
+from workbench.dashboard.cards import text
+from workbench.dashboard.data_state import DataState, costly
+from workbench.dashboard.data_words import card_html, facts, progress
+from workbench.dashboard.look import WIDE
+from workbench.dashboard.notices import Notices
+from workbench.views import thumbnail
+
+
+class Tile:
+    """One data set."""
+
+    def __init__(self, name: str, state: DataState, shell: Any) -> None:
+        self.name = name
+        self.state = state
+        self._shell = shell
+        experiment = experiments.get(name)
+        head = f"<h2>{escape(experiment.title)}</h2><div class='caption'>{escape(experiment.summary)}</div>"
+        self._picture, self._facts, self._progress = text(""), text(""), text("")
+        self.make = self._button("Download" if costly(name) else "Generate", f"{experiment.title}: make the record")
+        self.cancel = self._button("Cancel", f"{experiment.title}: cancel")
+        self.train = self._button("Train on it", f"{experiment.title}: train on it", variant="contained")
+        self.make.on_click(self._made)
+        self.cancel.on_click(self._cancelled)
+        self.train.on_click(self._trained)
+        self.netcdf = pmui.FileDownload(
+            label="NetCDF", filename=f"{name}.nc", callback=self._content, size="small", margin=0, variant="outlined"
+        )
+        buttons = pn.Row(
+            self.train, self.make, self.cancel, self.netcdf, styles={**look.LINE, "margin": "8px 0"}, **WIDE
+        )
+        about = card_html(state.card(name))
+        fold = f"<details><summary>About {escape(experiment.title)}</summary>{about}</details>" if about else ""
+        parts = (text(head), self._picture, self._facts, buttons, self._progress, text(fold))
+        self.view = pn.Column(*parts, styles={**look.CARD, **look.share(1, 330)}, **WIDE)
+
+    def _button(self, label: str, words: str, variant: str = "outlined") -> pmui.Button:
+        return pmui.Button(label=label, size="small", margin=0, variant=variant, description=words)
+
+    async def _made(self, _: Any) -> None:
+        self.state.make(self.name)
+        self._shell.soon()
+
+    async def _cancelled(self, _: Any) -> None:
+        self.state.cancel(self.name)
+        self._shell.soon()
+
+    async def _trained(self, _: Any) -> None:
+        self._shell.go("train", self.state.address(self.name))
+
+    def _content(self) -> io.BytesIO:
+        return io.BytesIO(self.state.netcdf(self.name))
+
+    def update(self) -> None:
+        """Draw what is known."""
+        record, making, error = self.state.record(self.name), self.state.making(self.name), self.state.error(self.name)
+        waiting = "<div class='blank'>Not here yet. The button below makes it.</div>"
+        if not costly(self.name) and record is None and not error:
+            waiting = "<div class='blank'>Making the record &hellip;</div>"
+        self._picture.object = thumbnail.picture(record) if record is not None else waiting
+        self._facts.object = facts(record, self.state.file(self.name)) if record is not None else ""
+        active = making is not None and making.active
+        self.make.disabled, self.cancel.visible = active, active
+        self.netcdf.disabled = record is None
+        alert = f"<div class='notice error' role='alert'>{escape(error)}</div>" if error else ""
+        self._progress.object = alert + (progress(making) if making is not None else "")
+
+
+class Page:
+    """Widgets of the Data page (see `shell.Page`)."""
+
+    def __init__(self, search: str, shell: Any) -> None:
+        self.state = state = DataState(search)
+        self._shell = shell
+        self._drawn = None
+        self._notices = Notices(state.dismiss)
+        self._tiles = {}
+        self._grid = pn.Row(styles=look.PAIR, **WIDE)
+        self.main = pn.Column(self._notices.view, self._grid, styles=look.PAGE_BODY, **WIDE)
+        self.filter = pmui.TextInput(label="Filter", size="small", margin=(7, 0), sizing_mode="stretch_width")
+        self.filter.param.watch(self._filtered, "value_input")
+        about = text(
+            "<p class='caption'>Every data set with its picture, dimensions, units and source. A record is kept as one "
+            "NetCDF file in the folder of data, and can be taken along.</p>"
+        )
+        self.side = pn.Column(about, self.filter, **look.SIDE)
+
+    async def _filtered(self, event: Any) -> None:
+        if event.new is not None and event.new != self.state.shown()["search"]:
+            self.state.enter("search", event.new)
+
+    def show(self) -> None:
+        """Ask for the records."""
+        self.state.look()
+
+    def redraw(self) -> None:
+        """Let `refresh` draw everything again."""
+        self._drawn = None
+
+    def _version(self) -> Any:
+        clock = int(time.monotonic()) if any(self._active(name) for name in self.state.names()) else 0
+        return self.state.version(), clock
+
+    def _active(self, name: str) -> bool:
+        making = self.state.making(name)
+        return making is not None and making.active
+
+    def stale(self) -> bool:
+        """Whether something has changed."""
+        return self._drawn != self._version()
+
+    def refresh(self) -> None:
+        """Draw the page."""
+        version, names = self._version(), self.state.names()
+        for name in names:
+            if name not in self._tiles:
+                self._tiles[name] = Tile(name, self.state, self._shell)
+            self._tiles[name].update()
+        wanted = [self._tiles[name].view for name in names]
+        if list(self._grid.objects) != wanted:
+            self._grid.objects = wanted
+        self.filter.value = self.state.shown()["search"]
+        self._notices.update(words.listed(self.state.notices), removable=bool(self.state.notices))
+        self._drawn = version

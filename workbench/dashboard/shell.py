@@ -1,0 +1,189 @@
+"""The one app: header with the pages, sidebar, main part; a page is made when somebody first looks at it."""
+
+import logging
+from importlib import import_module
+from typing import Any, Protocol
+
+import panel_material_ui as pmui  # isort: skip  (before any widget is built: labels are unreadable in the dark otherwise)
+import dask.base  # noqa: F401  (xarray imports it in whatever thread comes first; two at once get half of it each)
+import panel as pn
+from panel.io.state import set_curdoc
+from panel.util import edit_readonly
+
+from workbench.dashboard import look, settings
+from workbench.dashboard.chosen import Chosen, Notice
+from workbench.dashboard.jobs import close_at_exit
+from workbench.dashboard.look import WIDE
+from workbench.dashboard.nav import Nav
+from workbench.dashboard.warm import warm
+
+logger = logging.getLogger(__name__)
+
+PERIOD = 200  # ms between two looks at the page in view: plots follow at 5 Hz, and a click finds the page at leisure
+TITLE = "S-MNN workbench"
+PAGES = {"train": "Train", "compare": "Compare", "scaling": "Scaling", "runs": "Runs", "data": "Data"}
+"""Title by name; the page of a name is the class `Page` of workbench.dashboard.pages.<name>. The first is the home."""
+
+
+class Page(Protocol):
+    """What the shell knows of a page. It is made from the search part of an address, and the shell."""
+
+    state: Chosen
+    side: Any
+    main: Any
+
+    def stale(self) -> bool:
+        """Whether there is something to draw."""
+
+    def refresh(self) -> None:
+        """Draw what has changed. Called with the document's lock; nothing else draws."""
+
+    def redraw(self) -> None:
+        """Let `refresh` draw everything again."""
+
+    def show(self) -> None:
+        """Let `refresh` draw figures, too; until then a page is controls and text, so that it is there quickly."""
+
+
+class Shell:
+    """All of one session. Handlers of widgets change states and draw nothing: `refresh` does, in one place."""
+
+    def __init__(self, search: str = "") -> None:
+        pairs, _ = settings.parse_query(search)
+        asked = pairs.pop("page", None)
+        name = asked if asked in PAGES else next(iter(PAGES))
+        self._pages = {}
+        self._wanted = name
+        self._shown = False
+        self._side, self._main = pn.Column(**WIDE), pn.Column(styles=look.MAIN, **WIDE)
+        self.nav = Nav(page=name, pages=PAGES, margin=(0, 8), height=40)
+        self.nav.param.watch(self._asked, "page")
+        self.view = self._shell()
+        self.view.param.watch(self._themed, "dark_theme")
+        self.soon = lambda: None  # once the page is followed: look at it at once, not only at the next period
+        page = self._page(name, search)
+        if asked is not None and asked not in PAGES:
+            there = ", ".join(PAGES)
+            page.state.tell(
+                Notice("warning", f"The address asks for page={asked}, which there is not. There is: {there}.")
+            )
+        self.refresh()
+
+    @property
+    def dark(self) -> bool:
+        """Whether the dark theme is on."""
+        return self.view.dark_theme
+
+    def go(self, name: str, search: str = "") -> None:
+        """Show another page; a search part tells it what to show."""
+        if search and name in self._pages:
+            self._pages[name].state.read(search)
+        elif search:
+            self._page(name, search)
+        self.nav.page = name
+
+    def show(self) -> None:
+        """Let the pages draw figures, too."""
+        self._shown = True
+        for page in self._pages.values():
+            page.show()
+
+    def stale(self) -> bool:
+        """Whether there is something to draw."""
+        return self._wanted not in self._pages or self._current().stale() or self.nav.address != self._address()
+
+    def refresh(self) -> None:
+        """Draw what has changed on the page in view."""
+        page = self._page(self._wanted)
+        for name, other in self._pages.items():
+            other.side.visible = other.main.visible = name == self._wanted
+        page.refresh()
+        self.nav.address = self._address()
+
+    def _current(self) -> Page:
+        return self._pages[self._wanted]
+
+    def _address(self) -> str:
+        """The address of the page in view; of a page with a wrong setting: the last good one."""
+        query = self._current().state.query()
+        if query is None:
+            return self.nav.address
+        home = self._wanted == next(iter(PAGES))
+        return query if home else f"?page={self._wanted}&{query.removeprefix('?')}".rstrip("&")
+
+    def _page(self, name: str, search: str = "") -> Page:
+        if name not in self._pages:
+            pairs, _ = settings.parse_query(search)
+            kept = search if "page" not in pairs else settings.without(search, "page")
+            page = import_module(f"workbench.dashboard.pages.{name}").Page(kept, self)
+            self._pages[name] = page
+            self._side.append(page.side)
+            self._main.append(page.main)
+            if self._shown:
+                page.show()
+        return self._pages[name]
+
+    async def _asked(self, event: Any) -> None:
+        self._wanted = event.new
+        self.soon()
+
+    async def _themed(self, _: Any) -> None:
+        for page in self._pages.values():
+            page.redraw()
+
+    def _shell(self) -> pmui.Page:
+        view = pmui.Page(
+            title=TITLE,
+            header=[self.nav],
+            sidebar=[self._side],
+            main=[self._main],
+            sidebar_width=320,
+            sidebar_open="Mobi" not in str(pn.state.headers.get("User-Agent")),
+            busy_indicator=None,
+            theme_config=look.THEME,
+            sx=look.PAGE,
+        )
+        with edit_readonly(view):
+            view.busy = False  # no longer follows pn.state.busy, whose every turn walks through the whole document
+        return view
+
+
+def page() -> pmui.Page:
+    """The app of this session, as its URL asks for it."""
+    pn.extension("plotly", "mathjax")
+    close_at_exit()
+    warming = warm()
+    if not pn.state.headers:
+        warming.join()  # `panel serve --warm` runs the page once before it listens: nobody waits yet
+    location = pn.state.location
+    shell = Shell(location.search if location else "")
+    document = pn.state.curdoc
+
+    async def loaded() -> None:
+        shell.show()
+        follow(shell, document)
+
+    pn.state.onload(loaded)
+    return shell.view
+
+
+def follow(shell: Shell, document: Any) -> None:
+    """Let the page in view follow its job for as long as the session lives.
+
+    Bokeh's own periodic callback, not Panel's: that one tells every browser of the server twice per tick that it is
+    busy, which costs a quarter of a core per idle page. It is a coroutine so that it runs with the document's lock
+    under --num-threads, too, and nothing else draws: what `onload` calls has no lock, and with threads it may even run
+    before Panel takes the page for loaded, when every change of a model without the lock is an error.
+    """
+
+    async def tick() -> None:
+        if not shell.stale():
+            return
+        with set_curdoc(document), document.models.freeze():
+            try:
+                shell.refresh()
+            except Exception:  # one that leaves `freeze` would leave the document frozen, and the page dead, for good
+                logger.exception("the page could not be drawn")
+
+    shell.soon = lambda: document.add_next_tick_callback(tick)
+    document.add_periodic_callback(tick, PERIOD)
