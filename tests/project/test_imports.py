@@ -33,12 +33,18 @@ ALLOWED = {
         ("training", "runs", "scaling", "compare", "studies"),
         (STORE | {"dask", "distributed", "optuna", "psutil", "torch"}, RUNNING),
     ),
-    **dict.fromkeys(("dashboard", "cli", "explore"), (EVERYTHING, SHOWING)),
-    "__init__": (set(), {"solver", "training"}),
+    **dict.fromkeys(("dashboard", "cli"), (EVERYTHING, SHOWING)),
+    "inline": ({"panel", "panel_material_ui"}, {"experiments", "dashboard"}),
+    "__init__": (set(), {"solver", "training", "inline"}),
     "__main__": (set(), {"cli"}),
 }
-# The files of a unit that may import more: where xarray meets torch, generators that run on a GPU, the GPU's compiler.
-ALSO = {"datasets.windows": {"torch"}, "solver.launcher": {"cuda"}}
+# The files of a unit that may import more: where xarray meets torch, generators that run on a GPU, its compiler, a file
+# format.
+ALSO = {
+    "datasets.windows": {"torch"},
+    "datasets.tables.parquet": {"fastparquet"},
+    "solver.launcher": {"cuda"},
+}
 # What app.py and the notebooks may import from us.
 PUBLIC_UNITS = {
     "solver",
@@ -53,7 +59,7 @@ PUBLIC_UNITS = {
     "compare",
     "scaling",
 }
-PUBLIC_UNITS |= {"dashboard", "explore"}
+PUBLIC_UNITS |= {"dashboard", "inline"}
 
 
 def imported(source: str, module: str) -> Iterator[str]:

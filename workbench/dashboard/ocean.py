@@ -65,7 +65,4 @@ class SkillCard:
         if found is None:
             return
         self._plot.objects = [drawing(skill.curve(found))]
-        doubts = "".join(f"<li>{doubt}</li>" for doubt in report.doubts)
-        self._table.object = f'<div class="scroll">{skill.table(found)}</div>' + (
-            f"<ul>{doubts}</ul>" if doubts else ""
-        )
+        self._table.object = f'<div class="scroll">{skill.table(found)}</div>'

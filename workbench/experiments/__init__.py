@@ -13,6 +13,7 @@ TABLE = {
     "sine": "workbench.experiments.sine",
     "linear": "workbench.experiments.linear",
     "sst": "workbench.experiments.sst",
+    "table": "workbench.experiments.table",
 }
 """Where each is: a module, or an object of one after a colon."""
 

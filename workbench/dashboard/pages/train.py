@@ -33,7 +33,7 @@ class Page:
         self._shown = False
         self._kinds = [self._draw_equations, self._draw_records, self._draw_trajectory]
         self.form = Form(state)
-        self.bar = Bar(state, lambda: shell.soon())
+        self.bar = Bar(state, lambda: shell.soon(), icons=shell.icons)
         self.equations = EquationCard(self.redraw)
         self.loss = LossCard(state.rewind)
         self.trajectory = TrajectoryCard(self.redraw)
@@ -42,7 +42,8 @@ class Page:
         self.maps, self.skill = MapCard(), SkillCard()
         self._notices = Notices(state.dismiss)
         self._record = text("")
-        self._intro = pn.Column(text(words.INTRO), self._record, styles={**look.CARD, **look.share(2, 300)}, **WIDE)
+        self._words = text(words.INTRO)
+        self._intro = pn.Column(self._words, self._record, styles={**look.CARD, **look.share(2, 300)}, **WIDE)
         pair = pn.Row(self._intro, self.trajectory.view, self.loss.view, styles=look.PAIR, **WIDE)
         self.main = pn.Column(
             self._notices.view,
@@ -98,6 +99,7 @@ class Page:
     def _draw_state(self) -> None:
         runs = self.state.run is not None
         self.form.update()
+        self._words.object = words.OWN if hasattr(self.state.experiment, "keep") else words.INTRO
         self._intro.visible = self.state.job is None
         self.loss.view.visible = self.equations.view.visible = runs
         self.trajectory.view.visible = True
@@ -115,7 +117,7 @@ class Page:
         report = self.state.report()
         if self.state.run is None:
             self.loss.clear()
-            self._record.object = record.summary(report.trajectory) if report else ""
+            self._record.object = record.summary(self.state.preview.data) if report else ""
         found = report if self.state.run else None
         self.equations.update(found)
         self.parameters.update(found)
