@@ -13,7 +13,7 @@ from workbench.models.baselines import NAMES, Baselines
 from workbench.models.direct import SURE, Direct
 from workbench.models.identifier import GIVEN, Identifier
 
-SHOWN = 6
+SHOWN = 4
 SHOWN_YEARS = 10
 YEAR = {"month": 12, "week": 52}
 

@@ -25,7 +25,7 @@ def curve(skill: xr.Dataset) -> figure:
     plot = figure(
         height=HEIGHT,
         sizing_mode="stretch_width",
-        title="Skill against climatology: above 0 is better than it, 1 is perfect",
+        title="Skill: 0 is climatology, 1 perfect",
         x_range=FactorRange(*leads),
         y_range=Range1d(min(low, 0.0) - 0.05, 1.05),
         x_axis_label=f"lead time ({skill['lead'].attrs['units']}s)",
@@ -41,10 +41,12 @@ def curve(skill: xr.Dataset) -> figure:
         plot.scatter(leads, values, size=9 if own else 6, marker="circle" if own else MARKS[index % len(MARKS)], **look)
     plot.add_layout(plot.legend[0], "below")
     plot.legend.orientation = "horizontal"
-    plot.legend.ncols = 3
+    plot.legend.ncols = 2
+    plot.legend.spacing = plot.legend.margin = 0
+    plot.legend.glyph_width = 16
     plot.legend.border_line_alpha = 0
     plot.legend.background_fill_alpha = 0
-    plot.legend.label_text_font_size = "11px"
+    plot.legend.label_text_font_size = "10px"
     plot.outline_line_color = None
     plot.toolbar.logo = None
     plot.toolbar.autohide = True
