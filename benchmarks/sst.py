@@ -25,6 +25,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import nn
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 sys.path.insert(0, str(Path(__file__).parent))
@@ -37,7 +38,15 @@ from workbench.models.identifier import GIVEN, Networks
 
 RESULTS = Path(__file__).parent / "results"
 CHUNKS = (52, 104, 208, 416, 832, 1727)
-VARIANTS = (("native", "qr"), ("native", "cholesky"), ("banded", "qr"), ("banded", "cholesky"), ("dense", "qr"))
+NETWORKS_ALONE = ("none", "qr")
+VARIANTS = (
+    NETWORKS_ALONE,
+    ("native", "qr"),
+    ("native", "cholesky"),
+    ("banded", "qr"),
+    ("banded", "cholesky"),
+    ("dense", "qr"),
+)
 LONGEST = {"dense": 104}
 PLACES = 256
 HIDDEN = 64
@@ -105,7 +114,10 @@ def networks() -> dict[str, Any]:
 
 
 def one_step(backend: str, method: str, points: int) -> dict[str, float]:
-    """CPU seconds (best of several) and peak memory in MB above the start of a training step; in this process."""
+    """CPU seconds (best of several) and peak memory in MB above the start of a training step; in this process.
+
+    backend "none": the networks alone, their outputs added up instead of solved.
+    """
     generator = torch.Generator().manual_seed(0)
     nets = Networks(points, HIDDEN, 2, varying=True, generator=generator)
     optimiser = torch.optim.Adam(nets.parameters(), lr=1e-5)
@@ -114,7 +126,12 @@ def one_step(backend: str, method: str, points: int) -> dict[str, float]:
     begin = time.monotonic()
     while len(times) < 3 or (len(times) < 15 and time.monotonic() - begin < 10):
         start = time.process_time()
-        decoded = nets.decode(nets.encode(chunk), chunk[:, :GIVEN], backend, method)
+        theta = nets.encode(chunk)
+        if backend == "none":
+            decoded = nets.forcing(theta) + nets.coefficients(theta).unflatten(-1, (points, 3)).sum(-1)
+            decoded = decoded + nn.functional.pad(nets.steps(theta).sigmoid(), (0, 1))
+        else:
+            decoded = nets.decode(theta, chunk[:, :GIVEN], backend, method)
         loss = ((decoded - chunk) @ nets.dct.T).square().mean()
         optimiser.zero_grad()
         loss.backward()
@@ -127,9 +144,10 @@ def _peak_mb() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
-def scaling() -> dict[str, Any]:
-    points = []
-    for backend, method in VARIANTS:
+def scaling(before: dict[str, Any], wanted: list[str]) -> dict[str, Any]:
+    """All points, or those of the backends `wanted` beside what was measured before."""
+    points = [p for p in before.get("points", []) if wanted and p["backend"] not in wanted]
+    for backend, method in (v for v in VARIANTS if not wanted or v[0] in wanted):
         for length in (c for c in CHUNKS if c <= LONGEST.get(backend, CHUNKS[-1])):
             command = [sys.executable, __file__, "--step", backend, method, str(length)]
             try:
@@ -149,18 +167,23 @@ def scaling() -> dict[str, Any]:
 
 
 def slopes(points: list[dict[str, Any]]) -> dict[str, dict[str, float]]:
-    """Log-log slopes from chunk 208 on, where the fixed cost of a step no longer shows."""
-    found = {}
-    for backend, method in VARIANTS:
-        own = [p for p in points if (p["backend"], p["method"]) == (backend, method) and "cpu_s" in p]
-        long = [p for p in own if p["chunk"] >= (208 if backend != "dense" else 52)]
-        if len(long) > 2:
-            x = np.log([p["chunk"] for p in long])
-            found[f"{backend} {method}"] = {
-                what: round(float(np.polyfit(x, np.log([max(p[what], 1e-9) for p in long]), 1)[0]), 3)
-                for what in ("cpu_s", "peak_mb")
-            }
+    """Log-log slopes in the chunk length: of the whole step, and of what the solver adds to the networks alone."""
+    by_variant = {v: {p["chunk"]: p for p in points if (p["backend"], p["method"]) == v} for v in VARIANTS}
+    alone, found = by_variant[NETWORKS_ALONE], {}
+    for variant, own in by_variant.items():
+        long = [chunk for chunk in own if "cpu_s" in own[chunk] and chunk >= 208]
+        if len(long) < 3:
+            continue
+        entry = {what: _slope(long, [own[c][what] for c in long]) for what in ("cpu_s", "peak_mb")}
+        if variant != NETWORKS_ALONE and set(long) <= set(alone):
+            for what in ("cpu_s", "peak_mb"):
+                entry[f"{what}_of_the_solver"] = _slope(long, [own[c][what] - alone[c][what] for c in long])
+        found[" ".join(variant)] = entry
     return found
+
+
+def _slope(x: list[float], y: list[float]) -> float:
+    return round(float(np.polyfit(np.log(x), np.log(np.maximum(y, 1e-9)), 1)[0]), 3)
 
 
 def oisst() -> dict[str, Any]:
@@ -210,7 +233,7 @@ PARTS = {
     "nino": lambda: direct("nino"),
     "elnino": lambda: direct("elnino"),
     "networks": networks,
-    "scaling": scaling,
+    "scaling": None,
     "oisst": oisst,
 }
 
@@ -221,6 +244,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, help="data folder")
     parser.add_argument("--json", type=Path, default=RESULTS / "sst.json")
     parser.add_argument("--svg", type=Path, default=RESULTS / "sst_scaling.svg")
+    parser.add_argument("--backends", nargs="*", default=[], help="scaling: measure only these again")
     parser.add_argument("--step", nargs=3, help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.step:
@@ -230,7 +254,9 @@ def main() -> None:
     if options.data:
         os.environ["WORKBENCH_DATA"] = str(options.data)
     for part in options.parts or PARTS:
-        found = PARTS[part]()
+        results = json.loads(options.json.read_text()) if options.json.exists() else {}
+        part_before = results.get(part, {})
+        found = scaling(part_before, options.backends) if part == "scaling" else PARTS[part]()
         results = json.loads(options.json.read_text()) if options.json.exists() else {}
         results[part] = found
         options.json.write_text(json.dumps(results, indent=1) + "\n")
