@@ -19,10 +19,8 @@ def annual_forcing(model: Direct) -> tuple[Tensor, Tensor]:
     The measured annual cycle Re(S e^{2 pi i t}) is the steady answer of the ODE to it: F = S (c0 + i w c1 - w^2) / c1
     for the second order, S (c0 + i w) for the first.
     """
-    N, plan = model.plan.training, model.plan
-    first = max(N - plan.memory, 0)
-    seasonal = model.forecaster.seasonal(model._days[first:N], model._values[first:N])
-    cycle = torch.complex(seasonal[:, 1], -seasonal[:, 1 + plan.harmonics])
+    seasonal = model.seasonal()
+    cycle = torch.complex(seasonal[:, 1], -seasonal[:, 1 + model.plan.harmonics])
     w = 2 * pi
     answers = []
     for index in model.forecaster.chosen.tolist():

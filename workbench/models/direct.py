@@ -169,6 +169,11 @@ class Direct:
             self._known[key] = self.forecaster.operators(days, targets)
         return self.forecaster(self._known[key], self._values[first : origin + 1])
 
+    def seasonal(self) -> Tensor:
+        """Rest level and harmonics (m, 1 + 2 harmonics, D) under each leading member, from the last training times."""
+        known = slice(max(self.plan.training - self.plan.memory, 0), self.plan.training)
+        return self.forecaster.seasonal(self._days[known], self._values[known])
+
     def path(self, *, given: int = 0) -> tuple[Tensor, Tensor]:
         """Mean and variance (T - training, D) of the whole test period from its first `given` values; 0: from none."""
         origin = self.plan.training - 1 + given
