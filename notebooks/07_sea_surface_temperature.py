@@ -82,5 +82,5 @@ training = Training(sst, config)
 while not training.model.fitted:
     training.step()
 report = training.report()
-show(maps.chart(report.maps, "damping"))
+show(maps.chart(report.globe, "damping"))
 print({name: round(value, 2) for name, value in report.metrics.items() if name in ("separation", "chance")})

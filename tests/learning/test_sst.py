@@ -197,7 +197,7 @@ def test_forecasts_of_the_synthetic_field_beat_the_simple_ones(model, record):
 
 
 def test_the_maps_say_what_made_the_field(model, record):
-    maps = sst.report(model, record).maps
+    maps = sst.report(model, record).globe
     damping = maps["damping"].mean("lon")
     assert float(damping.sel(lat=0)) < float(damping.sel(lat=60))
     assert not np.isfinite(maps["damping"].values[~maps["ocean"].values]).any()

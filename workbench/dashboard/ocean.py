@@ -28,7 +28,7 @@ class MapCard:
 
     def update(self, report: Report | None) -> None:
         """Show the maps of a Report; without any the card is not there."""
-        found = report.maps if report else None
+        found = report.globe if report else None
         self.view.visible = found is not None
         if found is None or found is self._maps:
             return

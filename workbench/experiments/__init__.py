@@ -13,6 +13,8 @@ TABLE = {
     "sine": "workbench.experiments.sine",
     "linear": "workbench.experiments.linear",
     "sst": "workbench.experiments.sst",
+    "kdv": "workbench.experiments.kdv",
+    "pde": "workbench.experiments.pde",
     "table": "workbench.experiments.table",
 }
 """Where each is: a module, or an object of one after a colon."""

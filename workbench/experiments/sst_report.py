@@ -55,7 +55,9 @@ def direct_report(model: Direct, data: xr.Dataset) -> Report:
         figures["coverage"] = float(model.inside.sum() / model.trials().sum())
     trajectory = _drawn(data, honest.numpy(), SURE * variance.sqrt().numpy())
     doubts = () if skill is None else shortcomings(skill)
-    return Report(equations(model, data), (), None, trajectory, figures, doubts, maps, skill)
+    return Report(
+        equations(model, data), trajectory=trajectory, metrics=figures, doubts=doubts, globe=maps, skill=skill
+    )
 
 
 def identifier_report(model: Identifier, data: xr.Dataset) -> Report:
@@ -66,7 +68,7 @@ def identifier_report(model: Identifier, data: xr.Dataset) -> Report:
     codes = {f"theta_{k}": column for k, column in enumerate(model.codes().numpy().T)}
     maps = place_on_map(data, {name: (column, "1", name) for name, column in codes.items()})
     figures |= metrics.band_separation(maps)
-    return Report(trajectory=_drawn(data, honest.numpy()), metrics=figures, maps=maps)
+    return Report(trajectory=_drawn(data, honest.numpy()), metrics=figures, globe=maps)
 
 
 def protocols(data: xr.Dataset, simple: Baselines, *, honest: torch.Tensor, given: torch.Tensor) -> dict[str, float]:
