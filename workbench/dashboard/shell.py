@@ -12,7 +12,7 @@ from panel.util import edit_readonly
 
 from workbench.dashboard import look, settings
 from workbench.dashboard.chosen import Chosen, Notice
-from workbench.dashboard.jobs import close_at_exit
+from workbench.dashboard.jobs import close_at_exit, registry
 from workbench.dashboard.look import WIDE
 from workbench.dashboard.nav import Nav
 from workbench.dashboard.warm import warm
@@ -67,6 +67,9 @@ class Shell:
             page.state.tell(
                 Notice("warning", f"The address asks for page={asked}, which there is not. There is: {there}.")
             )
+        if name == next(iter(PAGES)) and (cut := registry.interrupted()):
+            text = f"{_counted(len(cut))} cut short when the server stopped. The Runs page offers to go on."
+            page.state.tell(Notice("info", text))
         self.refresh()
 
     @property
@@ -146,6 +149,10 @@ class Shell:
         with edit_readonly(view):
             view.busy = False  # no longer follows pn.state.busy, whose every turn walks through the whole document
         return view
+
+
+def _counted(count: int) -> str:
+    return "One run was" if count == 1 else f"{count} runs were"
 
 
 def page() -> pmui.Page:
