@@ -22,12 +22,14 @@
 import holoviews as hv
 import ipywidgets as widgets
 import numpy as np
+import panel as pn
 from IPython.display import display
 
 from workbench.compare import Example, Variant, compare
 from workbench.scaling import Budget
 
 hv.extension("bokeh", inline=True)  # inline: the plots need no network
+pn.extension(inline=True)
 STYLES = {
     Variant("native", "qr"): ("#0072B2", "solid"),
     Variant("native", "cholesky"): ("#D55E00", "dashed"),
@@ -118,7 +120,7 @@ for control in controls.values():
     control.observe(redraw, "value")
 redraw()
 display(widgets.VBox([widgets.HBox(list(controls.values())), table]))
-figure
+pn.pane.HoloViews(figure)
 
 # %% [markdown]
 # ## Where the normal equations break

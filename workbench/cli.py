@@ -27,6 +27,13 @@ METRICS = {  # how the metrics of a report are introduced, and their units
     "damping": ("damping", " per unit of time"),
     "clean_rmse": ("root mean square error of the curve", ""),
     "noise_rms": ("root mean square of the noise", ""),
+    "relative_error": ("largest relative error of a true term", ""),
+    "followed": ("simulation stays with the truth for", " units of time"),
+    "r_median": ("median relative error of r", ""),
+    "K_median": ("median relative error of K", ""),
+    "r_95": ("95th percentile of the relative error of r", ""),
+    "K_95": ("95th percentile of the relative error of K", ""),
+    **{f"rolled_{n}": (f"largest error of the roll-out up to orbit {n}, over the distance", "") for n in (1, 5, 10)},
     **{f"error_{K}": (f"largest error with {K} derivatives, over the largest value", "") for K in (2, 3, 4, 5)},
 }
 
@@ -334,11 +341,15 @@ def _interrupts() -> Iterator[list[int]]:
 
 def _print_report(report: Any) -> None:
     """The discovered equations beside the true ones, then the metrics."""
+    from workbench.views import record
+
     true = dict(zip((e.left_text for e in report.true_equations), report.true_equations, strict=True))
     for equation in report.equations:
         print(f"  {equation.text()}")
         if equation.left_text in true:
             print(f"  true: {true[equation.left_text].text()}")
+    if report.equations and report.trajectory is not None and (units := record.units(report.trajectory)):
+        print(f"  units: {units}")
     for name, value in report.metrics.items():
         words, unit = METRICS.get(name, (name, ""))
         print(f"  {words}: {value:.4g}{unit}")

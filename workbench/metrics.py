@@ -23,6 +23,14 @@ def coefficient_metrics(coefficients: xr.Dataset) -> dict[str, float]:
     }
 
 
+def relative_error(coefficients: xr.Dataset) -> float:
+    """The largest |estimate - truth| / |truth| over the terms of the true equations; 1 for one that is missing."""
+    estimate = coefficients["estimate"].transpose("candidate", "variable").values
+    truth = coefficients["truth"].transpose("candidate", "variable").values
+    true = truth != 0
+    return float(np.max(np.abs(estimate - truth)[true] / np.abs(truth[true]), initial=0.0))
+
+
 def horizon(trajectory: xr.Dataset, *, exponent: float, tolerance: float = 0.1) -> float:
     """Lyapunov times until `estimate` first differs from `truth` by more than `tolerance` standard deviations.
 

@@ -1,6 +1,7 @@
 """The cards of the Train page. Each owns its panes and sources and redraws them from a Report or from records."""
 
 from collections.abc import Callable, Sequence
+from html import escape
 from typing import Any
 
 import panel as pn
@@ -12,7 +13,7 @@ from workbench.dashboard import look
 from workbench.dashboard.look import WIDE
 from workbench.experiments.protocol import Report
 from workbench.training import Record
-from workbench.views import coefficients, equation, loss, trajectory
+from workbench.views import coefficients, equation, loss, parameters, record, trajectory
 
 ROLLOVER = 4000
 
@@ -79,6 +80,14 @@ class EquationCard:
         "noise_rms": "RMS of the noise",
         **{f"error_{K}": f"error with {K} derivatives" for K in (2, 3, 4, 5)},
         "noise": "noise, told from the data",
+        "relative_error": "largest relative error of a coefficient",
+        "followed": "time for which the simulation stays with the truth",
+        **{
+            f"{name}_{share}": f"{words} relative error of {name}"
+            for name in ("r", "K")
+            for share, words in (("median", "median"), ("95", "95th percentile of the"))
+        },
+        **{f"rolled_{n}": f"error after {n} orbit{'s' * (n > 1)}, over the distance" for n in (1, 5, 10)},
     }
 
     def __init__(self, redraw: Callable[[], None]) -> None:
@@ -110,7 +119,9 @@ class EquationCard:
         self._found.object = equation.html(report.equations, digits, report.true_equations) or none
         self._true.object = equation.html(report.true_equations, digits)
         self._right.visible = bool(report.true_equations)
-        self._metrics.object = equation.metrics(report.metrics, self.NAMES)
+        units = record.units(report.trajectory) if report.trajectory is not None and report.equations else ""
+        told = f'<div class="caption">Units: {escape(units)}.</div>' if units else ""
+        self._metrics.object = told + equation.metrics(report.metrics, self.NAMES)
 
 
 class LossCard:
@@ -298,3 +309,27 @@ class CoefficientCard:
             self._source.data = columns
         else:
             self._source.stream(columns, rollover=ROLLOVER)
+
+
+class ParameterCard:
+    """The parameters of many curves, found against true; only where a Report has some."""
+
+    def __init__(self) -> None:
+        self._source = None
+        self._plots = pn.Row(styles=look.PAIR, **WIDE)
+        self.view = card(text(heading("Parameters", "A dot per curve; on the blue line it is right.")), self._plots)
+
+    def update(self, report: Report | None) -> None:
+        """Show the parameters of a Report."""
+        values = report.parameters if report else None
+        self.view.visible = values is not None
+        if values is None:
+            self._source = None
+            return
+        found = parameters.columns(values)
+        if self._source is None or len(self._source.data["truth_0"]) != values.sizes["curve"]:
+            self._source = ColumnDataSource(found)
+            plots = parameters.scatters(self._source, values)
+            self._plots.objects = [drawing(plot, styles=look.share(1, 300)) for plot in plots]
+        else:
+            self._source.data = found

@@ -1,10 +1,19 @@
-"""The experiments by name. A new one is a module with the parts of `protocol.Experiment`, and a line in the table."""
+"""The experiments by name. A new one has the parts of `protocol.Experiment`, and a line in the table."""
 
 from importlib import import_module
 
 from workbench.experiments.protocol import Experiment
 
-TABLE = {name: f"workbench.experiments.{name}" for name in ("lorenz", "sine", "linear")}
+SYSTEMS = ("roessler", "lotka_volterra", "van_der_pol", "duffing", "fitzhugh_nagumo", "oregonator", "pendulum")
+TABLE = {
+    "lorenz": "workbench.experiments.lorenz",
+    **{name: f"workbench.experiments.systems:{name}" for name in SYSTEMS},
+    "logistic": "workbench.experiments.logistic",
+    "two_body": "workbench.experiments.two_body:two_body",
+    "sine": "workbench.experiments.sine",
+    "linear": "workbench.experiments.linear",
+}
+"""Where each is: a module, or an object of one after a colon."""
 
 
 def names() -> list[str]:
@@ -16,4 +25,6 @@ def get(name: str) -> Experiment:
     """The experiment of that name. Raises ValueError, which lists the names, for an unknown one."""
     if name not in TABLE:
         raise ValueError(f"there is no experiment {name!r}; there are: {', '.join(TABLE)}")
-    return import_module(TABLE[name])
+    module, _, attribute = TABLE[name].partition(":")
+    found = import_module(module)
+    return getattr(found, attribute) if attribute else found

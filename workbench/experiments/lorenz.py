@@ -9,26 +9,22 @@ import numpy as np
 import xarray as xr
 from pydantic import model_validator
 
-from workbench import judging, metrics
-from workbench.datasets import lorenz, simulate, windows
+from workbench import metrics
+from workbench.datasets import lorenz, windows
 from workbench.datasets.schema import uniform_step
-from workbench.experiments import protocol
-from workbench.experiments.protocol import BACKEND, Backend, Equation, Model, Report, setting
+from workbench.experiments import discovered, protocol
+from workbench.experiments.discovered import doubts_about, equations, simulated
+from workbench.experiments.protocol import BACKEND, Backend, Model, Report, setting
 from workbench.models.adam import Adam, Schedule
 from workbench.models.adam_solved import SolvedAdam
 from workbench.models.discovery import Projection
-from workbench.models.library import Library, Polynomials
-from workbench.models.preparation import Settings
+from workbench.models.library import Polynomials
 from workbench.models.responses import Integrator
-from workbench.models.result import Discovery
-from workbench.models.trajectories import Trajectory
 
 name = "lorenz"
 title = "Lorenz"
 summary = "A chaotic flow of three variables: seven terms to be found among all polynomials of the library."
 
-SHOWN = 2000
-"""Grid points over which discovered equations are simulated."""
 DIRECT = ("auto", "projection", "smoothing")
 """The modes without a network."""
 
@@ -158,10 +154,7 @@ def model(config: Config, data: xr.Dataset) -> Model:
     record = windows.tensor(data)
     library = Polynomials(tuple(str(label) for label in data["variable"].values), config.degree)
     if config.mode != "adam":
-        shared = ("window", "share", "draws", "derivatives", "backend", "method", "seed")
-        denoise = {"auto": None, "projection": False, "smoothing": True}[config.mode]
-        settings = Settings(denoise=denoise, **{field: getattr(config, field) for field in shared})
-        return Projection([Trajectory(windows.times(data), record)], library, settings)
+        return discovered.projection(config, data, library)
     integrator = Integrator(uniform_step(data), config.derivatives, config.backend, config.method)
     shared = ("window", "stride", "batch", "epochs", "cycles", "learning_rate", "threshold", "hidden", "seed")
     schedule = Schedule(**{field: getattr(config, field) for field in shared})
@@ -174,17 +167,8 @@ def report(model: Model, data: xr.Dataset) -> Report:
     """Equations and coefficients beside the true ones, how sure they are, and a simulation beside the record."""
     library, estimate = model.library, model.coefficients()
     truth = true_coefficients(library)
-    over = ("candidate", "variable")
-    columns = {
-        "estimate": (over, estimate, {"long_name": "discovered coefficient"}),
-        "truth": (over, truth, {"long_name": "true coefficient"}),
-    }
     found = model.result() if isinstance(model, Projection) else None
-    if found is not None:
-        columns["lower"] = (over, found.lower, {"long_name": "lower end of the 95 % interval"})
-        columns["upper"] = (over, found.upper, {"long_name": "upper end of the 95 % interval"})
-        columns["inclusion"] = (over, found.inclusion, {"long_name": "inclusion probability"})
-    coefficients = xr.Dataset(columns, coords={"candidate": list(library.names), "variable": list(library.variables)})
+    coefficients = discovered.coefficients(library, truth, estimate, found)
     trajectory = simulated(library, estimate, data)
     figures = metrics.coefficient_metrics(coefficients)
     figures["horizon"] = metrics.horizon(trajectory, exponent=lorenz.LYAPUNOV_EXPONENT)
@@ -200,17 +184,6 @@ def report(model: Model, data: xr.Dataset) -> Report:
     return Report(equations(library, estimate), equations(library, truth), coefficients, trajectory, figures, notes)
 
 
-def doubts_about(library: Library, found: Discovery, data: xr.Dataset) -> tuple[str, ...]:
-    """What stopped the discovery early, and why the record may not decide, in words; nothing if nothing is in doubt."""
-    kept = np.flatnonzero(found.coefficients.any(axis=1))
-    names = [library.names[index] for index in kept]
-    states = found.states[0][np.isfinite(found.states[0]).all(axis=1)]
-    values = library(states)[:, kept]
-    interval = (found.lower[kept], found.upper[kept])
-    found_doubts = judging.doubts(values, names, data["data"].values, library.variables, interval) if names else ()
-    return (*((found.message,) if found.message else ()), *(doubt.message for doubt in found_doubts))
-
-
 def true_coefficients(library: Polynomials) -> np.ndarray:
     """The true Xi (candidate, variable); a term that the library lacks is left out."""
     terms = {
@@ -223,25 +196,3 @@ def true_coefficients(library: Polynomials) -> np.ndarray:
         ("z", "z"): -lorenz.BETA,
     }
     return np.array([[terms.get((c, v), 0.0) for v in library.variables] for c in library.names])
-
-
-def equations(library: Polynomials, coefficients: np.ndarray) -> tuple[Equation, ...]:
-    """One equation per variable, terms in the order of the library, zeros left out."""
-    made = []
-    for variable, column in zip(library.variables, coefficients.T, strict=True):
-        terms = zip(column.tolist(), library.latex, library.names, strict=True)
-        made.append(Equation(rf"\dot {variable}", f"{variable}'", tuple(term for term in terms if term[0] != 0)))
-    return tuple(made)
-
-
-def simulated(library: Polynomials, coefficients: np.ndarray, data: xr.Dataset) -> xr.Dataset:
-    """The first part of the record with `estimate`: u' = Theta(u) Xi from the first true state, NaN after a blow-up."""
-    shown = data.isel(time=slice(SHOWN))
-    states = simulate.guarded(
-        library.right_hand_side(coefficients),
-        shown["truth"].values[0],
-        shown["time"].values,
-        limit=20 * float(np.abs(shown["truth"].values).max()),
-    )
-    attributes = {"units": "1", "long_name": "simulation of the discovered equations"}
-    return shown.assign(estimate=(("time", "variable"), states, attributes))

@@ -103,6 +103,7 @@ class Report:
         `denoised` (the data without their noise).
     metrics: name -> value, e.g. "rmse", "precision", "recall", "horizon".
     doubts: why the result may not be trusted, one sentence each.
+    parameters: of many curves, Dataset over (parameter, curve) with `estimate` and `truth`.
     """
 
     equations: tuple[Equation, ...] = ()
@@ -111,6 +112,7 @@ class Report:
     trajectory: xr.Dataset | None = None
     metrics: Mapping[str, float] = field(default_factory=dict)
     doubts: tuple[str, ...] = ()
+    parameters: xr.Dataset | None = None
 
 
 class Model(Protocol):

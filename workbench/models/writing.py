@@ -4,6 +4,8 @@ from collections.abc import Mapping
 
 from workbench.models.terms import FUNCTIONS, Node
 
+GREEK = {"alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa", "lambda", "mu", "nu"}
+GREEK |= {"xi", "pi", "rho", "sigma", "tau", "phi", "chi", "psi", "omega"}
 _SUM, _QUOTIENT, _PRODUCT, _POWER, _ATOM = range(1, 6)
 
 
@@ -100,7 +102,14 @@ class _Latex(_Text):
     def name(self, text: str) -> str:
         base = text.rstrip("'")
         word = base.replace("_", r"\_")
-        letters = base if len(base) == 1 else rf"\mathrm{{{word}}}"
+        if len(base) == 1:
+            letters = base
+        elif base in GREEK:
+            letters = rf"\{base}"
+        elif base[0].isalpha() and base[1:].isdecimal():
+            letters = f"{base[0]}_{{{base[1:]}}}"
+        else:
+            letters = rf"\mathrm{{{word}}}"
         return letters if base == text else rf"\dot{{{letters}}}"
 
     def constant(self, text: str) -> str:
@@ -143,5 +152,5 @@ def code(node: Node, names: Mapping[str, str]) -> str:
 
 
 def latex(node: Node) -> str:
-    """LaTeX for math mode; x' becomes a dotted x, names of several letters stand upright."""
+    """LaTeX for math mode; x' becomes a dotted x, x1 x with an index, alpha Greek; other words stand upright."""
     return _Latex().write(node)

@@ -7,6 +7,8 @@ import holoviews.plotting.bokeh  # options can only be set once it is there
 import numpy as np
 import xarray as xr
 
+from workbench.views.trajectory import with_unit as with_unit
+
 WIDTH, HEIGHT = 560, 300
 ROW = 26
 """Height of one candidate on an axis of candidates."""
@@ -26,11 +28,6 @@ def framed(overlay: hv.Overlay, *, title: str, xlabel: str, ylabel: str, **more:
 def stacked(figures: list[hv.Overlay]) -> hv.Layout:
     """Figures over the same axis, one under the other."""
     return options(hv.Layout(figures).cols(1), shared_axes=True)
-
-
-def with_unit(name: str, unit: str) -> str:
-    """`time (s)`; nothing is added for "1", which is dimensionless."""
-    return f"{name} ({unit})" if unit and unit != "1" else name
 
 
 def ticks(names: list[str]) -> dict[str, Any]:

@@ -27,3 +27,12 @@ def _row(name: str, values: np.ndarray) -> str:
     numbers = (np.nanmean(values), np.nanstd(values), np.nanmin(values), np.nanmax(values))
     cells = "".join(f"<td class='number'>{number:.3f}</td>" for number in numbers)
     return f"<tr><td class='term'>{escape(name)}</td>{cells}</tr>"
+
+
+def units(record: xr.Dataset) -> str:
+    """`hares, lynx in thousand, time in yr`: a sentence's worth of units; empty if all is dimensionless."""
+    names = ", ".join(str(name) for name in record["variable"].values[:MOST_ROWS])
+    unit = record["truth" if "truth" in record else "data"].attrs.get("units", "1")
+    time = record["time"].attrs.get("units", "1")
+    told = [f"{what} in {known}" for what, known in ((names, unit), ("time", time)) if known != "1"]
+    return ", ".join(told)

@@ -39,7 +39,11 @@ def noisy(trajectory: xr.Dataset) -> bool:
 
 def axis_label(trajectory: xr.Dataset, name: str) -> str:
     """`time (s)`: a name with its unit, where the Dataset has one."""
-    unit = trajectory[name].attrs.get("units", "") if name in trajectory.coords else ""
+    return with_unit(name, trajectory[name].attrs.get("units", "") if name in trajectory.coords else "")
+
+
+def with_unit(name: str, unit: str) -> str:
+    """`time (s)`; nothing is added for "1", which is dimensionless."""
     return f"{name} ({unit})" if unit and unit != "1" else name
 
 
@@ -172,13 +176,14 @@ def series(source: ColumnDataSource, trajectory: xr.Dataset, height: int = HEIGH
     """
     names = [str(name) for name in trajectory.variable.values[:MOST_SERIES]]
     low, high = _limits_all(trajectory, len(names))
+    unit = trajectory["truth" if "truth" in trajectory else "data"].attrs.get("units", "1")
     plots = []
     for index, name in enumerate(names):
         last = index == len(names) - 1
         plot = figure(
             height=(height - 44) // len(names) + (44 if last else 0),
             sizing_mode="stretch_width",
-            y_axis_label=name,
+            y_axis_label=with_unit(name, unit),
             y_range=Range1d(low[index], high[index]),
             tools="xwheel_zoom,xpan,reset",
             toolbar_location=None,

@@ -6,7 +6,14 @@ import panel as pn
 
 from workbench.dashboard import look, words
 from workbench.dashboard.bar import Bar
-from workbench.dashboard.cards import CoefficientCard, EquationCard, LossCard, TrajectoryCard, text
+from workbench.dashboard.cards import (
+    CoefficientCard,
+    EquationCard,
+    LossCard,
+    ParameterCard,
+    TrajectoryCard,
+    text,
+)
 from workbench.dashboard.form import Form
 from workbench.dashboard.look import WIDE
 from workbench.dashboard.notices import Notices
@@ -29,6 +36,7 @@ class Page:
         self.equations = EquationCard(self.redraw)
         self.loss = LossCard(state.rewind)
         self.trajectory = TrajectoryCard(self.redraw)
+        self.parameters = ParameterCard()
         self.coefficients = CoefficientCard(state.rewind)
         self._notices = Notices(state.dismiss)
         self._record = text("")
@@ -39,6 +47,7 @@ class Page:
             self.bar.view,
             self.equations.view,
             pair,
+            self.parameters.view,
             self.coefficients.over_steps,
             self.coefficients.now,
             styles=look.PAGE_BODY,
@@ -106,6 +115,7 @@ class Page:
             self._record.object = record.summary(report.trajectory) if report else ""
         found = report if self.state.run else None
         self.equations.update(found)
+        self.parameters.update(found)
         self.coefficients.update_report(found)
         return self.state.run is not None
 
