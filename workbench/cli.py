@@ -22,6 +22,9 @@ METRICS = {  # how the metrics of a report are introduced, and their units
     "precision": ("share of the discovered terms that are true", ""),
     "recall": ("share of the true terms that are discovered", ""),
     "noise": ("standard deviation of the noise, told from the data", ""),
+    "degree": ("highest degree of the polynomials", ""),
+    "noise_share": ("noise, as a share of how its variable varies", ""),
+    "left_over": ("what the equations leave over, in units of the noise", ""),
     "horizon": ("simulation stays with the truth for", " Lyapunov times"),
     "frequency": ("frequency", " per unit of time"),
     "damping": ("damping", " per unit of time"),
@@ -119,6 +122,14 @@ def _whole(text: str) -> int:
 def _add_settings(parser: argparse.ArgumentParser, experiment: Any) -> None:
     """An option per field of the Config. Values stay text: the Config itself judges them."""
     parser.description = f"{experiment.title}. {experiment.summary}"
+    if hasattr(experiment, "keep"):
+        parser.add_argument(
+            "--file",
+            type=Path,
+            nargs="+",
+            metavar="PATH",
+            help="CSV, Parquet, HDF5 or NetCDF files to learn from, each with one or more trajectories",
+        )
     groups = {}
     for name, field in experiment.Config.model_fields.items():
         extra = field.json_schema_extra
@@ -190,12 +201,32 @@ def _train(options: argparse.Namespace) -> int:
     settings = {
         key.removeprefix("setting:"): value for key, value in vars(options).items() if key.startswith("setting:")
     }
-    config = _config(experiment, {name: value for name, value in settings.items() if value is not None})
+    given = {name: value for name, value in settings.items() if value is not None}
+    if files := getattr(options, "file", None):
+        given["record"] = _kept(experiment, files, given)
+    config = _config(experiment, given)
     path = options.output or runs.new_run_path(experiment.name, runs.runs_folder())
     if path.exists():
         raise _Complaint(f"--output: {path} exists already; resume it, or name another file", 2)
     print(f"{experiment.title}: {', '.join(f'{name} {value}' for name, value in config.model_dump().items())}")
     return _follow(lambda: Training(experiment, config, path=path), options.steps)
+
+
+def _kept(experiment: Any, files: Sequence[Path], given: Mapping[str, Any]) -> str:
+    """What is in files, read and kept; what had to be put right is printed."""
+    from workbench.datasets import tables
+
+    if "record" in given:
+        raise _Complaint("--file and --record: one of them only; a file becomes the record", 2)
+    try:
+        name = experiment.keep([tables.Source.of(path) for path in files])
+    except (OSError, ValueError) as error:
+        raise _Complaint(f"--file: {error}", 1) from None
+    record = tables.kept(name)
+    print(f"{record.attrs['title']}: {record.attrs['sampling']}")
+    for repair in filter(None, str(record.attrs["repairs"]).split("\n")):
+        print(f"  put right: {repair}")
+    return name
 
 
 def _resume(options: argparse.Namespace) -> int:

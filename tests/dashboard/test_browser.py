@@ -1,8 +1,11 @@
 """The real app in a real browser, with and without threads: what a person does, and what must never happen."""
 
 import re
+from typing import Any
 
+import numpy as np
 import pytest
+from scipy.integrate import solve_ivp
 
 from tests.dashboard.browsing import SLOW, button, entry, equation, expect, expect_painted, state, step_of
 
@@ -105,3 +108,70 @@ def test_dark_theme_and_every_choice_of_a_card_can_be_drawn(visit):
     page.get_by_label("Decimals").click()
     page.get_by_role("menuitem", name="1", exact=True).click()
     expect(equation(page, re.compile(r"^y' = 1\.0 x \+ 0\.2 y$"))).to_be_visible()
+
+
+def three_species(t: float, s: np.ndarray) -> tuple[float, float, float]:
+    """Two competitors and their predator: nothing in the workbench knows it."""
+    a, b, c = s
+    return a * (1 - a - b - c), b * (1 - 1.5 * a - b - c), c * (-1 + 2.5 * a + 0.5 * b)
+
+
+def field_notes() -> bytes:
+    """A file as a spreadsheet writes it: semicolons, decimal commas, 1 % noise, values, lines and days missing."""
+    times = 0.1 * np.arange(600)
+    states = solve_ivp(three_species, (0, 60), (0.5, 0.3, 0.2), t_eval=times, rtol=1e-10, atol=1e-12).y.T
+    noisy = states + 0.01 * states.std(axis=0) * np.random.default_rng(3).standard_normal(states.shape)
+    lines = ["day;algae [g/l];moss [g/l];snails [g/l];remark"]
+    for row in (row for row in range(600) if not 250 <= row < 262 and row not in (40, 41, 300)):
+        values = [f"{value:.4f}" for value in noisy[row]]
+        if row % 50 == 7:
+            values[row % 3] = "n/a"
+        lines.append(f"{times[row]:.1f};{';'.join(values)};ok".replace(".", ","))
+    return "\n".join(lines).encode()
+
+
+def upload(page: Any, name: str, content: bytes) -> None:
+    page.locator("input[type=file]").set_input_files({"name": name, "mimeType": "text/csv", "buffer": content})
+
+
+def test_a_file_with_gaps_and_noise_leads_to_its_equations_without_a_setting(visit):
+    page = visit("experiment=table")
+    upload(page, "field notes.csv", field_notes())
+    expect(page.get_by_text("field notes.csv: 588 grid points, one every 0.1 day.")).to_be_visible()
+    expect(page.get_by_text("line 9, column moss holds no value; 4 of 588 values")).to_be_visible()
+    expect(page.get_by_text("3 rows are missing from an even grid of step 0.1, first after line 41")).to_be_visible()
+    expect(page.get_by_text("no value for 1.3 after line 249 (time 24.9); the record is cut there")).to_be_visible()
+    expect_painted(page, 3)
+    button(page, "Start").click()
+    expect(state(page)).to_have_text("Finished")
+    number = r"(\d\.\d{3})"
+    expected = {
+        rf"^algae' = {number} algae - {number} algae\^2 - {number} algae moss - {number} algae snails$": (1, 1, 1, 1),
+        rf"^moss' = {number} moss - {number} algae moss - {number} moss\^2 - {number} moss snails$": (1, 1.5, 1, 1),
+        rf"^snails' = -{number} snails \+ {number} algae snails \+ {number} moss snails$": (1, 2.5, 0.5),
+    }
+    for pattern, values in expected.items():
+        expect(equation(page, re.compile(pattern))).to_be_visible()
+        found = re.match(pattern, equation(page, re.compile(pattern)).get_attribute("aria-label"))
+        assert [float(word) for word in found.groups()] == pytest.approx(values, rel=0.05)
+    expect(page.get_by_role("cell", name="l/(g day)").first).to_be_visible()
+    address = page.url
+    page.reload()
+    expect(state(page)).to_have_text("Finished")
+    assert page.url == address
+
+
+def test_a_broken_file_is_refused_and_the_next_one_is_taken(visit):
+    page = visit("experiment=table&record=..%2Fsecrets")
+    expect(page.get_by_role("alert")).to_contain_text("record=../secrets, which cannot be used")
+    upload(page, "bad.csv", field_notes().replace(b"n/a", b"gone", 3).replace(b";ok", b"", 100))
+    expect(page.get_by_role("alert").last).to_contain_text("bad.csv: line 2 has 4 fields, most lines have 5")
+    upload(page, "packed.csv", b"PK\x03\x04" + bytes(100))
+    expect(page.get_by_role("alert").last).to_contain_text("packed.csv is a ZIP archive or a spreadsheet: unpack it")
+    upload(page, "huge.csv", b"1" * (33 * 2**20))
+    expect(page.get_by_role("alert").last).to_contain_text(
+        "The upload has 33 MB or too many files: expected at most 32 MB"
+    )
+    upload(page, "field notes.csv", field_notes())
+    expect(page.get_by_text("field notes.csv: 588 grid points")).to_be_visible()
+    expect(button(page, "Start")).to_be_enabled()

@@ -37,8 +37,13 @@ ALLOWED = {
     "__init__": (set(), {"solver", "training"}),
     "__main__": (set(), {"cli"}),
 }
-# The files of a unit that may import more: where xarray meets torch, generators that run on a GPU, the GPU's compiler.
-ALSO = {"datasets.windows": {"torch"}, "solver.launcher": {"cuda"}}
+# The files of a unit that may import more: where xarray meets torch, generators that run on a GPU, its compiler, a file
+# format.
+ALSO = {
+    "datasets.windows": {"torch"},
+    "datasets.tables.parquet": {"fastparquet"},
+    "solver.launcher": {"cuda"},
+}
 # What app.py and the notebooks may import from us.
 PUBLIC_UNITS = {
     "solver",

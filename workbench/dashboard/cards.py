@@ -16,6 +16,14 @@ from workbench.training import Record
 from workbench.views import coefficients, equation, loss, parameters, record, trajectory
 
 ROLLOVER = 4000
+CAPTIONS = {
+    True: (
+        "Wide blue: true value. Orange: a true term. Grey: a term that should vanish.",
+        "The dot belongs in the ring.",
+    ),
+    False: ("A term that is not needed falls to zero and stays there.", "The true value lies in 95 of 100 intervals."),
+}
+"""What to see in the coefficients over the steps and now, where the truth is known and where it is not."""
 
 
 def text(html: str, **params: Any) -> pn.pane.HTML:
@@ -80,6 +88,9 @@ class EquationCard:
         "noise_rms": "RMS of the noise",
         **{f"error_{K}": f"error with {K} derivatives" for K in (2, 3, 4, 5)},
         "noise": "noise, told from the data",
+        "degree": "degree of the polynomials",
+        "noise_share": "noise, as a share of the variation",
+        "left_over": "left unexplained, over the noise",
         "relative_error": "largest relative error of a coefficient",
         "followed": "time for which the simulation stays with the truth",
         **{
@@ -96,6 +107,7 @@ class EquationCard:
         self._found = pn.pane.LaTeX("", renderer="mathjax", stylesheets=[look.STYLE], **WIDE)
         self._true = pn.pane.LaTeX("", renderer="mathjax", stylesheets=[look.STYLE], **WIDE)
         self._metrics = text("")
+        self._doubts = text("")
         found, true = text('<h3 class="key found">Discovered</h3>'), text('<h3 class="key truth">True</h3>')
         left = pn.Column(found, self._found, styles=look.share(7, 300), **WIDE)
         self._right = pn.Column(true, self._true, styles=look.share(6, 300), **WIDE)
@@ -104,6 +116,7 @@ class EquationCard:
             text(heading("Equations", "What the run has found so far, beside what made the data.")),
             both,
             self._metrics,
+            self._doubts,
             controls=[self.digits],
         )
 
@@ -112,6 +125,7 @@ class EquationCard:
         if report is None:
             waiting = '<div class="caption">The first equations appear after the first step.</div>'
             self._found.object, self._true.object, self._metrics.object = waiting, "", ""
+            self._doubts.object = ""
             self._right.visible = False
             return
         digits = self.digits.value
@@ -122,6 +136,7 @@ class EquationCard:
         units = record.units(report.trajectory) if report.trajectory is not None and report.equations else ""
         told = f'<div class="caption">Units: {escape(units)}.</div>' if units else ""
         self._metrics.object = told + equation.metrics(report.metrics, self.NAMES)
+        self._doubts.object = equation.doubts(report.doubts)
 
 
 class LossCard:
@@ -266,16 +281,9 @@ class CoefficientCard:
         self._heads = None
         self._paths = pn.Row(styles=look.PAIR, **WIDE)
         self._table = text("")
-        self.over_steps = card(
-            text(
-                heading(
-                    "Coefficients over the steps",
-                    "Wide blue: true value. Orange: a true term. Grey: a term that should vanish.",
-                )
-            ),
-            self._paths,
-        )
-        self.now = card(text(heading("Coefficients now", "The dot belongs in the ring.")), self._table)
+        self._captions = text(""), text("")
+        self.over_steps = card(self._captions[0], self._paths)
+        self.now = card(self._captions[1], self._table)
 
     def update_report(self, report: Report | None) -> None:
         """Show the table of a Report; a new shape lets the figures be made again."""
@@ -283,6 +291,9 @@ class CoefficientCard:
         self.over_steps.visible = self.now.visible = values is not None
         if values is None:
             return
+        paths, table = CAPTIONS[coefficients.true_values(values) is not None]
+        self._captions[0].object = heading("Coefficients over the steps", paths)
+        self._captions[1].object = heading("Coefficients now", table)
         shape = (tuple(values.candidate.values), tuple(values.variable.values))
         if shape != self._shape:
             self._shape, self._source = shape, None

@@ -1,6 +1,8 @@
 """Controls built from a pydantic Config: one per field, its message beside it, whatever the experiment or page."""
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import panel as pn
@@ -12,6 +14,8 @@ from workbench.dashboard.chosen import Chosen
 from workbench.dashboard.look import WIDE
 from workbench.dashboard.session import TrainState
 from workbench.dashboard.settings import Setting, written
+from workbench.dashboard.upload import Upload
+from workbench.datasets.tables import Source
 
 MOST_SEGMENTS = 3
 
@@ -147,15 +151,23 @@ class Form:
         )
         self._choice.param.watch(self._chosen, "value")
         self._summary = pn.pane.HTML("", stylesheets=[look.STYLE], margin=(0, 2, 6, 2), sizing_mode="stretch_width")
+        self._files = pn.Column(**WIDE)
         self._controls = Controls(state)
-        self.view = pn.Column(self._choice, self._summary, self._controls.view, **look.SIDE)
+        self.view = pn.Column(self._choice, self._summary, self._files, self._controls.view, **look.SIDE)
 
     async def _chosen(self, event: Any) -> None:
         if event.new != self.state.experiment.name:
             self.state.choose(event.new)
 
+    def _read(self, sources: Sequence[Source]) -> None:
+        """Read files in a thread: a large one takes seconds, in which the page must answer."""
+        pn.state.execute(partial(asyncio.to_thread, self.state.upload, sources))
+
     def update(self) -> None:
         """Show the state."""
+        takes_files = hasattr(self.state.experiment, "keep")
+        if takes_files != bool(len(self._files)):
+            self._files.objects = [Upload(self._read, self.state.refuse)] if takes_files else []
         self._choice.value = self.state.experiment.name
         self._summary.object = f'<div class="caption">{self.state.experiment.summary}</div>'
         self._controls.update()

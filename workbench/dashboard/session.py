@@ -1,5 +1,6 @@
 """The state of the Train page in one browser session: settings, the job it watches, notices. No widgets."""
 
+import logging
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,7 +13,11 @@ from workbench.dashboard.history import Cursor
 from workbench.dashboard.jobs import ACTIVE, GOES_ON, Registry, registry
 from workbench.dashboard.preview import Preview
 from workbench.dashboard.replay import Replay, stored
+from workbench.datasets.schema import trajectories
+from workbench.datasets.tables import Source
 from workbench.experiments.protocol import Config, Report
+
+logger = logging.getLogger(__name__)
 
 
 class TrainState(Chosen):
@@ -52,6 +57,29 @@ class TrainState(Chosen):
         self.experiment = experiments.get(name)
         fields = self.experiment.Config.model_fields
         self._settle({key: value for key, value in self.given.items() if key in fields and key != "mode"})
+
+    def upload(self, sources: Sequence[Source]) -> None:
+        """Read a person's files and choose what is in them; a notice says why if they cannot be used."""
+        experiment = self.experiment
+        try:
+            name = experiment.keep(sources)
+        except ValueError as error:
+            self.refuse(str(error))
+            return
+        except Exception as error:
+            logger.exception("an upload could not be read")
+            self.refuse(f"The upload could not be read: {error!r}")
+            return
+        if self.experiment is not experiment:
+            return
+        self.reset()
+        self.param.update(notices=[notice for notice in self.notices if notice.severity != "error"])
+        self._settle({key: value for key, value in self.given.items() if key != "columns"} | {"record": name})
+
+    def refuse(self, text: str) -> None:
+        """Say why files cannot be used; what was chosen before stays."""
+        kept = [notice for notice in self.notices if notice.severity != "error"]
+        self.param.update(notices=[*kept, Notice("error", text)], revision=self.revision + 1)
 
     def _settle(self, given: Mapping[str, Any]) -> None:
         super()._settle(given)
@@ -140,7 +168,7 @@ class TrainState(Chosen):
         """What there is to show: what the run has learned, else the data it would learn from."""
         if self.run is not None:
             return self.run.report
-        return None if self.preview.data is None else Report(trajectory=self.preview.data)
+        return None if self.preview.data is None else Report(trajectory=trajectories(self.preview.data)[0])
 
     # the URL
 

@@ -23,6 +23,12 @@ made it, next to the true ones.</p>
 see the same.</p>
 </div>"""
 
+OWN = """<div class="intro">
+<h2>Find the equations in your own data</h2>
+<p><b>Upload</b> a CSV, Parquet, HDF5 or NetCDF file on the left: a time column, and a column for each variable. Below
+stands what was read; it is an example until you do. Then press <b>Start</b>: every setting is told from the data.</p>
+</div>"""
+
 STATES = {
     "running": "Running",
     "queued": "Queued",

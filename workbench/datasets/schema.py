@@ -1,4 +1,10 @@
-"""What a record must be: named dimensions, units, finite numbers, increasing times. Errors are sentences."""
+"""What a record must be: named dimensions, units, finite numbers, increasing times. Errors are sentences.
+
+A record of several trajectories lays them one after the other along `time`, and has a coordinate `trajectory` over
+(time) that counts them from 0. Where values may be missing, `data` has the attribute `missing` = "NaN".
+"""
+
+from itertools import pairwise
 
 import numpy as np
 import xarray as xr
@@ -17,7 +23,7 @@ def check(record: xr.Dataset) -> xr.Dataset:
     for name in ("time", "variable"):
         if name not in record.coords:
             raise ValueError(f"a record needs a coordinate '{name}'; it has {_listed(record.coords)}")
-    _check_time(record.time)
+    _check_time(record)
     labels = [str(label) for label in record["variable"].values]
     if len(set(labels)) != len(labels):
         raise ValueError(f"the names of the variables must differ; they are {_listed(labels)}")
@@ -25,6 +31,17 @@ def check(record: xr.Dataset) -> xr.Dataset:
         if name in record:
             _check_values(name, record[name])
     return record
+
+
+def trajectories(record: xr.Dataset) -> list[xr.Dataset]:
+    """The trajectories of a record, each a record of its own; of one, just that."""
+    if "trajectory" not in record.coords:
+        return [record]
+    labels = record["trajectory"].values
+    cuts = np.flatnonzero(np.diff(labels)) + 1
+    alone = record.drop_vars("trajectory")
+    edges = [0, *cuts.tolist(), len(labels)]
+    return [alone.isel(time=slice(first, last)) for first, last in pairwise(edges)]
 
 
 def uniform_step(record: xr.Dataset) -> float:
@@ -38,7 +55,8 @@ def uniform_step(record: xr.Dataset) -> float:
     return mean
 
 
-def _check_time(time: xr.DataArray) -> None:
+def _check_time(record: xr.Dataset) -> None:
+    time = record.time
     if time.dims != ("time",) or time.dtype.kind not in "fiu":
         raise ValueError(f"time must be numbers over (time), found {time.dtype} over {time.dims}")
     if time.size < 2:
@@ -46,9 +64,14 @@ def _check_time(time: xr.DataArray) -> None:
     _check_attributes("time", time)
     values = time.values.astype(float)
     _check_finite("time", values[:, None], [""])
-    steps = np.diff(values)
-    if (steps <= 0).any():
-        at = int(np.argmax(steps <= 0))
+    back = np.diff(values) <= 0
+    if "trajectory" in record.coords:
+        labels = record["trajectory"]
+        if labels.dims != ("time",) or not np.isin(np.diff(labels.values), (0, 1)).all():
+            raise ValueError("trajectory must count the trajectories from 0 over (time), one after the other")
+        back &= np.diff(labels.values) == 0
+    if back.any():
+        at = int(np.argmax(back))
         raise ValueError(f"times must increase: grid point {at + 1} is at {values[at + 1]:g}, after {values[at]:g}")
 
 
@@ -59,7 +82,10 @@ def _check_values(name: str, array: xr.DataArray) -> None:
         raise ValueError(f"{name} must hold floating-point numbers, found {array.dtype}")
     _check_attributes(name, array)
     labels = [f", variable {label}" for label in array["variable"].values]
-    _check_finite(name, array.transpose(*DIMS).values, labels)
+    values = array.transpose(*DIMS).values
+    if array.attrs.get("missing") == "NaN":
+        values = np.where(np.isnan(values), 0.0, values)
+    _check_finite(name, values, labels)
 
 
 def _check_attributes(name: str, array: xr.DataArray) -> None:

@@ -80,6 +80,18 @@ class Equation:
 _THIN_SPACE = r"\,"
 
 
+def plain_number(value: float, digits: int) -> str:
+    """A coefficient with so many decimals; one that would keep no two digits of its own, with that many of those."""
+    small = digits > 1 and 0 < abs(value) < 10.0 ** (1 - digits)
+    return f"{value:.{digits}g}" if small else f"{value:.{digits}f}"
+
+
+def latex_number(value: float, digits: int) -> str:
+    r"""The same in LaTeX: 1.5e-07 becomes 1.5 \cdot 10^{-7}."""
+    mantissa, _, power = plain_number(value, digits).partition("e")
+    return rf"{mantissa}\cdot 10^{{{int(power)}}}" if power else mantissa
+
+
 def _sum(terms: list[tuple[float, str]], digits: int, space: str) -> str:
     if not terms:
         return "0"
@@ -88,7 +100,8 @@ def _sum(terms: list[tuple[float, str]], digits: int, space: str) -> str:
         sign = "-" if coefficient < 0 else "+"
         lead = ("-" if sign == "-" else "") if position == 0 else f" {sign} "
         factor = "" if name == "1" else f"{space}{name}"
-        parts.append(f"{lead}{abs(coefficient):.{digits}f}{factor}")
+        number = latex_number if space == _THIN_SPACE else plain_number
+        parts.append(f"{lead}{number(abs(coefficient), digits)}{factor}")
     return "".join(parts)
 
 
@@ -97,7 +110,7 @@ class Report:
     """What a model has learned so far, ready to be shown; a view shows whatever part is there.
 
     coefficients: Dataset over (candidate, variable) with `estimate` and, where known, `truth`, `lower` and `upper` (the
-        95 % interval) and `inclusion` (the probability that the term is in the equation).
+        95 % interval), `inclusion` (the probability that the term is in the equation) and `unit` (of the coefficient).
     trajectory: Dataset over (time, variable) with `truth` (the clean record), `data` (what the model saw) and
         `estimate` (the discovered equations simulated from the first state; NaN after a blow-up) and, where known,
         `denoised` (the data without their noise).
@@ -142,7 +155,11 @@ class Model(Protocol):
 
 
 class Experiment(Protocol):
-    """A module of workbench.experiments: these names, in this order."""
+    """A module of workbench.experiments: these names, in this order.
+
+    One that takes a person's own files has `keep(sources)` besides: it reads them, stores what is in them and returns
+    what to give as the setting `record`.
+    """
 
     name: str
     title: str

@@ -128,17 +128,19 @@ def table(coefficients: xr.Dataset, digits: int = 3) -> str:
     right.
     """
     truth = true_values(coefficients)
+    if truth is None:
+        return _table_alone(coefficients)
     estimate = coefficients.estimate.transpose("candidate", "variable").values
-    known = estimate if truth is None else truth
     rows = []
     for j, variable in enumerate(coefficients.variable.values):
-        scale = np.nanmax(np.abs(np.concatenate([known[:, j], estimate[:, j]]))) or 1.0
-        terms = [i for i in range(len(known)) if known[i, j] != 0 or estimate[i, j] != 0]
+        scale = np.nanmax(np.abs(np.concatenate([truth[:, j], estimate[:, j]]))) or 1.0
+        terms = [i for i in range(len(truth)) if truth[i, j] != 0 or estimate[i, j] != 0]
         for position, i in enumerate(terms):
-            true = None if truth is None else float(truth[i, j])
             lead = f'<th scope="rowgroup" rowspan="{len(terms)}">{escape(str(variable))}</th>' if position == 0 else ""
             name = escape(str(coefficients.candidate.values[i]))
-            rows.append(f"<tr>{lead}{_cells(name, true, float(estimate[i, j]), float(scale), digits)}</tr>")
+            rows.append(
+                f"<tr>{lead}{_cells(name, float(truth[i, j]), float(estimate[i, j]), float(scale), digits)}</tr>"
+            )
     head = "<th scope='col'>equation</th><th scope='col'>term</th>"
     head += "" if truth is None else "<th scope='col' class='number'>true</th>"
     head += "<th scope='col' class='number'>discovered</th>"
@@ -150,13 +152,32 @@ def table(coefficients: xr.Dataset, digits: int = 3) -> str:
     return f"<table class='coefficients'><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
 
 
-def _cells(name: str, true: float | None, found: float, scale: float, digits: int) -> str:
-    cells = f"<td class='term'>{name}</td>"
-    if true is not None:
-        cells += f"<td class='number'>{true:.{digits}f}</td>"
+def _table_alone(coefficients: xr.Dataset) -> str:
+    """The table where no truth is known: discovered value, its 95 % interval and its unit, as far as they are there."""
+    order = ("candidate", "variable")
+    values = {str(name): array.transpose(*order).values for name, array in coefficients.items()}
+    rows = []
+    for j, variable in enumerate(coefficients.variable.values):
+        terms = np.flatnonzero(values["estimate"][:, j])
+        for position, i in enumerate(terms):
+            span = f'<th scope="rowgroup" rowspan="{len(terms)}">{escape(str(variable))}</th>' if position == 0 else ""
+            term = f"<td class='term'>{escape(str(coefficients.candidate.values[i]))}</td>"
+            found = f"<td class='number found'>{values['estimate'][i, j]:.4g}</td>"
+            more = ""
+            if "lower" in values:
+                more += f"<td class='number'>{values['lower'][i, j]:.4g} to {values['upper'][i, j]:.4g}</td>"
+            if "unit" in values:
+                more += f"<td>{escape(str(values['unit'][i, j]))}</td>"
+            rows.append(f"<tr>{span}{term}{found}{more}</tr>")
+    head = "<th scope='col'>equation</th><th scope='col'>term</th><th scope='col' class='number'>discovered</th>"
+    head += "<th scope='col' class='number'>95 % interval</th>" if "lower" in values else ""
+    head += "<th scope='col'>unit</th>" if "unit" in values else ""
+    return f"<table class='coefficients'><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
+
+
+def _cells(name: str, true: float, found: float, scale: float, digits: int) -> str:
+    cells = f"<td class='term'>{name}</td><td class='number'>{true:.{digits}f}</td>"
     cells += f"<td class='number found'>{found:.{digits}f}</td>" if found != 0 else "<td class='number'>&ndash;</td>"
-    if true is None:
-        return cells
     mark, text = ("&#10003;", "right") if true and found else ("+", "extra") if found else ("&#8722;", "missing")
     error = f"{abs(found - true):.1e}"
     cells += f"<td class='number'>{error}</td><td>{_dots(true, found, scale)}</td>"

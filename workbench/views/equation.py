@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from html import escape
 
-from workbench.experiments.protocol import Equation
+from workbench.experiments.protocol import Equation, latex_number
 
 
 def html(equations: Sequence[Equation], digits: int = 3, true: Sequence[Equation] = ()) -> str:
@@ -31,7 +31,7 @@ def _term(coefficient: float, latex: str, digits: int, *, first: bool) -> str:
     sign = "-" if coefficient < 0 else ("" if first else "+")
     sign = sign if first else f"{{}}{sign}"
     factor = "" if latex == "1" else f"\\,{latex}"
-    return f"{sign}{abs(coefficient):.{digits}f}{factor}"
+    return f"{sign}{latex_number(abs(coefficient), digits)}{factor}"
 
 
 def metrics(values: Mapping[str, float], names: Mapping[str, str]) -> str:
@@ -40,6 +40,14 @@ def metrics(values: Mapping[str, float], names: Mapping[str, str]) -> str:
         f"<div><b>{_number(value)}</b><span>{escape(names.get(key, key))}</span></div>" for key, value in values.items()
     ]
     return f'<div class="metrics">{"".join(tiles)}</div>' if tiles else ""
+
+
+def doubts(sentences: Sequence[str]) -> str:
+    """Why the result may not be trusted, as an HTML list; nothing if nothing is in doubt."""
+    if not sentences:
+        return ""
+    items = "".join(f"<li>{escape(sentence[:1].upper() + sentence[1:])}.</li>" for sentence in sentences)
+    return f'<div class="doubts"><b>In doubt</b><ul>{items}</ul></div>'
 
 
 def _number(value: float) -> str:

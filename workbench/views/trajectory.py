@@ -33,8 +33,10 @@ def until(trajectory: xr.Dataset, end: float) -> xr.Dataset:
 
 
 def noisy(trajectory: xr.Dataset) -> bool:
-    """Whether the model saw something else than the truth."""
-    return "data" in trajectory and "truth" in trajectory and not np.array_equal(trajectory.data, trajectory.truth)
+    """Whether the data are to be drawn: they are something else than the truth, or that is not known."""
+    if "data" not in trajectory:
+        return False
+    return "truth" not in trajectory or not np.array_equal(trajectory.data, trajectory.truth)
 
 
 def axis_label(trajectory: xr.Dataset, name: str) -> str:
@@ -47,10 +49,18 @@ def with_unit(name: str, unit: str) -> str:
     return f"{name} ({unit})" if unit and unit != "1" else name
 
 
+def variable_label(trajectory: xr.Dataset, index: int) -> str:
+    """`x (m)`: a variable with its unit, its own one where the Dataset has one for each."""
+    shared = trajectory["truth" if "truth" in trajectory else "data"].attrs.get("units", "1")
+    unit = str(trajectory["unit"].values[index]) if "unit" in trajectory.coords else shared
+    return with_unit(str(trajectory.variable.values[index]), unit)
+
+
 def caption(trajectory: xr.Dataset) -> str:
     """One line on what to see."""
     if "estimate" in trajectory:
-        return "What the discovered equations do from the first state on, over the truth."
+        over = "truth" if "truth" in trajectory else "data"
+        return f"What the discovered equations do from the first state on, over the {over}."
     return "The record to learn from."
 
 
@@ -58,7 +68,8 @@ def legend(trajectory: xr.Dataset) -> str:
     """What is drawn, as HTML: a span of the class "key" per line, with "truth", "found" or "data"."""
     parts = [("truth", "truth")] if "truth" in trajectory else []
     parts += [("found", "discovered")] if "estimate" in trajectory else []
-    parts += [("data", "data, with noise")] if noisy(trajectory) else []
+    data = "data, with noise" if "truth" in trajectory else "data"
+    parts += [("data", data)] if noisy(trajectory) else []
     return "".join(f'<span class="key {kind}">{words}</span>' for kind, words in parts)
 
 
@@ -80,7 +91,6 @@ def eye(trajectory: xr.Dataset) -> dict[str, float]:
 
 def phase(trajectory: xr.Dataset, key: str, view: dict[str, float], *, dark: bool) -> dict[str, Any]:
     """A Plotly figure (plain dict) of three variables seen from `view`; the camera stays put while `key` does."""
-    names = [str(name) for name in trajectory.variable.values[:3]]
     low, high = _limits(trajectory)
     traces = []
     if noisy(trajectory):
@@ -91,8 +101,12 @@ def phase(trajectory: xr.Dataset, key: str, view: dict[str, float], *, dark: boo
         inside = ((trajectory.estimate >= low) & (trajectory.estimate <= high)).all("variable")
         traces.append(_line(trajectory.estimate.where(inside).values, "discovered", palette.FOUND, 3, 1.0))
     axes = {
-        f"{letter}axis": {"title": {"text": name}, "range": [float(low[i]), float(high[i])], **_axis(dark)}
-        for i, (letter, name) in enumerate(zip("xyz", names, strict=True))
+        f"{letter}axis": {
+            "title": {"text": variable_label(trajectory, i)},
+            "range": [float(low[i]), float(high[i])],
+            **_axis(dark),
+        }
+        for i, letter in enumerate("xyz")
     }
     layout = {
         "template": {},
@@ -176,14 +190,13 @@ def series(source: ColumnDataSource, trajectory: xr.Dataset, height: int = HEIGH
     """
     names = [str(name) for name in trajectory.variable.values[:MOST_SERIES]]
     low, high = _limits_all(trajectory, len(names))
-    unit = trajectory["truth" if "truth" in trajectory else "data"].attrs.get("units", "1")
     plots = []
-    for index, name in enumerate(names):
+    for index in range(len(names)):
         last = index == len(names) - 1
         plot = figure(
             height=(height - 44) // len(names) + (44 if last else 0),
             sizing_mode="stretch_width",
-            y_axis_label=with_unit(name, unit),
+            y_axis_label=variable_label(trajectory, index),
             y_range=Range1d(low[index], high[index]),
             tools="xwheel_zoom,xpan,reset",
             toolbar_location=None,

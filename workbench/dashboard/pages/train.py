@@ -40,7 +40,8 @@ class Page:
         self.coefficients = CoefficientCard(state.rewind)
         self._notices = Notices(state.dismiss)
         self._record = text("")
-        self._intro = pn.Column(text(words.INTRO), self._record, styles={**look.CARD, **look.share(2, 300)}, **WIDE)
+        self._words = text(words.INTRO)
+        self._intro = pn.Column(self._words, self._record, styles={**look.CARD, **look.share(2, 300)}, **WIDE)
         pair = pn.Row(self._intro, self.trajectory.view, self.loss.view, styles=look.PAIR, **WIDE)
         self.main = pn.Column(
             self._notices.view,
@@ -95,6 +96,7 @@ class Page:
     def _draw_state(self) -> None:
         runs = self.state.run is not None
         self.form.update()
+        self._words.object = words.OWN if hasattr(self.state.experiment, "keep") else words.INTRO
         self._intro.visible = self.state.job is None
         self.loss.view.visible = self.equations.view.visible = runs
         self.trajectory.view.visible = True
@@ -112,7 +114,7 @@ class Page:
         report = self.state.report()
         if self.state.run is None:
             self.loss.clear()
-            self._record.object = record.summary(report.trajectory) if report else ""
+            self._record.object = record.summary(self.state.preview.data) if report else ""
         found = report if self.state.run else None
         self.equations.update(found)
         self.parameters.update(found)
