@@ -97,9 +97,9 @@ class Visits:
     def check(self) -> None:
         for page in self.context.pages:
             page.close()
-        assert self.foreign == []
-        assert self.complaints == []
-        assert self.chatter == []
+        assert self.foreign == [], self.foreign
+        assert self.complaints == [], self.complaints
+        assert self.chatter == [], self.chatter
 
     def _asked(self, request: "sync_api.Request") -> None:
         ours = (self.server.rsplit("/", 1)[0], self.server.replace("http", "ws"), "data:", "blob:")

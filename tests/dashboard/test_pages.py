@@ -176,3 +176,34 @@ def test_a_hundred_rapid_clicks_lose_nothing(visit):
     button(page, "Stop").click()
     expect(state(page)).to_have_text("Stopped")
     assert step_of(page) > before
+
+
+ROWS = "".join(f"{i / 10},{i % 7 / 3}\n" for i in range(80))
+# name: (bytes, what is said)
+BROKEN = {
+    "empty.csv": (b"", "empty"),
+    "binary.csv": (bytes(range(1, 256)) * 9, "is no text"),
+    "book.xlsx": (b"PK\x03\x04" + bytes(100), "ZIP archive or a spreadsheet"),
+    "packed.csv.gz": (b"\x1f\x8b" + bytes(100), "packed with gzip"),
+    "frame.pkl": (b"\x80\x04" + bytes(100), "pickle"),
+    "header only.csv": (b"time,x\n", "no values"),
+    "one column.csv": (b"time\n" + b"1\n" * 40, "one column"),
+    "words.csv": (b"time,x\n" + b"noon,ann\n" * 40, "expected numbers or dates"),
+    "broken.h5": (b"\x89HDF\r\n\x1a\n" + bytes(200), "broken.h5"),
+    "huge.csv": (b"1" * (33 * 2**20), "32 MB"),
+}
+
+
+def test_broken_files_are_refused_in_words_and_a_good_one_is_read(visit):
+    page = visit("page=data&search=own+data")
+    expect(page.get_by_role("heading", name="Your own data")).to_be_visible()
+    choose = page.locator("input[type=file]")
+    for name, (content, said) in BROKEN.items():
+        choose.set_input_files({"name": name, "mimeType": "application/octet-stream", "buffer": content})
+        expect(page.get_by_role("alert").filter(has_text=re.compile(re.escape(said)))).to_be_visible()
+    good = f"time,level\n{ROWS}".encode()
+    choose.set_input_files({"name": "good.csv", "mimeType": "text/csv", "buffer": good})
+    expect(page.get_by_role("row", name=re.compile("^variables level"))).to_be_visible()
+    expect(page.get_by_role("alert")).to_have_count(0)
+    button(page, "Train on it").click()
+    expect(page).to_have_url(re.compile("experiment=table.*record=good"))

@@ -56,8 +56,8 @@ export function render({ model }) {
     const wanted = new URLSearchParams(window.location.search).get("page") ?? Object.keys(model.pages)[0]
     if (wanted in links) model.page = wanted
   })
-  // panel_material_ui gives names to elements without a role, which a screen reader must not read: the marks that explain
-  // a control, and the edge of the sidebar. They come and go with their controls.
+  // panel_material_ui gives names to elements without a role, which a screen reader must not read: the marks that
+  // explain a control, and the edge of the sidebar. They come and go with their controls.
   const all = root => [...root.querySelectorAll("*")].flatMap(e => e.shadowRoot ? [e, ...all(e.shadowRoot)] : [e])
   const mend = () => {
     for (const element of all(document)) {

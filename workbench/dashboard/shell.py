@@ -53,6 +53,7 @@ class Shell:
         asked = pairs.pop("page", None)
         name = asked if asked in PAGES else next(iter(PAGES))
         self._pages = {}
+        self._searches = {}
         self._wanted = name
         self._shown = False
         self._side, self._main = pn.Column(**WIDE), pn.Column(styles=look.MAIN, **WIDE)
@@ -82,7 +83,7 @@ class Shell:
         if search and name in self._pages:
             self._pages[name].state.read(search)
         elif search:
-            self._page(name, search)
+            self._searches[name] = search
         self.nav.page = name
 
     def show(self) -> None:
@@ -96,11 +97,15 @@ class Shell:
         return self._wanted not in self._pages or self._current().stale() or self.nav.address != self._address()
 
     def refresh(self) -> None:
-        """Draw what has changed on the page in view."""
+        """Draw what has changed on the page in view. A new one is there at once, and drawn further the next time: what
+        comes into the document must not change in the same turn, since the browser would not hear of it."""
+        known = self._wanted in self._pages
         page = self._page(self._wanted)
         for name, other in self._pages.items():
-            other.side.visible = other.main.visible = name == self._wanted
-        page.refresh()
+            if other is not page or known:
+                other.side.visible = other.main.visible = name == self._wanted
+        if known:
+            page.refresh()
         self.nav.address = self._address()
 
     def _current(self) -> Page:
@@ -116,9 +121,11 @@ class Shell:
 
     def _page(self, name: str, search: str = "") -> Page:
         if name not in self._pages:
+            search = self._searches.pop(name, search)
             pairs, _ = settings.parse_query(search)
             kept = search if "page" not in pairs else settings.without(search, "page")
             page = import_module(f"workbench.dashboard.pages.{name}").Page(kept, self)
+            page.refresh()
             self._pages[name] = page
             self._side.append(page.side)
             self._main.append(page.main)

@@ -20,7 +20,9 @@ def _row(equation: Equation, digits: int, known: set[str] | None) -> str:
     parts = [f"<span aria-hidden='true'>\\({equation.left_latex} =\\)</span>"]
     for position, (coefficient, latex, text) in enumerate(equation.terms):
         extra = ' class="extra" title="not in the true equation"' if known is not None and text not in known else ""
-        parts.append(f"<span aria-hidden='true'{extra}>\\({_term(coefficient, latex, digits, first=position == 0)}\\)</span>")
+        parts.append(
+            f"<span aria-hidden='true'{extra}>\\({_term(coefficient, latex, digits, first=position == 0)}\\)</span>"
+        )
     if not equation.terms:
         parts.append("<span aria-hidden='true'>\\(0\\)</span>")
     label = escape(equation.text(digits), quote=True)
