@@ -16,7 +16,7 @@ axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="insta
 pytestmark = pytest.mark.browser
 
 PAGES = ("Train", "Compare", "Scaling", "Runs", "Data")
-TINY = "page=scaling&first=10&last=100&per_decade=1&solvers=banded+qr&repeats=1"
+TINY = "page=scaling&first=10&last=100&per_decade=1&solvers=banded+qr&repeats=1&seconds=60"
 
 
 def downloaded(page, name: str) -> tuple[str, bytes]:
@@ -183,9 +183,9 @@ ROWS = "".join(f"{i / 10},{i % 7 / 3}\n" for i in range(80))
 BROKEN = {
     "empty.csv": (b"", "empty"),
     "binary.csv": (bytes(range(1, 256)) * 9, "is no text"),
-    "book.xlsx": (b"PK\x03\x04" + bytes(100), "ZIP archive or a spreadsheet"),
-    "packed.csv.gz": (b"\x1f\x8b" + bytes(100), "packed with gzip"),
-    "frame.pkl": (b"\x80\x04" + bytes(100), "pickle"),
+    "book.csv": (b"PK\x03\x04" + bytes(100), "ZIP archive or a spreadsheet"),
+    "packed.csv": (b"\x1f\x8b" + bytes(100), "packed with gzip"),
+    "frame.csv": (b"\x80\x04" + bytes(100), "pickle"),
     "header only.csv": (b"time,x\n", "no values"),
     "one column.csv": (b"time\n" + b"1\n" * 40, "one column"),
     "words.csv": (b"time,x\n" + b"noon,ann\n" * 40, "expected numbers or dates"),

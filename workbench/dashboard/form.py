@@ -58,6 +58,8 @@ class Control:
     async def _changed(self, event: Any) -> None:
         if event.new is not None:
             value = ", ".join(event.new) if self.setting.many else event.new
+            if self.setting.ticks:  # a DiscreteSlider tells the position at which it was released, not the value there
+                value = list(self.widget.options.values())[value]
             self._entered(self.setting.name, value)
 
     def update(self, value: Any, error: str, *, visible: bool) -> None:

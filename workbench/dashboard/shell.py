@@ -12,7 +12,8 @@ from panel.util import edit_readonly
 
 from workbench.dashboard import look, settings
 from workbench.dashboard.chosen import Chosen, Notice
-from workbench.dashboard.jobs import close_at_exit, registry
+from workbench.dashboard.jobs import close_at_exit
+from workbench.dashboard.listing import listing
 from workbench.dashboard.look import WIDE
 from workbench.dashboard.nav import Nav
 from workbench.dashboard.warm import warm
@@ -68,7 +69,7 @@ class Shell:
             page.state.tell(
                 Notice("warning", f"The address asks for page={asked}, which there is not. There is: {there}.")
             )
-        if name == next(iter(PAGES)) and (cut := registry.interrupted()):
+        if name == next(iter(PAGES)) and (cut := _cut_short()):
             text = f"{_counted(len(cut))} cut short when the server stopped. The Runs page offers to go on."
             page.state.tell(Notice("info", text))
         self.refresh()
@@ -156,6 +157,11 @@ class Shell:
         with edit_readonly(view):
             view.busy = False  # no longer follows pn.state.busy, whose every turn walks through the whole document
         return view
+
+
+def _cut_short() -> list[str]:
+    """The runs that a stop of a server has cut short, and that nobody has gone on with."""
+    return [name for name, row in listing.rows().items() if row.state == "interrupted" and not row.held]
 
 
 def _counted(count: int) -> str:

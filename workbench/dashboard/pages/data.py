@@ -34,9 +34,9 @@ class Tile:
         experiment = experiments.get(name)
         head = f"<h2>{escape(experiment.title)}</h2><div class='caption'>{escape(experiment.summary)}</div>"
         self._picture, self._facts, self._progress = text(""), text(""), text("")
-        self.make = self._button("Download" if costly(name) else "Generate", f"{experiment.title}: make the record")
-        self.cancel = self._button("Cancel", f"{experiment.title}: cancel")
-        self.train = self._button("Train on it", f"{experiment.title}: train on it", variant="contained")
+        self.make = self._button("Download" if costly(name) else "Generate")
+        self.cancel = self._button("Cancel")
+        self.train = self._button("Train on it", variant="contained")
         self.make.on_click(self._made)
         self.cancel.on_click(self._cancelled)
         self.train.on_click(self._trained)
@@ -54,8 +54,8 @@ class Tile:
         parts = (text(head), self._picture, self._facts, *files, buttons, self._progress, text(fold))
         self.view = pn.Column(*parts, styles={**look.CARD, **look.share(1, 330)}, **WIDE)
 
-    def _button(self, label: str, words: str, variant: str = "outlined") -> pmui.Button:
-        return pmui.Button(label=label, size="small", margin=0, variant=variant, description=words)
+    def _button(self, label: str, variant: str = "outlined") -> pmui.Button:
+        return pmui.Button(label=label, size="small", margin=0, variant=variant)
 
     def _read(self, sources: Sequence[Source]) -> None:
         """Read files in a thread: a large one takes seconds, in which the page must answer."""
