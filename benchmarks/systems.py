@@ -87,13 +87,14 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
+    result = facts()
     # the first solve loads the compiled kernel
     run("van_der_pol", points=200)
     shown = []
     for found in discoveries(options.noise, options.seeds):
         shown.append(found)
         print(json.dumps(found), flush=True)
-    result = facts() | {"summary": summary(shown), "discovery": shown}
+    result |= {"summary": summary(shown), "discovery": shown}
     result["logistic"] = run("logistic")
     result["two_body"] = [run("two_body", mode=mode) for mode in ("auto", "network")]
     print(json.dumps({key: result[key] for key in ("summary", "logistic", "two_body")}, indent=1))

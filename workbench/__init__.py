@@ -11,11 +11,12 @@ _HOMES = {
     "LinearODE": "workbench.solver",
     "Solution": "workbench.solver",
     "Weights": "workbench.solver",
+    "explore": "workbench.inline",
     "solve": "workbench.solver",
     "train": "workbench.training",
 }
 
-__all__ = ["LinearODE", "Solution", "Weights", "__version__", "solve", "train"]
+__all__ = ["LinearODE", "Solution", "Weights", "__version__", "explore", "solve", "train"]
 
 
 def __getattr__(name: str) -> Any:

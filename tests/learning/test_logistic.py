@@ -64,9 +64,9 @@ def test_noise_is_answered_by_the_least_squares_fit():
 
         start = [float(record[name][i]) for name in ("r", "K")] + [float(record["truth"][0, i])]
         fitted = least_squares(off, start, xtol=1e-12, ftol=1e-12)
-        found = [model.rate[i], model.capacity[i], float(model.curves()[0, i])]
-        np.testing.assert_allclose(found[:2], fitted.x[:2], rtol=2e-3)
-        assert np.sum(off(np.array(found)) ** 2) < 1.001 * 2 * fitted.cost
+        np.testing.assert_allclose([model.rate[i], model.capacity[i]], fitted.x[:2], rtol=5e-3)
+        left = model.curves()[:, i].numpy() - data[:, i]
+        assert np.sum(left**2) == pytest.approx(2 * fitted.cost, rel=0.01)
 
 
 def test_a_fit_goes_on_where_it_stopped():
@@ -93,7 +93,7 @@ def test_a_curve_that_tells_nothing_spoils_no_other():
 def test_the_report_shows_a_few_curves_and_judges_all():
     model, record = trained(curves=30)
     report = logistic.report(model, record)
-    assert report.trajectory.sizes["variable"] == 6
+    assert report.trajectory.sizes["variable"] == 3
     assert report.parameters.sizes == {"parameter": 2, "curve": 30}
     assert report.coefficients["estimate"].shape == model.coefficients().shape
     (_, rate), (_, squared) = report.true_equations[0].terms[0][:2], report.true_equations[0].terms[1][:2]

@@ -33,8 +33,9 @@ ALLOWED = {
         ("training", "runs", "scaling", "compare", "studies"),
         (STORE | {"dask", "distributed", "optuna", "psutil", "torch"}, RUNNING),
     ),
-    **dict.fromkeys(("dashboard", "cli", "explore"), (EVERYTHING, SHOWING)),
-    "__init__": (set(), {"solver", "training"}),
+    **dict.fromkeys(("dashboard", "cli"), (EVERYTHING, SHOWING)),
+    "inline": ({"panel", "panel_material_ui"}, {"experiments", "dashboard"}),
+    "__init__": (set(), {"solver", "training", "inline"}),
     "__main__": (set(), {"cli"}),
 }
 # The files of a unit that may import more: where xarray meets torch, generators that run on a GPU, its compiler, a file
@@ -58,7 +59,7 @@ PUBLIC_UNITS = {
     "compare",
     "scaling",
 }
-PUBLIC_UNITS |= {"dashboard", "explore"}
+PUBLIC_UNITS |= {"dashboard", "inline"}
 
 
 def imported(source: str, module: str) -> Iterator[str]:

@@ -13,10 +13,14 @@ from workbench.dashboard.session import TrainState
 
 
 class Bar:
-    """Start, Pause or Resume, Step, Stop, Reset; then state, step, time and memory. `answer` follows every press."""
+    """Start, Pause or Resume, Step, Stop, Reset; then state, step, time and memory. `answer` follows every press.
 
-    def __init__(self, state: TrainState, answer: Callable[[], None]) -> None:
+    icons: whether the font of the icons is there.
+    """
+
+    def __init__(self, state: TrainState, answer: Callable[[], None], *, icons: bool = True) -> None:
         self.state = state
+        self._icons = icons
         self._answer = answer
         self.start = self._button("Start", "play_arrow", state.start, variant="contained")
         self.pause = self._button("Pause", "pause", state.toggle)
@@ -36,7 +40,7 @@ class Bar:
         goes_on = enabled["resume"]
         self.pause.param.update(
             label="Resume" if goes_on else "Pause",
-            icon="play_arrow" if goes_on else "pause",
+            icon=self._icon("play_arrow" if goes_on else "pause"),
             disabled=not (goes_on or enabled["pause"]),
         )
         for name in ("start", "step", "stop", "reset"):
@@ -48,9 +52,18 @@ class Bar:
         )
         self._chip.object = words.chip(snapshot)
 
+    def _icon(self, name: str) -> str | None:
+        return name if self._icons else None
+
     def _button(self, label: str, icon: str, act: Callable[[], None], variant: str = "outlined") -> pmui.Button:
         button = pmui.Button(
-            label=label, icon=icon, icon_size="1.35em", size="small", margin=0, variant=variant, color="primary"
+            label=label,
+            icon=self._icon(icon),
+            icon_size="1.35em",
+            size="small",
+            margin=0,
+            variant=variant,
+            color="primary",
         )
 
         async def pressed(_: Any) -> None:

@@ -236,9 +236,12 @@ class TrajectoryCard:
             self._scene.visible = self._series.visible = False
             return
         self._phase.height = trajectory.LARGE if large else trajectory.HEIGHT
+        # another file has other variables, or others of the same names
+        key = " ".join([key, str(data.attrs.get("title", "")), *map(str, data["variable"].values)])
         if key != self._key:
             solid = data.sizes["variable"] == 3
-            self.kind.visible, self.kind.value = solid, "phase" if solid else "series"
+            # gaps and odd values of a person's own record are seen over time
+            self.kind.visible, self.kind.value = solid, "phase" if solid and "truth" in data else "series"
             self._eye = trajectory.eye(data) if solid else {}
         if key != self._key or data.sizes != self._sizes:
             self._fit(data)

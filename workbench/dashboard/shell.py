@@ -49,6 +49,9 @@ class Page(Protocol):
 class Shell:
     """All of one session. Handlers of widgets change states and draw nothing: `refresh` does, in one place."""
 
+    icons = True
+    """Whether the font of the icons is there."""
+
     def __init__(self, search: str = "") -> None:
         pairs, _ = settings.parse_query(search)
         asked = pairs.pop("page", None)

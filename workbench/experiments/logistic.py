@@ -19,9 +19,6 @@ name = "logistic"
 title = "Logistic growth"
 summary = "Thousands of growing populations, each with a rate and a capacity of its own, all fitted in one go."
 
-EQUATIONS = 3
-"""Curves whose equations are written out."""
-
 
 class Config(protocol.Config):
     """The settings of one fit of many curves. Everything is dimensionless."""
@@ -100,7 +97,7 @@ def errors(parameters: xr.Dataset) -> dict[str, float]:
 def equations(coefficients: np.ndarray) -> tuple[Equation, ...]:
     """N_i' = a N_i + b N_i^2 of the first curves."""
     made = []
-    for i, (a, b) in enumerate(coefficients.T[:EQUATIONS].tolist(), start=1):
+    for i, (a, b) in enumerate(coefficients.T.tolist(), start=1):
         terms = ((a, f"N_{i}", f"N{i}"), (b, f"N_{i}^2", f"N{i}^2"))
         made.append(Equation(rf"\dot N_{i}", f"N{i}'", terms))
     return tuple(made)

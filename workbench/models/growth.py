@@ -10,7 +10,7 @@ from workbench.models.tangent import Rows, Tangent
 
 SETTLED = 1e-6
 """Relative gain of a step in the sum of squares below which there is nothing left to learn."""
-REMEMBERED = 6
+REMEMBERED = 3
 """Curves whose coefficients are shown step by step."""
 
 

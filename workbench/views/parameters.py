@@ -41,7 +41,7 @@ def scatters(source: ColumnDataSource, parameters: xr.Dataset) -> list[figure]:
         plot.toolbar.logo = None
         plot.toolbar.autohide = True
         line = {"line_color": palette.TRUTH, "line_width": palette.TRUTH_WIDTH, "line_alpha": palette.TRUTH_ALPHA}
-        plot.add_layout(Slope(gradient=1, y_intercept=0, **line))
+        plot.add_layout(Slope(gradient=1, y_intercept=0, level="underlay", **line))
         plot.scatter(f"truth_{index}", f"estimate_{index}", source=source, color=palette.FOUND, size=3, alpha=0.5)
         plots.append(plot)
     return plots

@@ -59,6 +59,8 @@ def variable_label(trajectory: xr.Dataset, index: int) -> str:
 def caption(trajectory: xr.Dataset) -> str:
     """One line on what to see."""
     if "estimate" in trajectory:
+        if np.isnan(trajectory["estimate"].values[0]).all():
+            return "What was learned from the first part, rolled out over the rest."
         over = "truth" if "truth" in trajectory else "data"
         return f"What the discovered equations do from the first state on, over the {over}."
     return "The record to learn from."

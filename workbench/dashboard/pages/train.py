@@ -32,7 +32,7 @@ class Page:
         self._shown = False
         self._kinds = [self._draw_equations, self._draw_records, self._draw_trajectory]
         self.form = Form(state)
-        self.bar = Bar(state, lambda: shell.soon())
+        self.bar = Bar(state, lambda: shell.soon(), icons=shell.icons)
         self.equations = EquationCard(self.redraw)
         self.loss = LossCard(state.rewind)
         self.trajectory = TrajectoryCard(self.redraw)

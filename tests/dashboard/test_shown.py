@@ -1,0 +1,51 @@
+"""What views and cards make of parameters and units."""
+
+import numpy as np
+import xarray as xr
+from bokeh.models import ColumnDataSource, Slope
+
+from workbench.dashboard.cards import EquationCard, ParameterCard
+from workbench.datasets import systems
+from workbench.experiments.protocol import Equation, Report
+from workbench.views import parameters, record
+
+
+def curves(count: int) -> xr.Dataset:
+    truth = np.random.default_rng(0).normal(3, 0.5, (2, count))
+    both = {"truth": truth, "estimate": truth + 0.01}
+    return xr.Dataset(
+        {name: (("parameter", "curve"), values) for name, values in both.items()}, coords={"parameter": ["r", "K"]}
+    )
+
+
+def test_a_figure_per_parameter_with_the_line_on_which_all_is_right():
+    values = curves(40)
+    columns = parameters.columns(values)
+    np.testing.assert_allclose(columns["estimate_1"] - columns["truth_1"], 0.01)
+    plots = parameters.scatters(ColumnDataSource(columns), values)
+    assert [plot.xaxis[0].axis_label for plot in plots] == ["true r", "true K"]
+    assert plots[0].title.text == "r of 40 curves"
+    assert plots[1].x_range.start < columns["truth_1"].min() < columns["truth_1"].max() < plots[1].x_range.end
+    assert len(plots[0].select(Slope)) == 1
+
+
+def test_the_card_of_parameters_is_there_only_for_reports_that_have_some():
+    card = ParameterCard()
+    card.update(Report(parameters=curves(40)))
+    assert card.view.visible
+    figures = list(card._plots.objects)
+    card.update(Report(parameters=curves(40)))
+    assert card._plots.objects == figures
+    card.update(Report())
+    assert not card.view.visible
+
+
+def test_units_are_told_where_there_are_any():
+    pendulum = systems.simulate(systems.Pendulum(), points=30, step=0.01, noise=0.0, seed=0)
+    assert record.units(pendulum) == "theta in rad, time in s"
+    hares = systems.simulate(systems.LotkaVolterra(), points=30, step=0.02, noise=0.0, seed=0)
+    assert record.units(hares) == "hares, lynx in thousand, time in yr"
+    assert record.units(systems.simulate(systems.Roessler(), points=30, step=0.02, noise=0.0, seed=0)) == ""
+    card = EquationCard(lambda: None)
+    card.update(Report(equations=(Equation("l", "t", ((1.0, "x", "x"),)),), trajectory=pendulum))
+    assert "Units: theta in rad, time in s." in card._metrics.object
