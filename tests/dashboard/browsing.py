@@ -28,8 +28,9 @@ PATIENCE = 60_000
 SLOW = "experiment=rossler&mode=slow"
 NEVER = ("_pending_writes", "Error thrown from periodic callback", "the page could not be drawn")
 # Of every canvas in view: whether it has a size and something is painted on it.
-PAINTED = """canvases => canvases.filter(canvas => canvas.checkVisibility()).map(canvas => canvas.width * canvas.height > 0
-    && canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data.some(value => value > 0))"""
+PAINTED = """canvases => canvases.filter(canvas => canvas.checkVisibility()).map(canvas =>
+    canvas.width * canvas.height > 0 &&
+    canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data.some(value => value > 0))"""
 
 
 def free_port() -> int:
