@@ -174,7 +174,8 @@ def _counted(count: int) -> str:
 def page() -> pmui.Page:
     """The app of this session, as its URL asks for it."""
     pn.extension("plotly", "mathjax")
-    close_at_exit()
+    if pn.state.curdoc is not None and pn.state.curdoc.session_context is not None:
+        close_at_exit()
     warming = warm()
     if not pn.state.headers:
         warming.join()  # `panel serve --warm` runs the page once before it listens: nobody waits yet
