@@ -17,8 +17,10 @@ from workbench.solver.launcher import Instance, compiled
 
 ARCHITECTURES = ("sm_80", "sm_90", "sm_120")
 SHAPES = ((1, 3, 1), (1, 5, 1), (2, 3, 2), (3, 3, 3), (4, 5, 3))  # D, K, E
+SINGLE = ((1, 3, 1),)  # in float32
 CENTRAL = ((2, 3, 2),)
 PLAIN = ("Solve", "Adjoint", "Gradient")
+WARPS = ("SolveWarp", "AdjointWarp", "FactorWarp")
 SHARED = ("Factor", "Resolve")
 PIECES = ("EliminatePieces", "JoinPieces", "SolveChain", "BackJoined", "BackPieces")
 PIECES += ("AdjointPieces", "AdjointJoined", "AdjointChain")
@@ -59,15 +61,17 @@ def _records(info: bytes) -> Iterator[tuple[int, int, int]]:
             at += size
 
 
-def instances(shapes: Iterable[tuple[int, int, int]], central: bool = False) -> Iterator[Instance]:
-    """Every kernel for these shapes; that of gradients is the same for both methods."""
-    for method in ("qr", "cholesky"):
+def instances(
+    shapes: Iterable[tuple[int, int, int]], central: bool = False, methods: Iterable[str] = ("qr", "cholesky")
+) -> Iterator[Instance]:
+    """Every kernel for these shapes; that of gradients is the same for all methods."""
+    for method in methods:
         for D, K, E in shapes:
-            for kernel in PLAIN if central else PLAIN + SHARED + PIECES:
+            for kernel in PLAIN if central else PLAIN + SHARED + PIECES + WARPS:
                 instance = Instance(kernel, method, D, K, E, central)
-                if (kernel == "Gradient" and method != "qr") or (kernel in PIECES and instance.general):
-                    continue
-                yield instance
+                needless = instance.general if kernel in PIECES else kernel in WARPS and not instance.general
+                if not needless and (kernel != "Gradient" or method == "qr"):
+                    yield instance
 
 
 def table(wanted: Iterable[Instance], architectures: tuple[str, ...]) -> list[dict[str, object]]:
@@ -85,7 +89,8 @@ def table(wanted: Iterable[Instance], architectures: tuple[str, ...]) -> list[di
 
 if __name__ == "__main__":
     packages = {name: version(name) for name in ("cuda-core", "nvidia-cuda-nvrtc")}
-    rows = table([*instances(SHAPES), *instances(CENTRAL, True)], ARCHITECTURES)
+    wanted = [*instances(SHAPES), *instances(CENTRAL, True), *instances(SINGLE, methods=["qr32"])]
+    rows = table(wanted, ARCHITECTURES)
     lines = ",\n".join("  " + json.dumps(row) for row in rows)
     RESULT.write_text(f'{{"packages": {json.dumps(packages)},\n "kernels": [\n{lines}\n]}}\n')
     for row in rows:

@@ -1,15 +1,17 @@
 """What the solver costs and how accurate it is: per backend and method, printed, written as JSON and drawn.
 
-    python benchmarks/solver.py [--published DIR] [--long] [--json benchmarks/results/solver.json] [--plot FILE.svg]
+    python benchmarks/solver.py [--published DIR] [--long] [--device cuda] [--json FILE] [--plot FILE.svg]
 
 1. speed: seven shapes, float64, forward and backward, all variants alternately in one process; medians.
 2. growth: B = 8, R = 3 against T, each point in a fresh process; slopes of the best pass and of the memory.
-3. memory: peak of the resident set above the inputs, forward and backward, a fresh process each.
+3. memory: peak above the inputs, forward and backward, a fresh process each: of the resident set, or of what torch
+   holds on a GPU.
 4. accuracy: u'' + 0.1 u' + u = 0, u(0) = 1, u'(0) = 0, K = 3, largest error of u against the closed form.
 
 DIR holds a local copy of the published smnn.py, which is never part of this project; it is timed in the same rounds,
 without its optional compiled extension, and ratios published / ours are given. --long goes on to T = 1,000,000. Ratios
-of one run count: times are those of a machine that may have been busy (`load`).
+of one run count: times are those of a machine that may have been busy (`load`). On a GPU, events of the device measure,
+and the published code may use its CUDA graphs; benchmarks/gpu.py has what else is to be known there.
 """
 
 import argparse
@@ -19,7 +21,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
 from math import isfinite, isnan, nan
 from pathlib import Path
@@ -54,26 +56,40 @@ RATIO_GOALS = {  # native, 2 cores with AVX-512, float64; half of it on AVX2
     "one long": 1500,
     "shared left side": 40,
 }
+GPU_GOALS = {"more long": 20, "KdV shape": 5, "coupled": 10, "one long": 100}  # cuda, an H200, float64
+GOALS = {"native": RATIO_GOALS, "cuda": GPU_GOALS}
 MEMORY = {"64 x 10000, R = 3": Case(T=10_000, B=64), "16 x 10000, R = 9": Case(T=10_000, B=16, E=3, D=3)}
 PATIENCE = 6
 OSCILLATORS = [(1e-3, 1000), (1e-4, 1000), (1e-4, 10_000), (1e-5, 1000)]
 
 
+def name_of(case: Case) -> str:
+    """Who solves it; all do on the same device."""
+    return replace(case, device="cpu").label
+
+
 # 1. speed
 
 
-def speed(pairs: Sequence[tuple[str, str]], repeats: int, budget: Budget, host: Host) -> list[dict[str, Any]]:
+def speed(
+    pairs: Sequence[tuple[str, str]],
+    repeats: int,
+    budget: Budget,
+    host: Host,
+    device: str = "cpu",
+    shapes: Mapping[str, Case] = SHAPES,
+) -> list[dict[str, Any]]:
     """Per shape and variant the medians, in milliseconds, and the ratio to the published code."""
     rows = []
-    for shape, size in SHAPES.items():
-        cases = [replace(size, backend=backend, method=method) for backend, method in pairs]
+    for shape, size in shapes.items():
+        cases = [replace(size, backend=backend, method=method, device=device) for backend, method in pairs]
         found = alternate(cases, repeats, budget, host)
         published = sum(found.get("published", {}).get("ms", [nan]))
         for name, row in found.items():
             ratio = published / sum(row["ms"]) if "ms" in row else nan
             row = {"shape": shape, "B": size.B * size.shared, "T": size.T, "R": size.D * size.K, "variant": name} | row
             if not isnan(ratio) and name != "published":
-                row |= {"ratio": ratio, "goal": RATIO_GOALS.get(shape) if name.startswith("native") else None}
+                row |= {"ratio": ratio, "goal": GOALS.get(name.split()[0], {}).get(shape)}
             rows.append(row)
             show_speed(row)
     return rows
@@ -87,10 +103,10 @@ def alternate(cases: Sequence[Case], repeats: int, budget: Budget, host: Host) -
     problem, found, passes, spent = cases[0].problem(), {}, {}, {}
     for case in cases:
         (point,) = measure([case], sizes=[case.T], budget=budget, repeats=1, host=host)
-        found[case.label] = {"status": point.status, "words": point.words}
+        found[name_of(case)] = {"status": point.status, "words": point.words}
         if point.status is Status.OK:
             passes[case], spent[case] = [], 0.0
-            found[case.label] = {"memory_MB": point.memory / 1e6}
+            found[name_of(case)] = {"memory_MB": point.memory / 1e6}
     for round_number in range(repeats + 1):
         for case, times in passes.items():
             if spent[case] < budget.seconds or round_number == 1:
@@ -99,7 +115,7 @@ def alternate(cases: Sequence[Case], repeats: int, budget: Budget, host: Host) -
                 times += [(forward, backward)] if round_number else []
     for case, times in passes.items():
         medians = [1e3 * statistics.median(part) for part in zip(*times, strict=True)]
-        found[case.label] |= {"ms": medians, "passes": len(times)}
+        found[name_of(case)] |= {"ms": medians, "passes": len(times)}
     return found
 
 
@@ -116,10 +132,12 @@ def show_speed(row: dict[str, Any]) -> None:
 # 2. growth and 3. memory
 
 
-def growth(pairs: Sequence[tuple[str, str]], last: int, budget: Budget, host: Host) -> tuple[list[dict], list[Point]]:
+def growth(
+    pairs: Sequence[tuple[str, str]], last: int, budget: Budget, host: Host, device: str = "cpu", B: int = 8
+) -> tuple[list[dict], list[Point]]:
     """The series of every variant from T = 100 until it ends or the budget ends it."""
     points = []
-    cases = [Case(T=2, B=8, backend=backend, method=method) for backend, method in pairs]
+    cases = [Case(T=2, B=B, backend=backend, method=method, device=device) for backend, method in pairs]
     for point in measure(cases, sizes=grid(100, last, per_decade=3), budget=budget, repeats=5, host=host):
         points.append(point)
         show_point(point)
@@ -128,7 +146,7 @@ def growth(pairs: Sequence[tuple[str, str]], last: int, budget: Budget, host: Ho
 
 def summary(curve: list[Point], budget: Budget) -> dict[str, Any]:
     """Slopes from T = 1e4 on (below, where nothing larger was reached) and the predicted limit."""
-    row = {"variant": curve[0].case.label, "points": [numbers(point) for point in curve]}
+    row = {"variant": name_of(curve[0].case), "points": [numbers(point) for point in curve]}
     good = [point for point in curve if point.status is Status.OK]
     large = [point for point in good if point.case.T >= 10_000]
     used = large if len(large) > 2 else good[-4:]
@@ -153,18 +171,19 @@ def numbers(point: Point) -> dict[str, Any]:
 def show_point(point: Point) -> None:
     cost = f"{point.forward:9.4f} + {point.backward:9.4f} s, {point.memory / 1e6:9.1f} MB"
     said = cost if point.status is Status.OK else point.words
-    print(f"T = {point.case.T:7d} {point.case.label:16s} {point.status:22s} {said}", flush=True)
+    print(f"T = {point.case.T:7d} {name_of(point.case):16s} {point.status:22s} {said}", flush=True)
 
 
-def memory(pairs: Sequence[tuple[str, str]], budget: Budget, host: Host) -> list[dict[str, Any]]:
+def memory(pairs: Sequence[tuple[str, str]], budget: Budget, host: Host, device: str = "cpu") -> list[dict[str, Any]]:
     """Peak megabytes above the inputs of the two long problems, and the share of the published code's.
 
     Time does not matter here: a pass may take `PATIENCE` times the budget.
     """
     rows, budget = [], replace(budget, seconds=PATIENCE * budget.seconds)
     for shape, size in MEMORY.items():
-        cases = [replace(size, backend=backend, method=method) for backend, method in pairs]
-        found = {p.case.label: p for p in measure(cases, sizes=[size.T], budget=budget, repeats=1, host=host)}
+        cases = [replace(size, backend=backend, method=method, device=device) for backend, method in pairs]
+        points = measure(cases, sizes=[size.T], budget=budget, repeats=1, host=host)
+        found = {name_of(p.case): p for p in points}
         for name, point in found.items():
             row = {"shape": shape, "variant": name, "status": point.status, "words": point.words}
             if point.status is Status.OK:
@@ -182,12 +201,13 @@ def memory(pairs: Sequence[tuple[str, str]], budget: Budget, host: Host) -> list
 # 4. accuracy
 
 
-def accuracy(pairs: Sequence[tuple[str, str]], budget: Budget, host: Host) -> list[dict[str, Any]]:
+def accuracy(pairs: Sequence[tuple[str, str]], budget: Budget, host: Host, device: str = "cpu") -> list[dict[str, Any]]:
     """Largest error of the oscillator per step, length and variant."""
     rows = []
     variants = [Variant(backend, method) for backend, method in pairs]
     for h, T in OSCILLATORS:
-        for result in compare(Example("oscillator", T=T, h=h, K=3), variants, budget=budget, host=host):
+        example = Example("oscillator", T=T, h=h, K=3, device=device)
+        for result in compare(example, variants, budget=budget, host=host):
             row = {"h": h, "T": T, "variant": result.variant.label, "status": result.status}
             row |= {"error": result.largest_error} if result.status is Status.OK else {"words": result.words}
             rows.append(row)
@@ -210,9 +230,9 @@ def panels(result: dict[str, Any], points: Sequence[Point]) -> Iterator[Panel]:
             good = [(T, value) for T, value in good if value > 0]
             marked = next((p for p in curve if p.status is not Status.OK), None)
             marks = [(marked.case.T, good[-1][1], str(marked.status))] if marked and good else []
-            law = laws[key.label].get(f"slope of {what}")
-            said = f"{key.label}, slope {law['value']:.2f}" if law else key.label
-            panel.curves.append(Curve(said, good, marks, names.index(key.label)))
+            law = laws[name_of(key)].get(f"slope of {what}")
+            said = f"{name_of(key)}, slope {law['value']:.2f}" if law else name_of(key)
+            panel.curves.append(Curve(said, good, marks, names.index(name_of(key))))
         yield panel
 
 
@@ -252,6 +272,7 @@ def plain(value: Any) -> Any:
 def write(result: dict[str, Any], points: Sequence[Point], json_path: Path | None, plot_path: Path | None) -> None:
     facts = result["machine"]
     where = f"{facts['processor']}, {facts['cores']} cores, {facts['instructions']}, torch {facts['torch']}"
+    where = f"{facts['gpu']}, {where}" if "gpu" in facts else where
     if json_path:
         json_path.parent.mkdir(parents=True, exist_ok=True)
         json_path.write_text(json.dumps(plain(result), indent=1, allow_nan=False) + "\n", encoding="utf-8")
@@ -270,9 +291,11 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     parser.add_argument("--json", type=Path)
     parser.add_argument("--plot", type=Path)
+    parser.add_argument("--device", default="cpu", help="cpu, or cuda")
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    pairs = [pair for pair in every_pair() if not options.only or pair[0] in options.only]
+    device = options.device
+    pairs = [pair for pair in every_pair(device) if not options.only or pair[0] in options.only]
     if options.published:
         sys.path.insert(0, options.published)
         pairs.insert(0, PUBLISHED)
@@ -280,10 +303,10 @@ def main() -> None:
     result = {"machine": machine(), "commit": commit(), "threads": options.threads, "load": [os.getloadavg()[0]]}
     begin = time.monotonic()
     with Host() as host:
-        result["speed"] = speed(pairs, options.repeats, budget, host)
-        result["growth"], points = growth(pairs, 10**6 if options.long else 10**5, budget, host)
-        result["memory"] = memory(pairs, budget, host)
-        result["accuracy"] = accuracy(pairs, budget, host)
+        result["speed"] = speed(pairs, options.repeats, budget, host, device)
+        result["growth"], points = growth(pairs, 10**6 if options.long else 10**5, budget, host, device)
+        result["memory"] = memory(pairs, budget, host, device)
+        result["accuracy"] = accuracy(pairs, budget, host, device)
     result["load"].append(os.getloadavg()[0])
     result["seconds"] = time.monotonic() - begin
     write(result, points, options.json, options.plot)

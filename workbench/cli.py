@@ -1,4 +1,4 @@
-"""The same experiments from a shell: train, resume, runs, show. Only here the project prints."""
+"""The same experiments from a shell: train, resume, runs, show, study. Only here the project prints."""
 
 import argparse
 import os
@@ -7,7 +7,8 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager, redirect_stdout
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
@@ -30,6 +31,10 @@ METRICS = {  # how the metrics of a report are introduced, and their units
     "damping": ("damping", " per unit of time"),
     "clean_rmse": ("root mean square error of the curve", ""),
     "noise_rms": ("root mean square of the noise", ""),
+    "modes": ("Fourier modes used", ""),
+    **{f"nmse_{n}": (f"normalised mean square error over {n} frames", "") for n in (20, 40, 100)},
+    **{f"published_nmse_{n}": (f"the same over {n} frames, over the forecast's square", "") for n in (20, 40, 100)},
+    **{f"persistence_{n}": (f"of the last frame held for {n}", "") for n in (20, 40, 100)},
     "relative_error": ("largest relative error of a true term", ""),
     "followed": ("simulation stays with the truth for", " units of time"),
     "r_median": ("median relative error of r", ""),
@@ -83,16 +88,25 @@ def _parser(given: Sequence[str]) -> argparse.ArgumentParser:
     commands = parser.add_subparsers(metavar="command", required=True)
     train = commands.add_parser("train", help="train an experiment and keep the run in a file", allow_abbrev=False)
     choices = train.add_subparsers(metavar="experiment", required=True)
-    named = next((word for word in given[1:] if not word.startswith("-")), None) if given[:1] == ["train"] else None
+    study = commands.add_parser("study", help="a grid of runs, or a search over settings", allow_abbrev=False)
+    studies = study.add_subparsers(metavar="experiment", required=True)
+    named = next((word for word in given[1:] if not word.startswith("-")), None)
     for name in experiments.names():
         one = choices.add_parser(name, allow_abbrev=False, help=f"see: {PROGRAM} train {name} --help")
+        many = studies.add_parser(name, allow_abbrev=False, help=f"see: {PROGRAM} study {name} --help")
         if name == named:
-            _add_settings(one, experiments.get(name))
+            _add_settings(one if given[0] == "train" else many, experiments.get(name))
+        _add_grid(many)
+        many.set_defaults(run=_study, experiment=name)
         _add_stopping(one)
         one.add_argument(
             "--output", type=Path, metavar="PATH", help="the run file to write; default: a new one in data/runs"
         )
         one.set_defaults(run=_train, experiment=name)
+    again = studies.add_parser("resume", help="go on with a study", allow_abbrev=False)
+    again.add_argument("folder", metavar="STUDY", help="the folder of a study, or its name in data/studies")
+    again.set_defaults(run=_resume_study)
+    _add_workers(again)
     resume = commands.add_parser("resume", help="go on with a run exactly where it stopped", allow_abbrev=False)
     show = commands.add_parser("show", help="what a run has found", allow_abbrev=False)
     for command, run in ((resume, _resume), (show, _show)):
@@ -104,13 +118,50 @@ def _parser(given: Sequence[str]) -> argparse.ArgumentParser:
     export.add_argument("--as", dest="form", choices=EXPORTS, default="python", help="default: python")
     export.add_argument("--output", type=Path, metavar="PATH", help="the file to write; default: on the screen")
     export.set_defaults(run=_export)
+    waves = commands.add_parser("waves", help="make files of waves to forecast or to discover from", allow_abbrev=False)
+    _add_waves(waves)
     listing = commands.add_parser("runs", help="list the runs, newest first", allow_abbrev=False)
     listing.set_defaults(run=_list)
     return parser
 
 
+def _add_waves(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("set", metavar="SET", help="kdv-easy, kdv, ks or burgers")
+    parser.add_argument("--split", choices=("train", "valid", "test"), help="default: all three")
+    parser.add_argument("--count", type=_whole, default=512, metavar="N", help="trajectories per split; default: 512")
+    parser.add_argument("--seed", type=int, default=0, metavar="N", help="default: 0")
+    parser.add_argument("--folder", type=Path, metavar="PATH", help="default: data/waves/seed-N")
+    parser.add_argument("--device", default="cpu", help="cpu (default) or cuda")
+    parser.add_argument("--dealias", action="store_true", help="cut the upper third of u^2 off; published files do not")
+    parser.set_defaults(run=_make_waves)
+
+
 def _add_stopping(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--steps", type=_whole, metavar="N", help="stop after N more steps; the run can be resumed")
+
+
+def _add_grid(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("study")
+    group.add_argument("--axis", action="append", default=[], metavar="NAME=X,Y,...", help="a setting and its values")
+    group.add_argument("--seeds", metavar="N", help="how many seeds (0, 1, ...), or which: 3,5; default: 1")
+    group.add_argument("--output", type=Path, metavar="FOLDER", help="where; default: a new one in data/studies")
+    group.add_argument(
+        "--search", action="append", default=[], metavar="NAME=LOW..HIGH", help="a setting to search; :log, or X,Y,..."
+    )
+    group.add_argument("--trials", type=_whole, default=20, metavar="N", help="of a search; default 20")
+    group.add_argument("--metric", default="rmse", help="what a search makes small; default rmse")
+    group.add_argument("--maximise", action="store_true", help="a search makes it large instead")
+    _add_workers(parser)
+
+
+def _add_workers(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("workers")
+    group.add_argument(
+        "--scheduler", metavar="ADDRESS", help="tcp://host:port of a Dask cluster; default: this machine"
+    )
+    group.add_argument("--workers", type=_whole, metavar="N", help="processes on this machine; default: all cores")
+    group.add_argument("--threads", type=_whole, default=1, metavar="N", help="of each run; default 1")
+    group.add_argument("--retry-failed", action="store_true", help="run cells that failed once more")
 
 
 def _whole(text: str) -> int:
@@ -190,18 +241,20 @@ def _config(experiment: Any, given: Mapping[str, Any]) -> Any:
         raise _Complaint("; ".join(lines), 2) from None
 
 
+def _settings(options: argparse.Namespace) -> dict[str, str]:
+    """The settings that were typed, as text."""
+    typed = {key: value for key, value in vars(options).items() if key.startswith("setting:") and value is not None}
+    return {key.removeprefix("setting:"): value for key, value in typed.items()}
+
+
 # the commands
 
 
 def _train(options: argparse.Namespace) -> int:
     from workbench import runs
-    from workbench.training import Training
 
     experiment = experiments.get(options.experiment)
-    settings = {
-        key.removeprefix("setting:"): value for key, value in vars(options).items() if key.startswith("setting:")
-    }
-    given = {name: value for name, value in settings.items() if value is not None}
+    given = _settings(options)
     if files := getattr(options, "file", None):
         given["record"] = _kept(experiment, files, given)
     config = _config(experiment, given)
@@ -209,7 +262,8 @@ def _train(options: argparse.Namespace) -> int:
     if path.exists():
         raise _Complaint(f"--output: {path} exists already; resume it, or name another file", 2)
     print(f"{experiment.title}: {', '.join(f'{name} {value}' for name, value in config.model_dump().items())}")
-    return _follow(lambda: Training(experiment, config, path=path), options.steps)
+    with _training() as training:
+        return _follow(lambda: training(experiment, config, path=path), options.steps)
 
 
 def _kept(experiment: Any, files: Sequence[Path], given: Mapping[str, Any]) -> str:
@@ -230,12 +284,90 @@ def _kept(experiment: Any, files: Sequence[Path], given: Mapping[str, Any]) -> s
 
 
 def _resume(options: argparse.Namespace) -> int:
-    from workbench.training import Training
-
     run = _read(options.run_file)
     experiment, config = _origin(run)
     print(f"{experiment.title}, {run.status} at step {run.steps} of {run.total}")
-    return _follow(lambda: Training(experiment, config, path=run.path, resume_from=run), options.steps)
+    with _training() as training:
+        return _follow(lambda: training(experiment, config, path=run.path, resume_from=run), options.steps)
+
+
+@contextmanager
+def _training() -> Iterator[Callable[..., Any]]:
+    """What makes a Training: in this process, or together with the others that torchrun has started."""
+    from workbench.training import Training
+
+    if os.environ.get("WORLD_SIZE", "1") == "1":
+        yield Training
+        return
+    from workbench.studies.parallel import SharedTraining, joined
+
+    with joined() as ranks, ExitStack() as stack:
+        if not ranks.first:  # the first one speaks for all
+            stack.enter_context(redirect_stdout(stack.enter_context(open(os.devnull, "w", encoding="utf-8"))))
+        yield partial(SharedTraining, ranks=ranks)
+
+
+def _study(options: argparse.Namespace) -> int:
+    with _studies() as (studies, command):
+        from workbench.studies.plan import new_folder
+
+        folder = options.output or new_folder(options.experiment)
+        shared = {"folder": folder, "experiment": options.experiment, "settings": _settings(options)}
+        if options.seeds is None:
+            shared["seeds"] = [int(shared["settings"].pop("seed", 0))]
+        else:
+            shared["seeds"] = command.seeds(options.seeds)
+        if not options.search:
+            return _run_study(studies.Study(**shared, axes=command.axes(options.axis)), options)
+        if options.axis:
+            raise ValueError("--axis: a search has none; --search tries the values of a setting")
+        given = studies.Search(
+            **shared, space=command.space(options.search), metric=options.metric, maximise=options.maximise
+        )
+        with studies.connected(options.scheduler, workers=options.workers, threads=options.threads) as client:
+            print(f"search: {folder}\nworkers: {client.dashboard_link}", flush=True)
+            for line in command.search_lines(given, client, options.trials, options.threads):
+                print(line, flush=True)
+    return 0
+
+
+def _resume_study(options: argparse.Namespace) -> int:
+    with _studies() as (studies, _):
+        named = studies.studies_folder() / options.folder
+        return _run_study(studies.Study.load(named if named.exists() else Path(options.folder)), options)
+
+
+def _run_study(study: Any, options: argparse.Namespace) -> int:
+    """Run a study with lines of progress; 1 if a cell failed."""
+    from workbench.studies import command, connected
+
+    with connected(options.scheduler, workers=options.workers, threads=options.threads) as client:
+        print(f"study: {study.folder}, {len(study.cells)} cells\nworkers: {client.dashboard_link}", flush=True)
+        failed = False
+        for line in command.study_lines(study, client, threads=options.threads, retry_failed=options.retry_failed):
+            failed |= line.startswith("failed: ")
+            print(line, flush=True)
+    print(f"results: {study.folder / 'study.nc'}")
+    return 1 if failed else 0
+
+
+@contextmanager
+def _studies() -> Iterator[tuple[Any, Any]]:
+    """The package of studies and what it says; a complaint for what it refuses."""
+    import logging
+
+    try:
+        from workbench import studies
+        from workbench.studies import command
+    except ModuleNotFoundError as error:
+        raise _Complaint(f"studies need {error.name}: pip install 'smnn-workbench[studies]'", 1) from None
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)  # a lost scheduler is told in one line
+    try:
+        yield studies, command
+    except ValueError as error:
+        raise _Complaint(str(error), 2) from None
+    except (OSError, TimeoutError) as error:
+        raise _Complaint(str(error), 1) from None
 
 
 def _list(options: argparse.Namespace) -> int:
@@ -289,6 +421,24 @@ def _export(options: argparse.Namespace) -> int:
     return 0
 
 
+def _make_waves(options: argparse.Namespace) -> int:
+    from workbench.datasets import field_files
+
+    given = {name: getattr(options, name) for name in ("seed", "folder", "device", "dealias")}
+    for split in [options.split] if options.split else field_files.SPLITS:
+
+        def progress(done: int, total: int, split: str = split) -> None:
+            filled = round(30 * done / total)
+            print(f"\r{split:5s} [{'#' * filled}{'.' * (30 - filled)}] {done} of {total}", end="", flush=True)
+
+        try:
+            path = field_files.generate(options.set, split, options.count, progress=progress, **given)
+        except (ValueError, RuntimeError) as error:
+            raise _Complaint(str(error), 2) from error
+        print(f"\n{path}")
+    return 0
+
+
 def _read(name: str) -> Any:
     """The run of a path, or of a name in the folder of runs."""
     from workbench import runs
@@ -325,7 +475,8 @@ def _follow(begin: Callable[[], Any], steps: int | None) -> int:
                     training.save("stopped")
                     break
     except Exception as error:
-        kept = f"; what it found is kept in {training.path}" if training and training.path.exists() else ""
+        path = training.path if training else None
+        kept = f"; what it found is kept in {path}" if path and path.exists() else ""
         raise _Complaint(f"the run failed: {error or type(error).__name__}{kept}", 1) from error
     if training.records:
         _print_report(training.best_report())
@@ -384,5 +535,20 @@ def _print_report(report: Any) -> None:
     for name, value in report.metrics.items():
         words, unit = METRICS.get(name, (name, ""))
         print(f"  {words}: {value:.4g}{unit}")
+    _print_certainty(report.coefficients)
+    for sentence in report.judgement.sentences if report.judgement else ():
+        print(f"  {sentence}")
     for doubt in report.doubts:
         print(f"  doubt: {doubt}")
+
+
+def _print_certainty(coefficients: Any) -> None:
+    """A line per term that is, or may be, in an equation: the estimate, its 95 % interval, how often it is kept."""
+    if coefficients is None or "inclusion" not in coefficients:
+        return
+    from workbench.views.certainty import rows
+
+    print("  how sure: coefficient, 95 % interval, inclusion probability")
+    for variable, term, estimate, interval, inclusion, verdict in rows(coefficients):
+        words = f"{estimate}, {interval}, {inclusion}" if interval else f"{verdict}, {inclusion}"
+        print(f"    equation of {variable}, {term}: {words}")

@@ -45,3 +45,26 @@ def horizon(trajectory: xr.Dataset, *, exponent: float, tolerance: float = 0.1) 
     apart = ~(difference <= tolerance).all(axis=1)
     last = int(np.argmax(apart)) if apart.any() else len(time) - 1
     return float((time[last] - time[0]) * exponent)
+
+
+def nmse(truth: np.ndarray, prediction: np.ndarray, *, by: str = "truth") -> float:
+    """Mean over samples and frames of sum_x (prediction - truth)^2 / sum_x truth^2, fields (sample, frame, x).
+
+    by: "prediction" divides by the prediction's square instead, as the published figure does. Raises ValueError for
+    shapes that differ or another `by`.
+    """
+    return float(np.mean(_ratios(truth, prediction, by)))
+
+
+def nmse_by_frame(truth: np.ndarray, prediction: np.ndarray) -> np.ndarray:
+    """The same for every frame (frame,), its mean over samples."""
+    return _ratios(truth, prediction, "truth").mean(axis=0)
+
+
+def _ratios(truth: np.ndarray, prediction: np.ndarray, by: str) -> np.ndarray:
+    if truth.shape != prediction.shape:
+        raise ValueError(f"fields of one shape are compared, found {truth.shape} and {prediction.shape}")
+    if by not in ("truth", "prediction"):
+        raise ValueError(f"by: expected truth or prediction, found {by!r}")
+    unit = truth if by == "truth" else prediction
+    return ((prediction - truth) ** 2).sum(-1) / np.maximum((unit**2).sum(-1), 1e-300)

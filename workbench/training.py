@@ -105,7 +105,7 @@ class Training:
             _require_good(metrics, number)
             coefficients = self.model.coefficients()
         except Exception as error:
-            self.fail(str(error) or type(error).__name__)
+            self._failed(error)
             raise
         self.seconds += time.perf_counter() - begin
         memory = self._process.memory_info().rss / 1e6
@@ -164,6 +164,10 @@ class Training:
                 **given,
             )
         )
+
+    def _failed(self, error: Exception) -> None:
+        """A step has raised this."""
+        self.fail(str(error) or type(error).__name__)
 
     def fail(self, message: str) -> None:
         """Save as failed. The best state is what a failed run goes on from; what a failed step left behind is not to be

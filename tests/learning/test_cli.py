@@ -56,7 +56,7 @@ def test_the_list_and_the_details_of_runs(folder, capsys):
     capsys.readouterr()
     assert cli.main(["runs"]) == 0
     told = capsys.readouterr()
-    assert re.search(r"^first +lorenz auto +finished +step \d+ of 35", told.out, re.MULTILINE)
+    assert re.search(r"^first +lorenz auto +finished +step \d+ of 43", told.out, re.MULTILINE)
     assert "broken" in told.err
     assert cli.main(["show", "first"]) == 0
     told = capsys.readouterr().out
@@ -154,3 +154,16 @@ def test_ctrl_c_keeps_the_run_and_says_how_to_go_on(folder):
     assert run.status == "stopped"
     assert run.steps >= 1
     assert f"stopped at step {run.steps} of {run.total}" in told
+
+
+def test_files_of_waves_are_made_with_a_bar(folder, capsys):
+    command = ["waves", "burgers", "--count", "3", "--seed", "2", "--split", "test"]
+    assert cli.main(command) == 0
+    told = capsys.readouterr().out
+    path = folder.parent / "waves" / "seed-2" / "Burgers_test.h5"
+    assert f"[{'#' * 30}] 3 of 3\n{path}\n" in told
+    assert path.exists()
+    assert cli.main(["waves", "kvd"]) == 2
+    assert "there is no set 'kvd'; there are: kdv-easy, kdv, ks, burgers" in capsys.readouterr().err
+    assert cli.main([*command, "--dealias"]) == 2
+    assert "delete it, or name a folder" in capsys.readouterr().err

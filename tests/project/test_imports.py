@@ -45,6 +45,7 @@ ALSO = {
     "datasets.tables.parquet": {"fastparquet"},
     "solver.launcher": {"cuda"},
 }
+ALSO |= {key: {"torch"} for key in ("datasets.etdrk4", "datasets.waves", "datasets.field_following")}
 # What app.py and the notebooks may import from us.
 PUBLIC_UNITS = {
     "solver",
@@ -59,7 +60,7 @@ PUBLIC_UNITS = {
     "compare",
     "scaling",
 }
-PUBLIC_UNITS |= {"dashboard", "inline"}
+PUBLIC_UNITS |= {"dashboard", "inline", "studies"}
 
 
 def imported(source: str, module: str) -> Iterator[str]:

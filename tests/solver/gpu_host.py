@@ -1,7 +1,8 @@
 """The kernels of the GPU backend on the CPU (gpu_host.cpp), in the place of a GPU.
 
-As a plugin of pytest (`-p tests.solver.gpu_host`, with the path of the compiled library in SMNN_GPU_HOST) it puts
-`cuda` among the backends of every solver test.
+As a plugin of pytest (`-p tests.solver.gpu_host`, with the folder of the compiled libraries in SMNN_GPU_HOST) it puts
+`cuda` among the backends of every solver test. Default rows go by a
+warp per system, central rows by a thread in memory.
 """
 
 import ctypes
@@ -15,26 +16,33 @@ import torch
 from workbench.solver import launcher
 from workbench.solver.backends import cuda
 
-Launch = Callable[[torch.device, launcher.Instance, "array[int]", int], None]
+Launch = Callable[..., None]
 
 
 def name(instance: launcher.Instance) -> str:
     """What the kernel is called in gpu_host.cpp."""
     shape = "any" if instance.general else f"{instance.D}{instance.K}{instance.E}"
+    method = "Cholesky" if instance.method == "cholesky" else "Qr"
     if instance.kernel == "Gradient":
         return f"Gradient_{int(instance.central)}_{shape}"
     if instance.central:
-        return f"{instance.kernel}Central_{str(instance.method == 'qr').lower()}_{shape}"
-    return f"{instance.kernel}_{instance.method.capitalize()}_{shape}"
+        return f"{instance.kernel}Central_{str(method == 'Qr').lower()}_{shape}"
+    return f"{instance.kernel}_{method}_{shape}"
 
 
 def launch_by(path: Path) -> Launch:
-    """`launcher.launch` by the library at this path."""
-    library = ctypes.CDLL(str(path))
+    """`launcher.launch` by the libraries at this path: gpu_host.so, and for "qr32" gpu_host32.so."""
+    libraries = {single: ctypes.CDLL(str(path / f"gpu_host{single}.so")) for single in ("", "32")}
 
-    def launch(device: torch.device, instance: launcher.Instance, words: "array[int]", threads: int) -> None:
+    def launch(
+        device: torch.device, instance: launcher.Instance, words: "array[int]", threads: int, shared: int = 0
+    ) -> None:
+        library = libraries["32" if instance.method == "qr32" else ""]
         assert len(words) == library.call_words()
-        getattr(library, name(instance))(ctypes.c_void_p(words.buffer_info()[0]))
+        call = ctypes.c_void_p(words.buffer_info()[0])
+        kernel = getattr(library, name(instance))
+        fits = kernel(call, shared) if instance.warp else kernel(call) is not None
+        assert fits, "more was written than the shared memory holds"
 
     return launch
 

@@ -442,8 +442,8 @@ registry = Registry()
 def close_at_exit() -> None:
     """Once per process, which must be a server: let its end interrupt its runs, keep them, and be the end.
 
-    The interpreter's own end stops daemon threads in the middle of compiled code, with the locks that they hold, and was
-    seen to wait for such a lock for ever. Nothing is left to do after the runs are kept, so it is cut short.
+    The interpreter's own end stops daemon threads in the middle of compiled code, with the locks that they hold, and
+    was seen to wait for such a lock for ever. Nothing is left to do after the runs are kept, so it is cut short.
     """
 
     def end() -> None:

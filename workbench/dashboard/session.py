@@ -13,7 +13,7 @@ from workbench.dashboard.history import Cursor
 from workbench.dashboard.jobs import ACTIVE, GOES_ON, Registry, registry
 from workbench.dashboard.preview import Preview
 from workbench.dashboard.replay import Replay, stored
-from workbench.datasets.schema import trajectories
+from workbench.datasets.schema import one, trajectories
 from workbench.datasets.tables import Source
 from workbench.experiments.protocol import Config, Report
 
@@ -168,7 +168,10 @@ class TrainState(Chosen):
         """What there is to show: what the run has learned, else the data it would learn from."""
         if self.run is not None:
             return self.run.report
-        return None if self.preview.data is None else Report(trajectory=trajectories(self.preview.data)[0])
+        data = self.preview.data
+        if data is None:
+            return None
+        return Report(image=one(data, 0)) if "frame" in data.dims else Report(trajectory=trajectories(data)[0])
 
     # the URL
 

@@ -22,7 +22,14 @@ logger = logging.getLogger(__name__)
 
 PERIOD = 200  # ms between two looks at the page in view: plots follow at 5 Hz, and a click finds the page at leisure
 TITLE = "S-MNN workbench"
-PAGES = {"train": "Train", "compare": "Compare", "scaling": "Scaling", "runs": "Runs", "data": "Data"}
+PAGES = {
+    "train": "Train",
+    "compare": "Compare",
+    "scaling": "Scaling",
+    "studies": "Studies",
+    "runs": "Runs",
+    "data": "Data",
+}
 """Title by name; the page of a name is the class `Page` of workbench.dashboard.pages.<name>. The first is the home."""
 
 

@@ -10,14 +10,18 @@ import numpy as np
 import xarray as xr
 
 DIMS = ("time", "variable")
+FIELD_DIMS = ("trajectory", "frame", "point")
 
 
 def check(record: xr.Dataset) -> xr.Dataset:
     """The record itself, if it is one: `data` (and, where known, `truth`) over (time, variable).
 
-    Every array and the time coordinate carry `units` ("1": dimensionless) and `long_name`. Raises ValueError saying
-    what was expected and what was found.
+    Every array and the time coordinate carry `units` ("1": dimensionless) and `long_name`. A record of fields has
+    `data` (and `truth`) over (trajectory, frame, point) on periodic intervals, with the coordinates `t` (trajectory,
+    frame) and `length` (trajectory). Raises ValueError saying what was expected and what was found.
     """
+    if "frame" in record.dims:
+        return _check_fields(record)
     if "data" not in record:
         raise ValueError(f"a record needs a variable 'data'; it has {_listed(record.data_vars)}")
     for name in ("time", "variable"):
@@ -31,6 +35,40 @@ def check(record: xr.Dataset) -> xr.Dataset:
         if name in record:
             _check_values(name, record[name])
     return record
+
+
+def _check_fields(record: xr.Dataset) -> xr.Dataset:
+    for name, dims in {"data": FIELD_DIMS, "t": FIELD_DIMS[:2], "length": FIELD_DIMS[:1]}.items():
+        if name not in record:
+            raise ValueError(f"a record of fields needs '{name}'; it has {_listed(record.variables)}")
+        if record[name].dims != dims:
+            raise ValueError(f"{name} must lie over {dims}, found {record[name].dims}")
+    if record.sizes["frame"] < 2:
+        raise ValueError(f"a record of fields needs at least 2 frames, found {record.sizes['frame']}")
+    for name in ("data", "truth", "t", "length"):
+        if name in record:
+            _check_attributes(name, record[name])
+            bad = ~np.isfinite(record[name].values)
+            if bad.any():
+                raise ValueError(f"{name} must be finite; it is not at {np.argwhere(bad)[0].tolist()}")
+    if not (np.diff(record.t.values, axis=1) > 0).all() or not (record.length.values > 0).all():
+        raise ValueError("times must increase and lengths be positive in every trajectory")
+    return record
+
+
+def one(record: xr.Dataset, index: int) -> xr.Dataset:
+    """One trajectory of a record of fields, over (time, x) in its own units; the attribute `length` of the interval."""
+    own = record.isel(trajectory=index)
+    length, points = float(own.length), record.sizes["point"]
+    plain = {"units": "1"}
+    return xr.Dataset(
+        {name: (("time", "x"), own[name].values, own[name].attrs) for name in ("truth", "data") if name in own},
+        coords={
+            "time": ("time", own.t.values, {**plain, "long_name": "time"}),
+            "x": ("x", length / points * np.arange(points), {**plain, "long_name": "place"}),
+        },
+        attrs={**record.attrs, "length": length},
+    )
 
 
 def trajectories(record: xr.Dataset) -> list[xr.Dataset]:

@@ -34,3 +34,11 @@ def windows(states: Tensor, window: int, stride: int) -> Tensor:
     """
     count(len(states), window, stride)
     return states.unfold(0, window, stride).mT
+
+
+def fields(record: xr.Dataset) -> tuple[Tensor, Tensor, Tensor]:
+    """A record of fields as float64 tensors: u (B, T, N), the steps between frames (B), the lengths (B)."""
+    u = record["data"].transpose("trajectory", "frame", "point").values
+    t = record["t"].values
+    steps = (t[:, -1] - t[:, 0]) / (t.shape[1] - 1)
+    return torch.from_numpy(u.copy()), torch.from_numpy(steps), torch.from_numpy(record["length"].values.copy())

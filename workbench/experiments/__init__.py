@@ -12,6 +12,8 @@ TABLE = {
     "two_body": "workbench.experiments.two_body:two_body",
     "sine": "workbench.experiments.sine",
     "linear": "workbench.experiments.linear",
+    "kdv": "workbench.experiments.kdv",
+    "pde": "workbench.experiments.pde",
     "table": "workbench.experiments.table",
 }
 """Where each is: a module, or an object of one after a colon."""

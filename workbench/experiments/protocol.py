@@ -8,11 +8,13 @@ import numpy as np
 import xarray as xr
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from workbench.judging import Judgement
+
 Group = Literal["main", "solver", "training", "data"]
-Backend = Literal["auto", "native", "banded", "dense"]
+Backend = Literal["auto", "native", "cuda", "banded", "dense"]
 BACKEND = (
-    "Solver variant: native is the compiled kernel, banded the same in plain torch, both linear in the sequence "
-    "length, dense the slow reference; auto takes the fastest."
+    "Solver variant: native is the compiled kernel, cuda the same on an NVIDIA GPU, banded in plain torch, all three "
+    "linear in the sequence length, dense the slow reference; auto takes the fastest."
 )
 
 
@@ -114,8 +116,12 @@ class Report:
     trajectory: Dataset over (time, variable) with `truth` (the clean record), `data` (what the model saw) and
         `estimate` (the discovered equations simulated from the first state; NaN after a blow-up) and, where known,
         `denoised` (the data without their noise).
+    image: Dataset over (time, x) with `truth`, `data` and `estimate`, as far as they are there, on a periodic interval.
+    profile: Dataset over (frame) of errors by name, against how far ahead a forecast looks.
+    maps: Dataset over (frame, x, ...) of what the model is made of inside, to be shown as images.
     metrics: name -> value, e.g. "rmse", "precision", "recall", "horizon".
     doubts: why the result may not be trusted, one sentence each.
+    judgement: of discovered equations, once they are final: Pareto front, residuals, horizon, Lyapunov exponent.
     parameters: of many curves, Dataset over (parameter, curve) with `estimate` and `truth`.
     """
 
@@ -123,8 +129,12 @@ class Report:
     true_equations: tuple[Equation, ...] = ()
     coefficients: xr.Dataset | None = None
     trajectory: xr.Dataset | None = None
+    image: xr.Dataset | None = None
+    profile: xr.Dataset | None = None
+    maps: xr.Dataset | None = None
     metrics: Mapping[str, float] = field(default_factory=dict)
     doubts: tuple[str, ...] = ()
+    judgement: Judgement | None = None
     parameters: xr.Dataset | None = None
 
 
@@ -167,7 +177,7 @@ class Experiment(Protocol):
     Config: type[Config]
 
     def data(self, config: Any) -> xr.Dataset:
-        """The record of this configuration: `truth` and `data` over (time, variable), with units."""
+        """The record of this configuration: `truth` and `data` over (time, variable), or fields, with units."""
 
     def model(self, config: Any, data: xr.Dataset) -> Model:
         """A fresh model for these data."""

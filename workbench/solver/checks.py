@@ -89,13 +89,17 @@ def require_solved(problem: LinearODE, deficient: Tensor, method: str, methods: 
     require_full_rank(problem, deficient, method, methods)
     if bool((deficient < 0).any()):
         where = tuple((deficient < 0).nonzero()[0].tolist())
+        held = "float32 (method 'qr32')" if method == "qr32" else "float64"
         raise ValueError(
             f"the solution is not finite{f' at batch index {where}' if where else ''}, though every argument is: "
-            "expected coefficients, forcing, initial values and steps of a size that float64 can hold"
+            f"expected coefficients, forcing, initial values and steps of a size that {held} can hold"
         )
 
 
-_NORMAL = "; if it has them, its normal equations are too ill-conditioned for 'cholesky'"
+_ADVICE = {
+    "cholesky": "; if it has them, its normal equations are too ill-conditioned for 'cholesky'",
+    "qr32": "; if it has them, they are too ill-conditioned for float32",
+}
 
 
 def require_full_rank(
@@ -110,7 +114,7 @@ def require_full_rank(
     where = tuple((deficient > 0).nonzero()[0].tolist())
     point, unknown = divmod(int(deficient[where]) - 1, problem.R)
     variable, derivative = divmod(unknown, problem.K)
-    advice = (_NORMAL + (": use method='qr'" if "qr" in methods else "")) if method == "cholesky" else ""
+    advice = _ADVICE.get(method, "") + (": use method='qr'" if method in _ADVICE and "qr" in methods else "")
     system = f"the system at batch index {where}" if where else "the system"
     raise RankDeficient(
         f"coefficients, initial: expected rows that determine every unknown, but {system} is rank-deficient: nothing "

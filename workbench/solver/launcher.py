@@ -25,19 +25,25 @@ import torch
 logger = logging.getLogger(__name__)
 
 KERNELS = Path(__file__).parent / "kernels"
-SOURCES = ("vec.hpp", "sweep.hpp", "central.hpp", "gradients.hpp", "gpu.hpp", "gpu_pieces.hpp", "gpu_central.hpp")
+SOURCES = (
+    *("vec.hpp", "sweep.hpp", "cholesky.hpp", "central.hpp", "gradients.hpp", "gpu_call.hpp", "gpu_system.hpp"),
+    *("gpu_gradients.hpp", "gpu.hpp", "gpu_small.hpp", "gpu_piece.hpp", "gpu_joined.hpp", "gpu_chain.hpp"),
+    *("gpu_pieces.hpp", "gpu_central.hpp", "gpu_warp.hpp", "gpu_warp_methods.hpp", "gpu_warp_system.hpp"),
+)
+"""The headers that they are made of."""
 BLOCK = 32
-"""Threads of a block; that of gpu.hpp."""
+"""Threads of a block, a warp; that of gpu.hpp."""
 INSTALL = "pip install 'smnn-workbench[cuda]' (the packages cuda-core and nvidia-cuda-nvrtc)"
 UNROLLED = 9
 """Unknowns per grid point up to which a kernel is compiled with its matrices in registers. At 9 it spills 1 kB (qr) and
-takes up to ten seconds to compile; beyond, matrices lie in memory."""
+takes up to ten seconds to compile; beyond, matrices lie in shared memory (a warp per system) or in memory."""
 ROWS_UNROLLED = 12
 
 
 @dataclass(frozen=True)
 class Instance:
-    """A kernel ("Solve", ..: the jobs of gpu*.hpp) for a method ("qr" or "cholesky"), a shape and a row mode."""
+    """A kernel ("Solve", ..: the jobs of gpu*.hpp) for a method ("qr", "cholesky", or "qr32": `qr` in float32), a shape
+    and a row mode."""
 
     kernel: str
     method: str
@@ -48,20 +54,28 @@ class Instance:
 
     @property
     def general(self) -> bool:
-        """Whether matrices lie in memory that the caller gives."""
+        """Whether matrices are too large for registers."""
         R = self.D * self.K
         return self.central or R > UNROLLED or R + self.E > ROWS_UNROLLED
+
+    @property
+    def warp(self) -> bool:
+        """Whether a warp, not a thread, works on a system."""
+        return self.kernel.endswith("Warp")
 
     @property
     def expression(self) -> str:
         """Its C++ name."""
         sizes = f"{self.D}, {self.K}, {self.E}"
         shape = "smnn::AnyShape" if self.general else f"smnn::Shape<{sizes}>"
+        method = "Cholesky" if self.method == "cholesky" else "Qr"
+        if self.warp:
+            return f"smnn::run_warp<smnn::{self.kernel}<smnn::{method}, {sizes}>>"
         if self.kernel == "Gradient":
             return f"smnn::run<smnn::Gradient<{int(self.central)}, {shape}, {sizes}>>"
         if self.central:
-            return f"smnn::run<smnn::{self.kernel}Central<{str(self.method == 'qr').lower()}, {sizes}>>"
-        return f"smnn::run<smnn::{self.kernel}<smnn::{self.method.capitalize()}, {shape}, {sizes}>>"
+            return f"smnn::run<smnn::{self.kernel}Central<{str(method == 'Qr').lower()}, {sizes}>>"
+        return f"smnn::run<smnn::{self.kernel}<smnn::{method}, {shape}, {sizes}>>"
 
 
 @dataclass(frozen=True)
@@ -123,10 +137,15 @@ def compiled(instance: Instance, arch: str) -> Binary:
     """The instance, by NVRTC."""
     core = importlib.import_module("cuda.core")
     options = core.ProgramOptions(
-        name="smnn", std="c++20", arch=arch, include_path=str(KERNELS), device_as_default_execution_space=True
+        name="smnn",
+        std="c++20",
+        arch=arch,
+        include_path=str(KERNELS),
+        device_as_default_execution_space=True,
+        define_macro=("SMNN_REAL", "Single" if instance.method == "qr32" else "double"),
     )
-    header = "gpu_central.hpp" if instance.central else "gpu_pieces.hpp"
-    program = core.Program(f'#include "{header}"\n', "c++", options)
+    header = "gpu_central" if instance.central else "gpu_warp_system" if instance.warp else "gpu_pieces"
+    program = core.Program(f'#include "{header}.hpp"\n', "c++", options)
     made = program.compile("cubin", name_expressions=(instance.expression,))
     name = made.symbol_mapping[instance.expression]
     return Binary(bytes(made.code), name.decode() if isinstance(name, bytes) else name)
@@ -212,12 +231,15 @@ def _load(driver: Any, instance: Instance, device: int) -> _Loaded:
         return _loaded[instance, device]
 
 
-def launch(device: torch.device, instance: Instance, words: "array[int]", threads: int) -> None:
-    """The kernel with `words`, the `Call` of gpu.hpp, as its argument, in at least so many threads."""
+def launch(device: torch.device, instance: Instance, words: "array[int]", threads: int, shared: int = 0) -> None:
+    """The kernel with `words`, the `Call` of gpu_call.hpp, as its argument, in at least so many threads.
+
+    shared: bytes of shared memory for each block.
+    """
     driver = importlib.import_module("cuda.bindings.driver")
     stream = torch.cuda.current_stream(device).cuda_stream
     with _context(driver, device.index):
         function = _load(driver, instance, device.index).function
         arguments = (ctypes.c_void_p * 1)(words.buffer_info()[0])
         shape = (-(-threads // BLOCK), 1, 1, BLOCK, 1, 1)
-        _checked(driver.cuLaunchKernel(function, *shape, 0, stream, ctypes.addressof(arguments), 0))
+        _checked(driver.cuLaunchKernel(function, *shape, shared, stream, ctypes.addressof(arguments), 0))

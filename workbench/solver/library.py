@@ -52,7 +52,8 @@ def _fake_solve(
     u = like.new_empty(*problem.batch, problem.T, problem.D, problem.K)
     deficient = like.new_empty(problem.batch, dtype=torch.int64)
     shapes = backend.factor_shapes(problem, method, "nothing" if factor else how)
-    return u, deficient, [like.new_empty(shape) for shape in shapes]
+    dtype = getattr(backend, "FACTORS", {}).get(method, torch.float64)
+    return u, deficient, [like.new_empty(shape, dtype=dtype) for shape in shapes]
 
 
 def normal_solve(g: Tensor, factor: list[Tensor], tensors: list[Tensor], *options: Any) -> Tensor:

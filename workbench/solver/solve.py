@@ -24,11 +24,13 @@ def solve(
     backend: "auto" (the fastest that can serve) or a name of `workbench.solver.available()`; "mnn" solves another
     problem, the original one with a slack, and has to be asked for.
     method: "qr" (orthogonal, accurate) or "cholesky" (normal equations, the published way: less work, squared
-    conditioning).
+    conditioning). "qr32" (`cuda` only) is `qr` in float32 arithmetic, good for large steps alone: u to 1e-5 at h = 0.1
+    of a system that changes in a time of 1, gradients to 1e-4 at h = 0.3, and worse by h^-4 (table: backends/cuda.py).
     check: look at the values and raise; with False nothing waits for the device and `Solution.status` tells per system.
     checkpoint: trade time for memory: hold as little as the backend can between forward and backward pass, and compute
     the rest of the factor again.
-    float32 problems are solved in float64 and returned in float32. Without a gradient to come, no factor is kept.
+    float32 problems are solved in float64 (but by "qr32") and returned in float32. Without a gradient to come, no
+    factor is kept.
 
     Derivatives of any order. `torch.func.grad`, `jacrev` and `vmap` in any order; a mapped dimension joins the batch.
     With check=False `torch.compile` finds no graph break; check=True looks at values: it breaks the graph, and `vmap`

@@ -9,7 +9,12 @@ MOST_ROWS = 8
 
 
 def summary(record: xr.Dataset) -> str:
-    """The length, and an HTML table of the variables of `data` over (time, variable): mean, deviation, range."""
+    """The length, and an HTML table of the variables of `data` over (time, variable): mean, deviation, range.
+
+    Of a field over (time, x): its grid and its range.
+    """
+    if "x" in record.dims:
+        return _field(record)
     if "sampling" in record.attrs:
         return _told(record)
     times = record.time.values
@@ -23,6 +28,20 @@ def summary(record: xr.Dataset) -> str:
         f"<p class='caption'>{source}{len(times):,} points, {step} apart, {lasts} in all</p>"
         f"<table><thead><tr><th scope='col'>variable</th>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
     )
+
+
+def _field(record: xr.Dataset) -> str:
+    """The grid of `data` over (time, x), and mean, deviation and range of u."""
+    times, x = record.time.values, record.x.values
+    values = record.data.values
+    rows = {
+        "frames": f"{len(times):,}, {np.median(np.diff(times)):.4g} apart",
+        "grid points": f"{len(x):,}, {np.median(np.diff(x)):.4g} apart, on a circle",
+        "u": f"between {values.min():.3f} and {values.max():.3f}, std. dev. {values.std():.3f}",
+    }
+    cells = "".join(f"<tr><td class='term'>{name}</td><td>{said}</td></tr>" for name, said in rows.items())
+    source = f"<p class='caption'>{escape(str(record.attrs['title']))}</p>" if "title" in record.attrs else ""
+    return f"{source}<table><tbody>{cells}</tbody></table>"
 
 
 def _told(record: xr.Dataset) -> str:

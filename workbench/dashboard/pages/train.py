@@ -3,6 +3,7 @@
 from typing import Any
 
 import panel as pn
+import xarray as xr
 
 from workbench.dashboard import look, words
 from workbench.dashboard.bar import Bar
@@ -14,10 +15,13 @@ from workbench.dashboard.cards import (
     TrajectoryCard,
     text,
 )
+from workbench.dashboard.field_cards import FieldCards
 from workbench.dashboard.form import Form
+from workbench.dashboard.judging import JudgementCard
 from workbench.dashboard.look import WIDE
 from workbench.dashboard.notices import Notices
 from workbench.dashboard.session import TrainState
+from workbench.experiments.protocol import Report
 from workbench.views import record
 
 
@@ -30,7 +34,10 @@ class Page:
         self._drawn = {}
         self._trajectory = None
         self._shown = False
-        self._kinds = [self._draw_equations, self._draw_records, self._draw_trajectory]
+        self._kinds = [
+            *(self._draw_equations, self._draw_records, self._draw_trajectory),
+            *(self._draw_fields, self._draw_judgement),
+        ]
         self.form = Form(state)
         self.bar = Bar(state, lambda: shell.soon(), icons=shell.icons)
         self.equations = EquationCard(self.redraw)
@@ -38,6 +45,8 @@ class Page:
         self.trajectory = TrajectoryCard(self.redraw)
         self.parameters = ParameterCard()
         self.coefficients = CoefficientCard(state.rewind)
+        self.fields = FieldCards()
+        self.judgement = JudgementCard(self.redraw)
         self._notices = Notices(state.dismiss)
         self._record = text("")
         self._words = text(words.INTRO)
@@ -48,6 +57,8 @@ class Page:
             self.bar.view,
             self.equations.view,
             pair,
+            self.fields.view,
+            self.judgement.view,
             self.parameters.view,
             self.coefficients.over_steps,
             self.coefficients.now,
@@ -99,7 +110,6 @@ class Page:
         self._words.object = words.OWN if hasattr(self.state.experiment, "keep") else words.INTRO
         self._intro.visible = self.state.job is None
         self.loss.view.visible = self.equations.view.visible = runs
-        self.trajectory.view.visible = True
 
     def _draw_notices(self) -> None:
         self._notices.update(words.notices(self.state), removable=bool(self.state.notices))
@@ -114,7 +124,7 @@ class Page:
         report = self.state.report()
         if self.state.run is None:
             self.loss.clear()
-            self._record.object = record.summary(self.state.preview.data) if report else ""
+            self._record.object = record.summary(self._previewed(report)) if report else ""
         found = report if self.state.run else None
         self.equations.update(found)
         self.parameters.update(found)
@@ -129,12 +139,31 @@ class Page:
         self.coefficients.update(records, restart=restart)
         return bool(records)
 
+    def _draw_judgement(self) -> bool:
+        if not self._fresh("judgement", self._reports()):
+            return False
+        report = self.state.report() if self.state.run else None
+        self.judgement.update(report)
+        return report is not None and report.judgement is not None
+
     def _draw_trajectory(self) -> bool:
         report, empty = self.state.report(), self.state.run is None
         shown = report.trajectory if report else None
         # a report may come with the same trajectory as before, which takes long to draw
-        if not self._fresh("trajectory", (self._reports()[0], id(shown), self._shell.dark)):
+        if not self._fresh("trajectory", (self._reports()[0], id(shown), report is None, self._shell.dark)):
             return False
+        self.trajectory.view.visible = report is None or report.trajectory is not None
         self._trajectory = shown  # held, so that no other gets its id
         self.trajectory.update(shown, self.state.experiment.name, large=empty, dark=self._shell.dark)
         return True
+
+    def _previewed(self, report: Report) -> xr.Dataset:
+        """What the record is told from: fields are told from the first."""
+        return self.state.preview.data if report.image is None else report.image
+
+    def _draw_fields(self) -> bool:
+        if not self._fresh("fields", self._reports()):
+            return False
+        report, run = self.state.report(), self.state.run
+        self.fields.update(report, str(self.state.preview.version) if run is None else run.id)
+        return report is not None and report.image is not None

@@ -35,10 +35,12 @@ Optional, looked up by name:
                                                     never differentiated itself
     SCREENS                                         true: `deficient` is -1 where a value of the system is not what it
                                                     should be, or its solution is not finite; nobody else looks then
+    FACTORS                                         the dtype of `factor` by method, where it is not float64
     GRADIENTS                                       the names that `vjp` covers, by default coefficients, forcing,
                                                     initial and steps; the others are derived from `rows`
 
-A new backend is one such file and one line in `TABLE`.
+A new backend is one such file and one line in `TABLE`. Its order decides what "auto" takes: `native` on a CPU and
+`cuda` on an NVIDIA GPU, where they are installed; else, and on any other accelerator that has float64, `banded`.
 """
 
 from types import ModuleType
@@ -69,6 +71,14 @@ def available(device: torch.device | str = "cpu") -> dict[str, str]:
     return {name: load(name).unfit(torch.device(device)) for name in TABLE}
 
 
+def _unknown(module: ModuleType, method: str) -> str:
+    return (
+        ""
+        if method in module.METHODS
+        else f"expected method {' or '.join(map(repr, module.METHODS))}, found {method!r}"
+    )
+
+
 def select(problem: LinearODE, backend: str, method: str) -> str:
     """The name of the backend that solves `problem`; "auto" is the fastest that can.
 
@@ -82,7 +92,8 @@ def select(problem: LinearODE, backend: str, method: str) -> str:
     for name in names:
         module = load(name)
         unasked = getattr(module, "OTHER_PROBLEM", "") if backend == "auto" else ""
-        reasons[name] = unasked or module.unfit(problem.device) or module.refusal(problem, method)
+        refused = unasked or module.unfit(problem.device) or module.refusal(problem, method)
+        reasons[name] = refused or _unknown(module, method)
         if not reasons[name]:
             return name
     told = "; ".join(f"{name}: {reason}" for name, reason in reasons.items())

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import isqrt, prod
 
+import torch
 from torch import Tensor
 
 from workbench.solver.launcher import Instance
@@ -17,6 +18,12 @@ SHORTEST = 64
 `qr` on pieces of 16, 64 and 256 grid points is 4.5e-11, 2.6e-11 and 2.2e-12 away from the record as a whole."""
 FEWEST = 4
 """Pieces for which cutting a record pays, as what rides along doubles the work. Estimated, not measured."""
+MOST_SHARED = 48 * 1024
+"""Bytes of shared memory that every GPU gives a block unasked: `qr` fits up to R = 30, `cholesky` up to 37, at E = R. A
+warp per system takes 6 kB at R = 10, so that an SM of 228 kB holds 32 warps (its most) there, and 4 at R = 32; its 64
+to 128 registers per lane bound it less. One thread per system would work in memory instead, where every number that a
+warp touches is a transaction of its own, and leave most of a GPU idle below some ten thousand systems. Estimated, not
+measured."""
 GROUP = 32
 """Columns that one thread sums a gradient over."""
 
@@ -63,7 +70,9 @@ class Plan:
         self.keeps = self.columns == columns
         self.systems = prod(self.batch)
         self.lefts = self.systems // self.columns
+        self.orthogonal, self.real = method != "cholesky", torch.float32 if method == "qr32" else torch.float64
         self.general = self.instance("Solve").general
+        self.warp = self.general and not central and self.shared_bytes <= MOST_SHARED
         self.pieces, self.length, self.joined = self._cut()
         self.links = -(-self.pieces // self.joined)
         self.fields = [
@@ -102,7 +111,7 @@ class Plan:
         D, R = self.sizes.D, self.sizes.D * self.sizes.K
         if self.central:
             return R * (R + 1) // 2 + R * (R + D)
-        return R * (R + 1) // 2 + R * R * (int(self.method == "qr") + int(pieced))
+        return R * (R + 1) // 2 + R * R * (int(self.orthogonal) + int(pieced))
 
     @property
     def workspace(self) -> int:
@@ -117,6 +126,14 @@ class Plan:
         matrices = rows * (R + 1) + (rows + 2 * Q + 2 * D) * (Q + 1) + (R + Q) * (R + Q + 2) + R * (R + Q)
         return matrices + 16 * R + 4 * (E + D)
 
+    @property
+    def shared_bytes(self) -> int:
+        """Shared memory of a warp: `Shared` of kernels/gpu_warp.hpp."""
+        D, K, E, R = self.sizes.D, self.sizes.K, self.sizes.E, self.sizes.D * self.sizes.K
+        stack = 2 * R * (2 * R + 1 if self.orthogonal else R + 1)
+        numbers = stack + (E + R + 1) * (R + 1) + 10 * R + 2 * K + D + E + 33
+        return numbers * self.real.itemsize
+
     def kept(self, keep: str) -> list[tuple[int, ...]]:
         """The shapes of what is kept."""
         if keep in ("nothing", "carry") or not self.keeps or (self.central and keep == "resolve"):
@@ -125,6 +142,8 @@ class Plan:
 
     def own(self) -> list[tuple[int, ...]]:
         """The factor of systems that share none: records, and of pieces also the links and the chain of their ends."""
+        if self.warp:
+            return [(self.systems, self.sizes.T, self.record(False))]
         if self.pieces == 1:
             return [(self.sizes.T, self.record(False), self.systems)]
         R, threads = self.sizes.D * self.sizes.K, self.systems * self.pieces
@@ -133,20 +152,20 @@ class Plan:
 
     def shared(self) -> list[tuple[int, ...]]:
         """Of every left-hand side: records, reflections, those of the initial rows, and the rank indicator."""
-        s, qr = self.sizes, self.method == "qr"
-        R = s.D * s.K
-        reflections, merged = (R * (R + s.E + 4), 3 * R) if qr else (0, 0)
+        s, R = self.sizes, self.sizes.D * self.sizes.K
+        reflections, merged = (R * (R + s.E + 4), 3 * R) if self.orthogonal else (0, 0)
         return [
             (s.T, self.record(False), self.lefts),
             (s.T, reflections, self.lefts),
             (s.T0 * s.D * s.K0, merged, self.lefts),
-            (self.lefts,),
+            (self.lefts * torch.int64.itemsize // self.real.itemsize,),
         ]
 
     def instance(self, kernel: str) -> Instance:
         """The kernel of that name for problems of this shape."""
         s = self.sizes
-        return Instance(kernel, self.method, s.D, s.K, s.E, self.central)
+        method = "qr" if kernel == "Gradient" else self.method  # which is the same for all, and in float64
+        return Instance(kernel, method, s.D, s.K, s.E, self.central)
 
     # results
 

@@ -9,7 +9,7 @@
 #include "arrangement.hpp"
 #include "gradients.hpp"
 #include "lanes.hpp"
-#include "sweep.hpp"
+#include "cholesky.hpp"
 
 namespace smnn {
 inline namespace SMNN_ISA {

@@ -41,6 +41,40 @@ SMNN_INLINE double magnitude(double x) { return fabs(x); }
 SMNN_INLINE double with_sign(double size, double sign) { return copysign(size, sign); }
 SMNN_INLINE double larger(double a, double b) { return a > b ? a : b; }
 
+// A float that stays one whatever stands beside it: literals and tables of the sweep are doubles, and arithmetic with them
+// must not be.
+struct Single {
+    float value;
+    Single() = default;
+    SMNN_INLINE constexpr Single(double x) : value(float(x)) {}
+    SMNN_INLINE constexpr Single(float x) : value(x) {}
+    SMNN_INLINE constexpr Single(int x) : value(float(x)) {}
+    SMNN_INLINE constexpr explicit operator double() const { return value; }
+};
+SMNN_INLINE Single operator+(Single a, Single b) { return a.value + b.value; }
+SMNN_INLINE Single operator-(Single a, Single b) { return a.value - b.value; }
+SMNN_INLINE Single operator*(Single a, Single b) { return a.value * b.value; }
+SMNN_INLINE Single operator/(Single a, Single b) { return a.value / b.value; }
+SMNN_INLINE Single operator-(Single a) { return -a.value; }
+SMNN_INLINE Single& operator+=(Single& a, Single b) { return a = a + b; }
+SMNN_INLINE Single& operator-=(Single& a, Single b) { return a = a - b; }
+SMNN_INLINE Single& operator*=(Single& a, Single b) { return a = a * b; }
+SMNN_INLINE bool operator>(Single a, Single b) { return a.value > b.value; }
+SMNN_INLINE bool operator<(Single a, Single b) { return a.value < b.value; }
+SMNN_INLINE bool operator==(Single a, Single b) { return a.value == b.value; }
+SMNN_INLINE Single select(bool condition, Single yes, Single no) { return condition ? yes : no; }
+SMNN_INLINE Single root(Single x) { return sqrtf(x.value); }
+SMNN_INLINE Single magnitude(Single x) { return fabsf(x.value); }
+SMNN_INLINE Single with_sign(Single size, Single sign) { return copysignf(size.value, sign.value); }
+SMNN_INLINE Single larger(Single a, Single b) { return a > b ? a : b; }
+
+// What a GPU thread computes in: `double`, or `Single` where that is asked for (launcher.py).
+#ifndef SMNN_REAL
+#define SMNN_REAL double
+#endif
+typedef SMNN_REAL Real;
+constexpr double EPSILON = sizeof(Real) == 4 ? 1.1920928955078125e-07 : 2.220446049250313e-16;
+
 #if SMNN_LANES > 1
 
 #if defined(__GNUC__) || defined(__clang__)

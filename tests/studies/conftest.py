@@ -1,0 +1,49 @@
+"""The experiment `walk`, a folder for studies, and a cluster of two workers inside this process."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+distributed = pytest.importorskip("distributed", reason="install distributed (extra: studies)")
+
+from workbench import experiments  # noqa: E402
+from workbench.studies import Study  # noqa: E402
+
+
+@pytest.fixture(scope="package", autouse=True)
+def one_thread() -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(autouse=True)
+def walk(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setitem(experiments.TABLE, "walk", "tests.studies.walk")
+    monkeypatch.setenv("WORKBENCH_DATA", str(tmp_path))
+
+
+@pytest.fixture(scope="session")
+def client() -> Iterator["distributed.Client"]:
+    """Two workers of one thread, reached by tcp like any others, but in this process: they are there at once."""
+    with (
+        distributed.LocalCluster(
+            n_workers=2, threads_per_worker=1, processes=False, protocol="tcp", dashboard_address="127.0.0.1:0"
+        ) as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        yield client
+
+
+@pytest.fixture
+def make_study(tmp_path: Path) -> Callable[..., Study]:
+    """`make_study(name, seeds=..., **settings)`: a study of `walk` over two drifts and three seeds."""
+
+    def make(name: str = "study", *, axes: Any = None, seeds: Any = range(3), **settings: Any) -> Study:
+        return Study(tmp_path / name, "walk", axes=axes or {"drift": (0.0, 0.25)}, seeds=seeds, settings=settings)
+
+    return make

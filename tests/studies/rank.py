@@ -1,0 +1,9 @@
+"""The command line, with the experiment `fit` in it: what torchrun starts in the tests."""
+
+import sys
+
+from workbench import cli, experiments
+
+if __name__ == "__main__":
+    experiments.TABLE["fit"] = "tests.studies.fit"
+    sys.exit(cli.main())

@@ -1,0 +1,75 @@
+"""An experiment of a few numbers that takes its time, for the tests of studies; it notes every step in a file."""
+
+import os
+import time
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+
+from workbench.experiments import protocol
+from workbench.experiments.protocol import Report, setting
+
+name = "walk"
+title = "Walk"
+summary = "Three numbers wander."
+
+
+class Config(protocol.Config):
+    length: int = setting(6, "Steps in all.", ge=1)
+    drift: float = setting(0.0, "Added in every step.", ge=-10, le=10)
+    delay: float = setting(0.0, "Time that one step takes.", unit="s", ge=0)
+    fail_at: int = setting(0, "The step that fails; 0: none.", ge=0)
+    diary: str = setting("", "File to which every step adds a line.")
+
+
+class Walk:
+    monitor = None
+    era = 0
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.total_steps = config.length
+        self.count = 0
+        self.numbers = np.random.default_rng(config.seed).normal(size=3)
+
+    @property
+    def done(self) -> bool:
+        return self.count >= self.total_steps
+
+    def step(self) -> dict[str, float]:
+        begin = time.monotonic()
+        time.sleep(self.config.delay)
+        self.count += 1
+        if self.config.drift == -9:
+            os._exit(1)
+        if self.count == self.config.fail_at:
+            raise ArithmeticError("the ground gave way")
+        self.numbers = 3.9 * self.numbers % 1 + self.config.drift  # chaotic: a step too many or too few is seen
+        if self.config.diary:
+            with Path(self.config.diary).open("a", encoding="utf-8") as diary:
+                diary.write(f"{os.getpid()} {self.config.seed} {self.count} {begin} {time.monotonic()}\n")
+        return {"loss": float(np.abs(self.numbers).sum())}
+
+    def coefficients(self) -> np.ndarray:
+        return self.numbers.reshape(-1, 1).copy()
+
+    def state(self) -> dict[str, np.ndarray]:
+        return {"numbers": self.numbers.copy(), "count": np.array(self.count)}
+
+    def restore(self, state: dict[str, np.ndarray]) -> None:
+        self.numbers, self.count = np.array(state["numbers"]), int(state["count"])
+
+
+def data(config: Config) -> xr.Dataset:
+    if config.drift == -10:
+        raise FileNotFoundError("there are no data so far out")
+    return xr.Dataset({"data": (("time", "variable"), np.zeros((4, 1)))})
+
+
+def model(config: Config, data: xr.Dataset) -> Walk:
+    return Walk(config)
+
+
+def report(model: Walk, data: xr.Dataset) -> Report:
+    return Report(metrics={"distance": float(np.linalg.norm(model.numbers)), "loss": float(model.numbers.sum())})

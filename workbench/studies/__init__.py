@@ -1,0 +1,34 @@
+"""Studies: a grid of runs, or a search over settings, on this machine or on a cluster. The public names.
+
+    study = Study(folder, "lorenz", axes={"noise": (0, 0.1, 0.5)}, seeds=range(10))
+    with local() as client:            # or distributed.Client("tcp://scheduler:8786")
+        results = run(study, client)   # an xarray.Dataset over (noise, seed)
+
+Needs the extra `studies` (distributed, optuna).
+"""
+
+from importlib import import_module
+from typing import Any
+
+_HOMES = {
+    "Outcome": "cell",
+    "Study": "plan",
+    "studies_folder": "plan",
+    "connected": "cluster",
+    "local": "cluster",
+    "follow": "engine",
+    "run": "engine",
+    "results": "table",
+    "Choice": "searching",
+    "Search": "searching",
+    "Span": "searching",
+    "search": "searching",
+}
+
+__all__ = [*_HOMES]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(import_module(f"workbench.studies.{_HOMES[name]}"), name)
+    raise AttributeError(f"module 'workbench.studies' has no attribute {name!r}; it has {', '.join(__all__)}")
