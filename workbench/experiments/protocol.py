@@ -126,12 +126,12 @@ class Report:
     true_equations: tuple[Equation, ...] = ()
     coefficients: xr.Dataset | None = None
     trajectory: xr.Dataset | None = None
-    image: xr.Dataset | None = None
-    profile: xr.Dataset | None = None
-    maps: xr.Dataset | None = None
     metrics: Mapping[str, float] = field(default_factory=dict)
     doubts: tuple[str, ...] = ()
     parameters: xr.Dataset | None = None
+    image: xr.Dataset | None = None
+    profile: xr.Dataset | None = None
+    maps: xr.Dataset | None = None
 
 
 class Model(Protocol):
