@@ -75,7 +75,7 @@ def published_step(folder: str, states: Tensor) -> Callable[[], float]:
 
 
 def our_step() -> tuple[Callable[[], float], Tensor]:
-    config = lorenz.Config(mode="adam", coefficients="learned")
+    config = lorenz.Config(mode="adam", coefficients="learned", derivatives=3, learning_rate=5e-4)
     record = lorenz.data(config)
     model = lorenz.model(config, record)
     return lambda: model.step()["loss"], windows.tensor(record)

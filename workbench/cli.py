@@ -535,5 +535,20 @@ def _print_report(report: Any) -> None:
     for name, value in report.metrics.items():
         words, unit = METRICS.get(name, (name, ""))
         print(f"  {words}: {value:.4g}{unit}")
+    _print_certainty(report.coefficients)
+    for sentence in report.judgement.sentences if report.judgement else ():
+        print(f"  {sentence}")
     for doubt in report.doubts:
         print(f"  doubt: {doubt}")
+
+
+def _print_certainty(coefficients: Any) -> None:
+    """A line per term that is, or may be, in an equation: the estimate, its 95 % interval, how often it is kept."""
+    if coefficients is None or "inclusion" not in coefficients:
+        return
+    from workbench.views.certainty import rows
+
+    print("  how sure: coefficient, 95 % interval, inclusion probability")
+    for variable, term, estimate, interval, inclusion, verdict in rows(coefficients):
+        words = f"{estimate}, {interval}, {inclusion}" if interval else f"{verdict}, {inclusion}"
+        print(f"    equation of {variable}, {term}: {words}")

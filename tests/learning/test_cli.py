@@ -56,7 +56,7 @@ def test_the_list_and_the_details_of_runs(folder, capsys):
     capsys.readouterr()
     assert cli.main(["runs"]) == 0
     told = capsys.readouterr()
-    assert re.search(r"^first +lorenz auto +finished +step \d+ of 35", told.out, re.MULTILINE)
+    assert re.search(r"^first +lorenz auto +finished +step \d+ of 43", told.out, re.MULTILINE)
     assert "broken" in told.err
     assert cli.main(["show", "first"]) == 0
     told = capsys.readouterr().out

@@ -1,6 +1,4 @@
-"""Discovery by projection and Gauss-Newton: what it finds, how sure it is, and what it refuses."""
-
-from functools import cache
+"""Discovery by projection and Gauss-Newton: what it finds, step by step, and what it refuses."""
 
 import numpy as np
 import pytest
@@ -9,42 +7,15 @@ from hypothesis import given
 from hypothesis import settings as examples
 from hypothesis import strategies as st
 
-from workbench.datasets import lorenz, simulate, windows
-from workbench.experiments.lorenz import true_coefficients
+from tests.learning.discoveries import QUADRATIC, TRUE, TRUTH, found, lorenz_record, noisy, rmse
+from workbench.datasets import lorenz, simulate
 from workbench.models import blocks
 from workbench.models.discovery import Projection, discover
 from workbench.models.library import Library, Polynomials
-from workbench.models.noise import noise_level
 from workbench.models.preparation import Settings
 from workbench.models.recipe import Recipe
-from workbench.models.result import Discovery
-from workbench.models.selection import Criterion, backward, eliminate, exchanged
-from workbench.models.tangent import Rows, Tangent
-from workbench.models.trajectories import Run, Trajectory, cut, refined, runs
-
-QUADRATIC = Polynomials(("x", "y", "z"), 2)
-TRUTH = true_coefficients(QUADRATIC)
-TRUE = TRUTH != 0
-
-
-def lorenz_record(noise: float = 0.0, seed: int = 0, points: int = 3000) -> Trajectory:
-    record = lorenz.simulate(points=points, step=0.01, noise=noise, seed=seed)
-    return Trajectory(torch.from_numpy(record.time.values.copy()), windows.tensor(record))
-
-
-def noisy(times: np.ndarray, states: np.ndarray, noise: float, seed: int = 0) -> Trajectory:
-    drawn = noise * np.random.default_rng(seed).standard_normal(states.shape)
-    return Trajectory(torch.from_numpy(times), torch.from_numpy(states + drawn))
-
-
-@cache
-def found(noise: float, seed: int = 0, points: int = 3000) -> Discovery:
-    return discover([lorenz_record(noise, seed, points)], QUADRATIC, Settings(draws=50))
-
-
-def rmse(coefficients: np.ndarray) -> float:
-    return float(np.sqrt(np.mean((coefficients - TRUTH)[TRUE] ** 2)))
-
+from workbench.models.tangent import Tangent
+from workbench.models.trajectories import Trajectory
 
 # what it finds
 
@@ -178,128 +149,6 @@ def test_answers_that_are_not_finite_are_an_error_at_first_and_a_message_later(m
     monkeypatch.setattr(Tangent, "__call__", whole)
     assert "not finite" in model.result().message
     assert not model.result().denoised
-
-
-# how sure it is
-
-
-def test_stated_errors_are_the_errors_that_are_made():
-    """z, error over standard error, has the size 1 over seeds that nothing was chosen on."""
-    scores = []
-    for seed in range(200, 208):
-        result = found(0.5, seed, 1500)
-        if ((result.coefficients != 0) == TRUE).all():
-            scores.append((result.coefficients - TRUTH)[TRUE] / result.deviation[TRUE])
-    assert len(scores) >= 7
-    assert 0.6 < np.sqrt(np.mean(np.square(scores))) < 1.5
-
-
-def test_intervals_hold_their_estimate_and_inclusion_tells_true_terms():
-    result = found(0.5)
-    for lower, upper in ((result.lower, result.upper), (result.drawn_lower, result.drawn_upper)):
-        assert ((lower <= result.coefficients) & (result.coefficients <= upper)).all()
-    assert (result.lower[~TRUE] == 0).all()
-    assert result.inclusion[TRUE].min() > 0.9
-    assert result.inclusion[~TRUE].max() < 0.5
-
-
-def test_the_seed_decides_the_bootstrap():
-    record = lorenz_record(0.5, points=1000)
-    one, same, other = (discover([record], QUADRATIC, Settings(draws=20, seed=seed)) for seed in (1, 1, 2))
-    np.testing.assert_array_equal(one.drawn_lower, same.drawn_lower)
-    assert (one.drawn_lower != other.drawn_lower).any()
-
-
-# noise
-
-
-@examples(max_examples=20, deadline=None)
-@given(st.floats(1e-3, 10), st.integers(0, 1000), st.booleans())
-def test_the_noise_level_is_told_by_the_data_alone(noise, seed, uneven):
-    generator = np.random.default_rng(seed)
-    times = np.cumsum(generator.uniform(0.005, 0.015, 2000)) if uneven else 0.01 * np.arange(2000)
-    values = np.sin(3 * times)[:, None] + noise * generator.standard_normal((2000, 1))
-    level = noise_level([Run(0, torch.from_numpy(times), torch.from_numpy(values))])
-    assert float(level[0]) == pytest.approx(noise, rel=0.13)
-
-
-def test_a_coarse_record_does_not_pass_for_a_noisy_one():
-    times = np.arange(500) * 0.5
-    run = Run(0, torch.from_numpy(times), torch.from_numpy(np.sin(times))[:, None])
-    assert float(noise_level([run])[0]) < 1e-3
-
-
-# records and windows
-
-
-def test_windows_use_every_value_once_and_span_no_gap():
-    times = torch.cat([torch.arange(25.0), 40 + torch.arange(13.0)]).double()
-    values = torch.arange(38.0, dtype=torch.float64)[:, None].clone()
-    values[7] = torch.nan
-    pieces = cut(runs([Trajectory(times, values)]), 10)
-    assert pieces.times.diff(dim=1).max() == 1
-    used = pieces.values[pieces.present].sort().values.tolist()
-    assert used == [float(v) for v in range(38) if v != 7]
-    assert sorted(pieces.places[pieces.fresh].tolist()) == list(range(38))
-
-
-def test_a_finer_grid_keeps_what_was_measured():
-    record = lorenz_record(points=50)
-    fine = refined(record, 3)
-    torch.testing.assert_close(fine.values[::3], record.values)
-    torch.testing.assert_close(fine.times[::3], record.times)
-    assert fine.values.isnan().sum() == 2 * 49 * 3
-
-
-@pytest.mark.parametrize("order", [1, 2])
-def test_the_tangent_integrates_a_linear_system(order):
-    """x' = y, y' = -x, as coupled first-order equations and as x'' = -x; cos and sin are the answers."""
-    times = 0.05 * torch.arange(60, dtype=torch.float64)
-    size = 2 // order
-    slopes = torch.tensor([[0.0, 1.0], [-1.0, 0.0]] if order == 1 else [[-1.0, 0.0]]).double().expand(1, 60, -1, -1)
-    tangent = Tangent(Rows(6, order), torch.full((1, 1), 0.05, dtype=torch.float64), slopes)
-    u = tangent(torch.zeros(1, 1, 60, size).double(), torch.tensor([[[1.0, 0.0]]]).double())[0, 0]
-    torch.testing.assert_close(u, torch.stack([times.cos(), -times.sin()], dim=-1), rtol=0, atol=1e-6)
-
-
-def test_a_triangle_is_that_of_a_householder_factorisation():
-    columns = torch.randn(3, 40, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
-    columns[..., 5] = columns[..., 4] + 1e-9 * columns[..., 5]
-    expected = torch.linalg.qr(columns, mode="r").R
-    expected = expected * expected.diagonal(dim1=-2, dim2=-1).sign()[..., None]
-    torch.testing.assert_close(blocks._triangle(columns), expected, rtol=1e-4, atol=1e-9)
-
-
-# selection
-
-
-def problem(seed: int) -> tuple[blocks.Block, np.ndarray]:
-    """Eight candidates, three of them in the data."""
-    generator = torch.Generator().manual_seed(seed)
-    columns = torch.randn(400, 8, dtype=torch.float64, generator=generator)
-    noise = 0.1 * torch.randn(400, 1, dtype=torch.float64, generator=generator)
-    data = columns[:, [1, 4, 6]] @ torch.tensor([[1.0], [-2.0], [0.5]]).double() + noise
-    first = torch.ones(400, 1, dtype=torch.float64)
-    rows = torch.cat([first, columns, data], dim=1).reshape(4, 100, 10)
-    labels = np.array([(c, 0) for c in range(8)])
-    return blocks.Block(labels, blocks._triangle(rows)), np.full(8, float(data.square().sum()))
-
-
-@pytest.mark.parametrize("seed", range(5))
-def test_selection_finds_the_terms_one_problem_or_many(seed):
-    block, totals = problem(seed)
-    criterion = Criterion(0.001, 396, 8)
-    chosen = exchanged(block, totals, criterion, backward(block, totals, criterion))
-    assert np.flatnonzero(chosen.kept).tolist() == [1, 4, 6]
-    assert chosen.values[[1, 4, 6]] == pytest.approx([1, -2, 0.5], abs=0.03)
-    grams = np.stack([block.grams.sum(axis=0), 3 * block.grams.sum(axis=0)])
-    np.testing.assert_array_equal(eliminate(grams, 3 * totals, criterion), [chosen.kept] * 2)
-
-
-def test_a_share_drops_what_is_significant_but_small():
-    block, totals = problem(0)
-    chosen = backward(block, totals, Criterion(0.3, 396, 8))
-    assert np.flatnonzero(chosen.kept).tolist() == [1, 4]
 
 
 # what it refuses

@@ -1,6 +1,6 @@
 """What experiments that discover equations share: settings, the model, and a report beside the truth."""
 
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import xarray as xr
@@ -20,6 +20,13 @@ from workbench.models.trajectories import Trajectory
 SHOWN = 2000
 """Grid points over which discovered equations are simulated."""
 DENOISE = {"auto": None, "projection": False, "smoothing": True}
+FOLDS = 10
+"""Groups of windows for cross-validation."""
+Criterion = Literal["information", "cross-validation"]
+CRITERION = (
+    "What decides which terms stay: an information criterion (BIC), or how well windows that were left out are "
+    "foretold."
+)
 DIRECT = tuple(DENOISE)
 """The modes that discover equations."""
 
@@ -66,6 +73,7 @@ class Config(protocol.Config):
         ge=0,
         lt=1,
     )
+    criterion: Criterion = setting("information", CRITERION, group="training")
     draws: int = setting(
         200,
         "How many times windows are drawn anew to tell how sure each term is (bootstrap).",
@@ -98,10 +106,11 @@ class Config(protocol.Config):
         return self
 
 
-def projection(config: Config, data: xr.Dataset, library: Library) -> Projection:
-    """A fresh model, which sees `data` only."""
+def projection(config: Any, data: xr.Dataset, library: Library) -> Projection:
+    """A fresh model, which sees `data` only; `config` has the fields of `Config` that say how to learn."""
     shared = ("window", "share", "draws", "derivatives", "backend", "method", "seed")
-    settings = Settings(denoise=DENOISE[config.mode], **{field: getattr(config, field) for field in shared})
+    folds = FOLDS if config.criterion == "cross-validation" else 0
+    settings = Settings(denoise=DENOISE[config.mode], folds=folds, **{name: getattr(config, name) for name in shared})
     return Projection([Trajectory(windows.times(data), windows.tensor(data))], library, settings)
 
 

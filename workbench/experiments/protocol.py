@@ -8,11 +8,13 @@ import numpy as np
 import xarray as xr
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from workbench.judging import Judgement
+
 Group = Literal["main", "solver", "training", "data"]
-Backend = Literal["auto", "native", "banded", "dense"]
+Backend = Literal["auto", "native", "cuda", "banded", "dense"]
 BACKEND = (
-    "Solver variant: native is the compiled kernel, banded the same in plain torch, both linear in the sequence "
-    "length, dense the slow reference; auto takes the fastest."
+    "Solver variant: native is the compiled kernel, cuda the same on an NVIDIA GPU, banded in plain torch, all three "
+    "linear in the sequence length, dense the slow reference; auto takes the fastest."
 )
 
 
@@ -119,6 +121,7 @@ class Report:
     maps: Dataset over (frame, x, ...) of what the model is made of inside, to be shown as images.
     metrics: name -> value, e.g. "rmse", "precision", "recall", "horizon".
     doubts: why the result may not be trusted, one sentence each.
+    judgement: of discovered equations, once they are final: Pareto front, residuals, horizon, Lyapunov exponent.
     parameters: of many curves, Dataset over (parameter, curve) with `estimate` and `truth`.
     """
 
@@ -128,6 +131,7 @@ class Report:
     trajectory: xr.Dataset | None = None
     metrics: Mapping[str, float] = field(default_factory=dict)
     doubts: tuple[str, ...] = ()
+    judgement: Judgement | None = None
     parameters: xr.Dataset | None = None
     image: xr.Dataset | None = None
     profile: xr.Dataset | None = None

@@ -15,6 +15,7 @@ from workbench import metrics
 from workbench.datasets import systems
 from workbench.datasets.systems import System
 from workbench.experiments import discovered
+from workbench.experiments.judgement import judge
 from workbench.experiments.protocol import Model, Report, setting
 from workbench.models.expressions import parse
 from workbench.models.library import Library
@@ -109,7 +110,8 @@ def discovery_report(model: Any, data: xr.Dataset, trajectory: xr.Dataset, figur
     trajectory = trajectory.assign(denoised=(("time", "variable"), states, about))
     doubts = discovered.doubts_about(library, found, data.isel(time=slice(seen)))
     shown = discovered.equations(library, estimate), discovered.equations(library, truth)
-    return Report(*shown, values, trajectory, figures, doubts)
+    final = judge(library, estimate, trajectory, found) if model.done else None
+    return Report(*shown, values, trajectory, figures, doubts, judgement=final)
 
 
 def _time_unit(kind: type[System]) -> str:

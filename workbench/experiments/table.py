@@ -17,6 +17,7 @@ from pydantic import field_validator
 from workbench.datasets import schema, simulate, tables, windows
 from workbench.datasets.tables import example
 from workbench.experiments import protocol
+from workbench.experiments.judgement import judge
 from workbench.experiments.protocol import BACKEND, Backend, Equation, Model, Report, setting
 from workbench.judging.doubts import collinearity, few_oscillations, short_record, unsure_terms
 from workbench.models import terms, writing
@@ -162,7 +163,9 @@ def report(model: Degrees, data: xr.Dataset) -> Report:
     first = schema.trajectories(data)[0]
     shown = simulated(library, found, first)
     notes = doubts_about(model, found, loud)
-    return Report(equations(library, found.coefficients), (), coefficients, shown, figures, notes)
+    final = judge(library, found.coefficients, shown, found) if model.done else None
+    told = equations(library, found.coefficients)
+    return Report(told, (), coefficients, shown, figures, notes, judgement=final)
 
 
 def _deviation(data: xr.Dataset) -> np.ndarray:

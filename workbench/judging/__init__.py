@@ -7,6 +7,7 @@ from workbench.judging.chaos import Lyapunov, lyapunov
 from workbench.judging.doubts import Collinearity, Doubt, collinearity, doubts
 from workbench.judging.fit import Horizon, Misfit, Residuals, horizon, misfit, residuals
 from workbench.judging.front import Front, pareto
+from workbench.judging.judgement import Judgement
 from workbench.judging.model import Discovered, Terms
 from workbench.judging.simulation import Simulation, simulate
 
@@ -16,6 +17,7 @@ __all__ = [
     "Doubt",
     "Front",
     "Horizon",
+    "Judgement",
     "Lyapunov",
     "Misfit",
     "Residuals",

@@ -94,6 +94,7 @@ class Adam:
         loss = fit + denoising
         self._optimiser.zero_grad(set_to_none=True)
         loss.backward()
+        self._optimiser.param_groups[0]["lr"] = self._rate()
         self._optimiser.step()
         self._count += 1
         metrics = {"loss": loss.item(), "fit": fit.item(), "denoising": denoising.item()}
@@ -103,6 +104,10 @@ class Adam:
             metrics["epoch_loss"] = self._epoch_loss
             self._shuffle()
         return metrics
+
+    def _rate(self) -> float:
+        """The step size of Adam."""
+        return self.schedule.learning_rate
 
     def _kept(self, x: Tensor) -> Tensor:
         """Which terms (C, D) stay, at the start of a cycle whose first windows are x."""

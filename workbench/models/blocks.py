@@ -16,8 +16,9 @@ from workbench.models.library import Library
 from workbench.models.tangent import Rows, Tangent
 from workbench.models.trajectories import Windows
 
-CHUNK = 2**22
-"""Numbers of right-hand side that go through the solver at once; it bounds the memory."""
+CHUNK = 2**20
+"""Numbers of right-hand side that go through the solver at once; it bounds the memory, and more of them take longer:
+the answers no longer fit into the cache. Far fewer leave too little work to each thread."""
 Answers = Callable[[np.ndarray, slice], tuple[Tensor, Tensor, Tensor]]
 """(labels, variables) -> states answering to initial values (I, W, T, D), candidates (P, W, T, D), what is known."""
 
@@ -72,8 +73,9 @@ class Units:
 
     def slopes(self, states: Tensor, times: Tensor, coefficients: Tensor) -> Tensor:
         """J (..., D, S), the derivative of candidates @ coefficients with respect to the states."""
-        jacobian = self.library.jacobian(states * self.scale, times) * self.scale / self.sizes[:, None]
-        return torch.einsum("...cs,cd->...ds", jacobian, coefficients)
+        flow = self.library.right_hand_side(self.physical(coefficients).numpy())
+        jacobian = flow.tangent(times, states * self.scale)[..., -len(self.own) :, :]
+        return jacobian * self.scale / self.own[:, None]
 
 
 @dataclass(frozen=True, eq=False)
@@ -156,8 +158,9 @@ class Linearised:
         at_once = max(1, CHUNK // (self.windows.length * D * order))
         found = []
         for part in torch.arange(len(self.windows)).split(at_once):
-            forcing = self._candidates(part) @ (coefficients + self.known) - self._pull(part)
-            found.append(self._tangent(part)(forcing[None], initial[None, part])[0])
+            slopes = self._slopes(part)
+            forcing = self._candidates(part) @ (coefficients + self.known) - self._pull(part, slopes)
+            found.append(self._tangent(part, slopes)(forcing[None], initial[None, part])[0])
         return torch.cat(found)
 
     # one part of the windows
@@ -170,13 +173,13 @@ class Linearised:
             return None
         return self.units.slopes(self.states[part], self.windows.times[part], self.coefficients)
 
-    def _pull(self, part: Tensor) -> Tensor | float:
-        slopes = self._slopes(part)
+    def _pull(self, part: Tensor, slopes: Tensor | None) -> Tensor | float:
+        """J u, which the linearised equation has on both sides."""
         return 0.0 if slopes is None else (slopes @ self.states[part][..., None])[..., 0]
 
-    def _tangent(self, part: Tensor) -> Tangent:
+    def _tangent(self, part: Tensor, slopes: Tensor | None) -> Tangent:
         steps = self.windows.steps
-        return Tangent(self.rows, steps if len(steps) == 1 else steps[part], self._slopes(part))
+        return Tangent(self.rows, steps if len(steps) == 1 else steps[part], slopes)
 
     def _triangles(self, part: Tensor, groups: list[np.ndarray]) -> list[Tensor]:
         weight = self.windows.present[part] / self.noise
@@ -196,7 +199,7 @@ class Linearised:
         C, (W, T) = theta.shape[-1], theta.shape[:2]
         forcing = torch.cat([theta.movedim(-1, 0), theta.new_zeros(order, W, T)])[..., None]
         initial = torch.cat([theta.new_zeros(C, order), torch.eye(order, dtype=theta.dtype)])[:, None].expand(-1, W, -1)
-        u = self._tangent(part)(forcing, initial)[..., :1]
+        u = self._tangent(part, None)(forcing, initial)[..., :1]
 
         def answers(labels: np.ndarray, own: slice) -> tuple[Tensor, Tensor, Tensor]:
             offset = torch.einsum("cwti,ci->wti", u[:C], self.known[:, own])
@@ -206,15 +209,15 @@ class Linearised:
 
     def _joint(self, part: Tensor, labels: np.ndarray) -> Answers:
         """Answers of all variables at once: what enters one equation moves the others too."""
-        theta = self._candidates(part)
+        theta, slopes = self._candidates(part), self._slopes(part)
         (W, T, _), S, P, D = theta.shape, self.states.shape[-1], len(labels), self.known.shape[1]
         forcing = theta.new_zeros(S + P + 1, W, T, D)
         for place, (candidate, variable) in enumerate(labels.tolist()):
             forcing[S + place, ..., variable] = theta[..., candidate]
-        forcing[-1] = theta @ self.known - self._pull(part)
+        forcing[-1] = theta @ self.known - self._pull(part, slopes)
         initial = theta.new_zeros(S + P + 1, W, S)
         initial[:S] = torch.eye(S, dtype=theta.dtype)[:, None]
-        u = self._tangent(part)(forcing, initial)[..., :D]
+        u = self._tangent(part, slopes)(forcing, initial)[..., :D]
         return lambda labels, own: (u[:S], u[S:-1], u[-1])
 
 

@@ -8,8 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from workbench.models.solving import solved
 from workbench.models.tangent import Rows
-from workbench.solver import LinearODE, solve
+from workbench.solver import LinearODE
 
 UNIT_STEP = 0.1
 """The step of the ODE, in a time of its own: the published start of the learned steps."""
@@ -111,7 +112,7 @@ class Continuation:
         c[..., 2] = 1.0
         steps = torch.full((1,), UNIT_STEP, dtype=torch.float64)
         problem = LinearODE(c, forcing[..., None], window[..., None, None], steps)
-        return solve(problem, backend=self._rows.backend, method=self._rows.method).u[..., 0, 0]
+        return solved(problem, self._rows.backend, self._rows.method)[..., 0, 0]
 
     def _normal(self, *shape: int) -> Tensor:
         return torch.randn(*shape, generator=self._generator, dtype=torch.float64)

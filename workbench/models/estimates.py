@@ -9,9 +9,12 @@ import torch
 from torch import Tensor
 
 from workbench.models.blocks import Block, Linearised
-from workbench.models.preparation import Prepared
-from workbench.models.selection import Criterion, Fit, backward, exchanged
+from workbench.models.preparation import Prepared, Settings
+from workbench.models.selection import Criterion, Fit, backward, cross_validated, exchanged
 from workbench.models.trajectories import Windows, cut
+
+SETTLED = 0.1
+"""Change of a coefficient, over its standard error, below which a round changed nothing."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +50,7 @@ class Problem:
     """The linear problem about the states of an estimate (or about the smooth states), ready to be solved.
 
     totals: per block (P), how much each coefficient's variable changes within the windows, squared, over the noise.
+    sizes: per block, the noise, root mean square over its variables. count: of free residuals in all.
     """
 
     linearised: Linearised
@@ -54,9 +58,11 @@ class Problem:
     totals: list[np.ndarray]
     criterion: Criterion
     length: int
+    sizes: list[float]
+    count: float
 
 
-def pose(prepared: Prepared, before: Estimate | None, length: int, share: float, free: np.ndarray) -> Problem:
+def pose(prepared: Prepared, before: Estimate | None, length: int, settings: Settings, free: np.ndarray) -> Problem:
     """Before None: J = 0 and the smooth states. Raises FloatingPointError for answers that are not finite."""
     windows = _usable(cut(prepared.runs, length), prepared)
     noise = before.noise.clamp(min=1e-12) if before is not None and before.joint else prepared.noise
@@ -66,18 +72,25 @@ def pose(prepared: Prepared, before: Estimate | None, length: int, share: float,
     linearised = Linearised(prepared.units, prepared.rows, windows, states, coefficients, known, noise)
     blocks = linearised.blocks(free)
     changes = _changes(windows) / noise.numpy() ** 2
-    counts = _counts(windows, prepared).sum()
-    if before is None:
-        counts = counts / free.shape[1]  # every variable on its own
-    samples = float(counts) * (1.0 if before is None else before.independent)
-    criterion = Criterion(share, samples, len(free))
-    return Problem(linearised, blocks, [changes[block.labels[:, 1]] for block in blocks], criterion, length)
+    count = float(_counts(windows, prepared).sum())
+    # every variable on its own, or all of them together
+    samples = count / free.shape[1] if before is None else count * before.independent
+    squares = noise.square()
+    sizes = squares.sqrt().tolist() if before is None else [float(squares.mean().sqrt())]
+    # where Gauss-Newton follows, its start need not be the model that foretells best, but must not lack a term
+    folds = 0 if before is None and prepared.denoise else settings.folds
+    criterion = Criterion(settings.share, samples, len(free), folds)
+    totals = [changes[block.labels[:, 1]] for block in blocks]
+    return Problem(linearised, blocks, totals, criterion, length, sizes, count)
 
 
 def chosen(problem: Problem, rounds: int | None = None) -> list[Fit]:
     """The terms that stay, fitted; with `rounds` at most so many dropped from each block, and none exchanged."""
     fits = []
     for block, totals in zip(problem.blocks, problem.totals, strict=True):
+        if problem.criterion.folds:
+            fits.append(cross_validated(block, totals, problem.criterion))
+            continue
         found = backward(block, totals, problem.criterion, rounds=rounds)
         fits.append(found if rounds is not None else exchanged(block, totals, problem.criterion, found))
     return fits
@@ -114,6 +127,23 @@ def estimate(prepared: Prepared, before: Estimate | None, problem: Problem, fits
         counts,
         _independent(residuals / linearised.noise),
     )
+
+
+def settled(before: Estimate, now: Estimate) -> bool:
+    """Whether a round changed no coefficient by more than SETTLED of its standard error, and no term came or went."""
+    same = torch.equal(now.coefficients != 0, before.coefficients != 0)
+    return same and bool(((now.coefficients - before.coefficients).abs() <= SETTLED * now.deviations).all())
+
+
+def explained(now: Estimate, best: Estimate) -> bool:
+    """Whether longer windows, which fit fewer initial values, leave over no more than noise would put there.
+
+    With fewer initial values the sum of squares over the noise grows by their number, give or take its root times
+    sqrt(2); four of those are granted.
+    """
+    fewer = float((now.counts - best.counts).sum())
+    more = float(((now.squares - best.squares) / best.noise**2).sum())
+    return more <= fewer + 4 * sqrt(2 * abs(fewer))
 
 
 def _usable(windows: Windows, prepared: Prepared) -> Windows:

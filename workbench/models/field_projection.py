@@ -12,8 +12,9 @@ import torch
 from workbench.models.blocks import Block
 from workbench.models.field_terms import Array, Field, Floor, Spectrum, Term, spectra
 from workbench.models.selection import Criterion, backward, exchanged, fit
+from workbench.models.solving import solved
 from workbench.models.uncertainty import NORMAL_95, bootstrap
-from workbench.solver import LinearODE, solve
+from workbench.solver import LinearODE
 
 ROUNDS = 4
 """Fits in all; after each, waves are weighted by what the last one left over. Three are usually enough."""
@@ -245,4 +246,4 @@ def _integrals(candidates: Array, steps: torch.Tensor, settings: FieldSettings) 
     c[..., 1] = 1.0
     forcing = torch.from_numpy(np.ascontiguousarray(candidates))[..., None]
     problem = LinearODE(c, forcing, torch.zeros(1, 1, 1, dtype=torch.float64), steps)
-    return solve(problem, backend=settings.backend, method=settings.method).u[..., 0, 0].numpy()
+    return solved(problem, settings.backend, settings.method)[..., 0, 0].numpy()

@@ -7,7 +7,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from workbench.solver import LinearODE, solve
+from workbench.models.solving import solved
+from workbench.solver import LinearODE
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,7 @@ class Solver:
     def __call__(self, coefficients: Tensor, forcing: Tensor, initial: Tensor, steps: Tensor) -> Tensor:
         """u (B, T, K) of sum_k c[t,k] u_k = r, for c (T or 1, K), r (B, T or 1), initial (B, T0, K0), steps (T-1)."""
         problem = LinearODE(coefficients[..., None, None, :], forcing[..., None], initial[..., None, :], steps)
-        return solve(problem, backend=self.backend, method=self.method).u[..., 0, :]
+        return solved(problem, self.backend, self.method)[..., 0, :]
 
 
 class Varying:

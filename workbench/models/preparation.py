@@ -32,7 +32,9 @@ FLOOR = 1e-12
 class Settings:
     """How to discover.
 
-    window: grid points of the first windows, 0: chosen from the data. share: see `Criterion`. denoise: whether rounds
+    window: grid points of the first windows, 0: chosen from the data. share: see `Criterion`. folds: 0: terms are
+    selected by the Bayesian information criterion; 2 or more: by cross-validation over so many groups of windows.
+    denoise: whether rounds
     of Gauss-Newton follow the first fit, None: if the record has noise. known (C, D): coefficients that are known, in
     physical units (0: the term is absent), NaN for those that are sought; None: all are sought. draws: bootstrap
     samples, drawn with `seed`.
@@ -41,6 +43,7 @@ class Settings:
     derivatives: int = 6
     window: int = 0
     share: float = 0.002
+    folds: int = 0
     denoise: bool | None = None
     known: np.ndarray | None = None
     draws: int = 200
@@ -78,6 +81,8 @@ def prepare(trajectories: Sequence[Trajectory], library: Library, settings: Sett
         raise ValueError(f"trajectories: expected {D} variables {library.variables}, found {coarse[0].values.shape[1]}")
     if settings.derivatives <= order:
         raise ValueError(f"derivatives: expected more than the order {order}, found {settings.derivatives}")
+    if settings.folds < 0 or settings.folds == 1:
+        raise ValueError(f"folds: expected 0 or at least 2, found {settings.folds}")
     noise = noise_level(coarse)
     smoothed = _smoothed(coarse, settings)
     scale = smoothed[:, :D].std(dim=0)

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from workbench.solver import LinearODE, Weights, solve
+from workbench.models.solving import solved
+from workbench.solver import LinearODE, Weights
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,7 +34,7 @@ class Integrator:
             self.steps(forcing),
             n_steps=forcing.shape[-1],
         )
-        return solve(problem, backend=self.backend, method=self.method, check=False).u[..., 0, 0]
+        return solved(problem, self.backend, self.method, check=False)[..., 0, 0]
 
     def smooth(self, data: Tensor, stiffness: Tensor, present: Tensor | None = None) -> Tensor:
         """The smooth curve near data (..., T) and its derivative, (..., T, 2).
@@ -51,7 +52,7 @@ class Integrator:
             weights=Weights(equation=0.0, initial=weight, taylor=stiffness[..., None, None]),
             n_steps=data.shape[-1],
         )
-        return solve(problem, backend=self.backend, method=self.method, check=False).u[..., 0, :2]
+        return solved(problem, self.backend, self.method, check=False)[..., 0, :2]
 
     def steps(self, like: Tensor) -> Tensor:
         """The steps as the solver takes them."""

@@ -1,6 +1,7 @@
 """Which terms an equation has: backward elimination by what a term explains and by how significant that is."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from math import log
 
 import numpy as np
@@ -15,12 +16,14 @@ class Criterion:
     share: if what only this term explains is less than that share of how its variable changes within a window, in the
     norm. Else if the extended Bayesian information criterion is lower without it: n log(1 + gain / rss) < log n +
     2 log C, for `samples` n that are independent and C = `candidates` to choose from.
+    folds: 2 or more: cross-validation over so many groups of windows decides instead, see `cross_validated`.
     Source: Chen & Chen, "Extended Bayesian information criteria for model selection with large model spaces" (2008).
     """
 
     share: float
     samples: float
     candidates: int
+    folds: int = 0
 
     @property
     def penalty(self) -> float:
@@ -29,7 +32,7 @@ class Criterion:
 
     def droppable(self, gains: np.ndarray, rss: np.ndarray, totals: np.ndarray) -> np.ndarray:
         """Which terms may go: gains (..., P) in the squared residual rss (..., 1), totals (P): what there is."""
-        with np.errstate(over="ignore"):
+        with np.errstate(over="ignore", invalid="ignore"):
             insignificant = self.samples * np.log1p(np.maximum(gains, 0) / np.maximum(rss, 1e-300)) < self.penalty
         return insignificant | (gains < self.share**2 * totals)
 
@@ -46,6 +49,11 @@ class Fit:
     values: np.ndarray
     rss: float
     covariance: np.ndarray
+
+    @property
+    def gains(self) -> np.ndarray:
+        """By how much the squared residual grows without each term (P), infinite for those that are not kept."""
+        return np.where(self.kept, self.values**2 / np.where(self.kept, np.diag(self.covariance), 1.0), np.inf)
 
     def deviations(self, samples: float) -> np.ndarray:
         """Standard errors (P), where the residual holds `samples` independent errors."""
@@ -80,7 +88,7 @@ def backward(
     kept = np.ones(len(block.labels), dtype=bool) if kept is None else kept
     found, left = fit(block, kept), len(kept) if rounds is None else rounds
     while left and found.kept.any():
-        gains = found.values**2 / np.where(found.kept, np.diag(found.covariance), 1.0)
+        gains = found.gains
         droppable = found.kept & criterion.droppable(gains, np.array([found.rss]), totals)
         if not droppable.any():
             break
@@ -107,6 +115,55 @@ def exchanged(block: Block, totals: np.ndarray, criterion: Criterion, found: Fit
         if not values or not min(values) < value - 1e-9 * abs(value):
             return found
         found = others[int(np.argmin(values))]
+
+
+def descent(blocks: Sequence[Block], sizes: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:
+    """Numbers of terms and squared residuals (P + 1) as terms go one by one, always the one that explains least.
+
+    sizes: by what the residuals of each block are multiplied, so that those of all are alike.
+    """
+    fits = [fit(block, np.ones(len(block.labels), dtype=bool)) for block in blocks]
+    terms, rss = [], []
+    while True:
+        terms.append(sum(int(found.kept.sum()) for found in fits))
+        rss.append(sum(found.rss * size**2 for found, size in zip(fits, sizes, strict=True)))
+        gains = [found.gains * size**2 for found, size in zip(fits, sizes, strict=True)]
+        least = min(range(len(fits)), key=lambda index: gains[index].min(initial=np.inf))
+        if not fits[least].kept.any():
+            return np.array(terms), np.array(rss)
+        kept = fits[least].kept.copy()
+        kept[gains[least].argmin()] = False
+        fits[least] = fit(blocks[least], kept)
+
+
+def cross_validated(block: Block, totals: np.ndarray, criterion: Criterion) -> Fit:
+    """The fewest terms on the way of backward elimination that foretell windows left out as well as any.
+
+    The windows are dealt into `folds` groups; every model on the way is fitted to all groups but one and judged on that
+    one, initial values projected out. As well as any: worse than the best by no more than two standard errors of the
+    difference. Terms below `share` go in any case.
+    Source: Hastie, Tibshirani, Friedman, "The Elements of Statistical Learning" (2009), 7.10.
+    """
+    folds = min(criterion.folds, len(block.triangles))
+    if folds < 2:
+        return backward(block, totals, criterion)
+    start = backward(block, totals, replace(criterion, samples=np.inf))
+    way = [start]
+    while way[-1].kept.any():
+        way.append(backward(block, totals, replace(criterion, share=np.inf), kept=way[-1].kept, rounds=1))
+    group = np.arange(len(block.triangles)) % folds
+    others = [Block(block.labels, block.triangles[group != own]) for own in range(folds)]
+    grams = [block.grams[group == own].sum(axis=0) for own in range(folds)]
+    errors = np.array([[_left_out(*pair, found.kept) for pair in zip(others, grams, strict=True)] for found in way])
+    worse = errors - errors[errors.sum(axis=1).argmin()]
+    good = worse.sum(axis=1) <= 2 * worse.std(axis=1, ddof=1) * np.sqrt(folds)
+    return way[int(np.flatnonzero(good)[-1])]
+
+
+def _left_out(others: Block, gram: np.ndarray, kept: np.ndarray) -> float:
+    """The squared error on windows with [candidates | data]^T [candidates | data] = `gram` of the fit to the others."""
+    ahead = np.append(-fit(others, kept).values, 1.0)
+    return float(ahead @ gram @ ahead)
 
 
 def eliminate(grams: np.ndarray, totals: np.ndarray, criterion: Criterion) -> np.ndarray:

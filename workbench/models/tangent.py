@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from workbench.solver import LinearODE, Weights, solve
+from workbench.models.solving import solved
+from workbench.solver import LinearODE, Weights
 
 EQUATION_WEIGHT = 100.0
 """Weight of the equation rows, in units of the Taylor rows: the equation holds at the grid points, and what K
@@ -68,4 +69,4 @@ class Tangent:
             weights=Weights(EQUATION_WEIGHT * float(unit) ** order, powers.expand(1, 1, order)),
             n_steps=forcing.shape[-2],
         )
-        return solve(problem, backend=self.rows.backend, method=self.rows.method, check=False).u[..., :order]
+        return solved(problem, self.rows.backend, self.rows.method, check=False)[..., :order]

@@ -6,7 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from workbench.solver import LinearODE, solve
+from workbench.models.solving import solved
+from workbench.solver import LinearODE
 
 DERIVATIVES = (2, 3, 4, 5)
 
@@ -48,7 +49,7 @@ class Validation:
         c[0, :, :, 0], c[0, :, :, 1] = -self._A, torch.eye(D, dtype=torch.float64)
         steps = torch.full((T - 1,), self._step, dtype=torch.float64)
         problem = LinearODE(c, self._b[None], self._exact[:1, :, None], steps)
-        return solve(problem, backend=self._backend, method=self._method).u[..., 0]
+        return solved(problem, self._backend, self._method)[..., 0]
 
     def curve(self) -> Tensor:
         """u (T, D) of the last K; NaN before the first."""

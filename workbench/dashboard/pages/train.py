@@ -17,6 +17,7 @@ from workbench.dashboard.cards import (
 )
 from workbench.dashboard.field_cards import FieldCards
 from workbench.dashboard.form import Form
+from workbench.dashboard.judging import JudgementCard
 from workbench.dashboard.look import WIDE
 from workbench.dashboard.notices import Notices
 from workbench.dashboard.session import TrainState
@@ -33,7 +34,10 @@ class Page:
         self._drawn = {}
         self._trajectory = None
         self._shown = False
-        self._kinds = [self._draw_equations, self._draw_records, self._draw_trajectory, self._draw_fields]
+        self._kinds = [
+            *(self._draw_equations, self._draw_records, self._draw_trajectory),
+            *(self._draw_fields, self._draw_judgement),
+        ]
         self.form = Form(state)
         self.bar = Bar(state, lambda: shell.soon(), icons=shell.icons)
         self.equations = EquationCard(self.redraw)
@@ -42,6 +46,7 @@ class Page:
         self.parameters = ParameterCard()
         self.coefficients = CoefficientCard(state.rewind)
         self.fields = FieldCards()
+        self.judgement = JudgementCard(self.redraw)
         self._notices = Notices(state.dismiss)
         self._record = text("")
         self._words = text(words.INTRO)
@@ -53,6 +58,7 @@ class Page:
             self.equations.view,
             pair,
             self.fields.view,
+            self.judgement.view,
             self.parameters.view,
             self.coefficients.over_steps,
             self.coefficients.now,
@@ -132,6 +138,13 @@ class Page:
         self.loss.update(records, restart=restart)
         self.coefficients.update(records, restart=restart)
         return bool(records)
+
+    def _draw_judgement(self) -> bool:
+        if not self._fresh("judgement", self._reports()):
+            return False
+        report = self.state.report() if self.state.run else None
+        self.judgement.update(report)
+        return report is not None and report.judgement is not None
 
     def _draw_trajectory(self) -> bool:
         report, empty = self.state.report(), self.state.run is None

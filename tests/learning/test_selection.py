@@ -1,0 +1,71 @@
+"""Which terms an equation has: backward elimination, exchange, cross-validation."""
+
+import numpy as np
+import pytest
+import torch
+
+from tests.learning.discoveries import QUADRATIC, TRUE, lorenz_record
+from workbench.models import blocks
+from workbench.models.discovery import discover
+from workbench.models.preparation import Settings
+from workbench.models.selection import Criterion, backward, cross_validated, descent, eliminate, exchanged
+
+
+def problem(seed: int, windows: int = 4) -> tuple[blocks.Block, np.ndarray]:
+    """Eight candidates, three of them in the data."""
+    generator = torch.Generator().manual_seed(seed)
+    columns = torch.randn(400, 8, dtype=torch.float64, generator=generator)
+    noise = 0.1 * torch.randn(400, 1, dtype=torch.float64, generator=generator)
+    data = columns[:, [1, 4, 6]] @ torch.tensor([[1.0], [-2.0], [0.5]]).double() + noise
+    first = torch.ones(400, 1, dtype=torch.float64)
+    rows = torch.cat([first, columns, data], dim=1).reshape(windows, -1, 10)
+    labels = np.array([(c, 0) for c in range(8)])
+    return blocks.Block(labels, blocks._triangle(rows)), np.full(8, float(data.square().sum()))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_selection_finds_the_terms_one_problem_or_many(seed):
+    block, totals = problem(seed)
+    criterion = Criterion(0.001, 396, 8)
+    chosen = exchanged(block, totals, criterion, backward(block, totals, criterion))
+    assert np.flatnonzero(chosen.kept).tolist() == [1, 4, 6]
+    assert chosen.values[[1, 4, 6]] == pytest.approx([1, -2, 0.5], abs=0.03)
+    grams = np.stack([block.grams.sum(axis=0), 3 * block.grams.sum(axis=0)])
+    np.testing.assert_array_equal(eliminate(grams, 3 * totals, criterion), [chosen.kept] * 2)
+
+
+def test_a_share_drops_what_is_significant_but_small():
+    block, totals = problem(0)
+    chosen = backward(block, totals, Criterion(0.3, 396, 8))
+    assert np.flatnonzero(chosen.kept).tolist() == [1, 4]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_cross_validation_finds_the_terms_and_needs_windows_enough(seed):
+    block, totals = problem(seed, windows=20)
+    chosen = cross_validated(block, totals, Criterion(0.001, 380, 8, folds=10))
+    assert np.flatnonzero(chosen.kept).tolist() == [1, 4, 6]
+    one = blocks.Block(block.labels, block.triangles[:1])
+    alone = Criterion(0.001, 396, 8, folds=4)
+    np.testing.assert_array_equal(cross_validated(one, totals, alone).kept, backward(one, totals, alone).kept)
+
+
+@pytest.mark.parametrize("noise", [0.0, 0.5])
+def test_discovery_by_cross_validation(noise):
+    result = discover([lorenz_record(noise)], QUADRATIC, Settings(folds=5, draws=20))
+    assert ((result.coefficients != 0) == TRUE).all()
+
+
+def test_a_single_fold_is_refused():
+    with pytest.raises(ValueError, match="folds: expected 0 or at least 2, found 1"):
+        discover([lorenz_record(points=200)], QUADRATIC, Settings(folds=1))
+
+
+def test_the_way_down_drops_what_explains_least_of_all_equations():
+    block, _ = problem(0)
+    terms, rss = descent([block, block], [1.0, 3.0])
+    assert terms.tolist() == list(range(16, -1, -1))
+    assert (np.diff(rss) >= -1e-9 * rss[0]).all()
+    # six true terms in all: those of the louder equation stay longer
+    assert rss[10] < 1.2 * rss[0]
+    assert rss[-1] == pytest.approx(10 * float(block.triangle[:, -1] @ block.triangle[:, -1]))

@@ -1,0 +1,67 @@
+"""The card that says how far discovered equations can be trusted."""
+
+from collections.abc import Callable
+from typing import Any
+
+import panel as pn
+
+from workbench.dashboard import look
+from workbench.dashboard.cards import card, drawing, heading, segments, text, watch
+from workbench.dashboard.look import WIDE
+from workbench.experiments.protocol import Report
+from workbench.views import certainty
+
+KINDS = ["Terms", "Simulation", "Residuals"]
+CAPTIONS = {
+    "Terms": "Error against the number of terms, from all to none; the ring is the model that was chosen.",
+    "Simulation": "The discovered equations from the first state on; the dashed line: they have left the record.",
+    "Residuals": "What the equations leave over from one grid point to the next: noise, if no term is missing.",
+}
+
+
+class JudgementCard:
+    """Certainty of every term, Pareto front, simulation and residuals of a Report that has a judgement.
+
+    Figures are made when they are chosen, and the library that draws them is not loaded before.
+    """
+
+    def __init__(self, redraw: Callable[[], None]) -> None:
+        self._drawn = None
+        self.kind = segments(KINDS, KINDS[0], 300)
+        watch(redraw, self.kind)
+        self._words, self._caption = text(""), text("")
+        self._plots = pn.Column(styles={"gap": "8px"}, **WIDE)
+        left = pn.Column(self._words, styles=look.share(6, 430), **WIDE)
+        right = pn.Column(self.kind, self._caption, self._plots, styles=look.share(5, 330), **WIDE)
+        head = heading("How sure", "How sure each term is, and how far the equations foretell.")
+        self.view = card(text(head), pn.Row(left, right, styles=look.PAIR, **WIDE))
+
+    def update(self, report: Report | None) -> None:
+        """Show the judgement of a Report; nothing where it has none."""
+        found = report.judgement if report else None
+        self.view.visible = found is not None
+        if found is None:
+            self._drawn, self._plots.objects = None, []
+            return
+        if self._drawn is not None and self._drawn[0] is report and self._drawn[1] == self.kind.value:
+            return
+        from holoviews import render
+
+        from workbench.views import judgement
+
+        figures = judgement.figures(found, report.trajectory)
+        kinds = [kind for kind in KINDS if kind in figures] or KINDS
+        if kinds != self.kind.options:
+            self.kind.param.update(options=kinds, value=self.kind.value if self.kind.value in kinds else kinds[0])
+        self._drawn = report, self.kind.value
+        table = certainty.table(report.coefficients) if report.coefficients is not None else ""
+        self._words.object = f'{judgement.sentences(found)}<div class="scroll">{table}</div>'
+        self._caption.object = f'<div class="caption">{CAPTIONS.get(self.kind.value, "")}</div>'
+        self._plots.objects = [drawing(_wide(render(figure))) for figure in figures.get(self.kind.value, [])]
+
+
+def _wide(plot: Any) -> Any:
+    """A Bokeh figure that takes the room there is, and shows its tools when they are wanted."""
+    plot.update(width=None, sizing_mode="stretch_width", outline_line_color=None, background_fill_color=None)
+    plot.toolbar.update(logo=None, autohide=True)
+    return plot
