@@ -30,11 +30,9 @@ class JudgementCard:
         self.kind = segments(KINDS, KINDS[0], 300)
         watch(redraw, self.kind)
         self._words, self._caption = text(""), text("")
-        self._plots = pn.Column(styles={"gap": "8px"}, **WIDE)
-        left = pn.Column(self._words, styles=look.share(6, 430), **WIDE)
-        right = pn.Column(self.kind, self._caption, self._plots, styles=look.share(5, 330), **WIDE)
-        head = heading("How sure", "How sure each term is, and how far the equations foretell.")
-        self.view = card(text(head), pn.Row(left, right, styles=look.PAIR, **WIDE))
+        self._plots = pn.Row(styles=look.PAIR, **WIDE)
+        head = text(heading("How sure", "How sure each term is, and how far the equations foretell."))
+        self.view = card(head, self._words, self._caption, self._plots, controls=[self.kind])
 
     def update(self, report: Report | None) -> None:
         """Show the judgement of a Report; nothing where it has none."""
@@ -57,7 +55,8 @@ class JudgementCard:
         table = certainty.table(report.coefficients) if report.coefficients is not None else ""
         self._words.object = f'{judgement.sentences(found)}<div class="scroll">{table}</div>'
         self._caption.object = f'<div class="caption">{CAPTIONS.get(self.kind.value, "")}</div>'
-        self._plots.objects = [drawing(_wide(render(figure))) for figure in figures.get(self.kind.value, [])]
+        plots = [_wide(render(figure)) for figure in figures.get(self.kind.value, [])]
+        self._plots.objects = [drawing(plot, styles=look.share(1, 330)) for plot in plots]
 
 
 def _wide(plot: Any) -> Any:
