@@ -34,7 +34,7 @@ class Tile:
         experiment = experiments.get(name)
         head = f"<h2>{escape(experiment.title)}</h2><div class='caption'>{escape(experiment.summary)}</div>"
         self._picture, self._facts, self._progress = text(""), text(""), text("")
-        self.make = self._button("Download" if costly(name) else "Generate")
+        self.make = self._button("Make it" if costly(name) else "Generate")
         self.cancel = self._button("Cancel")
         self.train = self._button("Train on it", variant="contained")
         self.make.on_click(self._made)
