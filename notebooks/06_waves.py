@@ -76,9 +76,7 @@ display(Math(report.equations[0].latex(4)))
 one = report.coefficients.isel(variable=0)
 for index in np.flatnonzero(one.estimate):
     term = one.isel(candidate=index)
-    print(
-        f"{term.candidate.item():8s} {term.estimate.item():.4f}  95 %: {term.lower.item():.4f} to {term.upper.item():.4f}"
-    )
+    print(term.candidate.item(), *(f"{name} {float(term[name]):.4f}" for name in ("estimate", "lower", "upper")))
 images(report.image)
 
 # %% [markdown]
