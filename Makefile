@@ -1,7 +1,9 @@
 # The commands of this project. Everything is installed into .venv; nothing outside this folder is touched.
 #   make app PORT=8000 BROWSER=none     serves at another port and opens no browser
+#   make app OPTIONS="..."              more options of `panel serve`, as for --basic-auth: see the README
 
 PORT ?= 5006
+ADDRESS ?= 127.0.0.1
 VENV := .venv
 BIN := $(VENV)/bin
 IS_FIT := -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))'
@@ -13,16 +15,16 @@ export OMP_WAIT_POLICY ?= PASSIVE
 KERNEL := CMakeLists.txt $(wildcard workbench/solver/kernels/*.cpp workbench/solver/kernels/*.hpp)
 INSTALL := $(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt
 
-.PHONY: help app test lint notebooks docs native clean
+.PHONY: help app bench-ui soak test lint notebooks docs native clean
 .DEFAULT_GOAL := help
 
 help: ## show these targets
-	@grep -E '^[a-z]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
 
 app: $(VENV)/.app ## install what the page needs (once) and serve it at http://localhost:5006/app
-	exec $(BIN)/python -m panel serve app.py --address 127.0.0.1 --port $(PORT) --num-threads 4 --warm \
+	exec $(BIN)/python -m panel serve app.py --address $(ADDRESS) --port $(PORT) --num-threads 4 --warm \
 	  --allow-websocket-origin localhost:$(PORT) --allow-websocket-origin 127.0.0.1:$(PORT) \
-	  $(if $(filter none,$(BROWSER)),,--show)
+	  $(OPTIONS) $(if $(filter none,$(BROWSER)),,--show)
 
 test: lint ## check the style and the types, run every test, report the coverage
 	$(BIN)/python -m pytest --cov --cov-report=term
@@ -31,6 +33,14 @@ lint: $(VENV)/.test ## check the style and the types
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
+
+bench-ui: $(VENV)/.test ## measure in a real browser how quick the page is, into benchmarks/results/page.json
+	$(BIN)/python benchmarks/page.py --json benchmarks/results/page.json
+
+MINUTES ?= 30
+SESSIONS ?= 20
+soak: $(VENV)/.test ## keep pages open for MINUTES, and SESSIONS at once, watching memory, into benchmarks/results/soak.json
+	$(BIN)/python benchmarks/soak.py --minutes $(MINUTES) --sessions $(SESSIONS) --json benchmarks/results/soak.json
 
 notebooks: $(VENV)/.test ## bring the .ipynb files up to date with their scripts and run them into build/notebooks
 	$(BIN)/jupytext --to ipynb --update notebooks/*.py

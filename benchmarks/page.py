@@ -40,6 +40,7 @@ GOALS = {
     "Start to first update": 0.5,
     "Pause answers": 0.2,
     "Stop answers": 0.2,
+    "slider to solution of 5,000 points": 0.3,
 }
 # Clicks and waits in the page, frame by frame, until the state of the run is one of `wanted`; milliseconds, or null.
 PRESS = """async ([button, root, wanted]) => {
@@ -54,14 +55,14 @@ PRESS = """async ([button, root, wanted]) => {
 
 
 @contextmanager
-def served() -> Iterator[str]:
-    """The app on a free port, its run files in a folder that goes away."""
+def served(**more: str) -> Iterator[str]:
+    """The app on a free port, its run files in a folder that goes away; `more` goes to its environment."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     command = [sys.executable, "-m", "panel", "serve", "app.py", "--port", str(port), "--warm", "--num-threads", "4"]
     with tempfile.TemporaryDirectory() as folder:
-        environment = {**os.environ, "WORKBENCH_DATA": folder}
+        environment = {**os.environ, "WORKBENCH_DATA": folder, **more}
         process = subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.DEVNULL)
         try:
             yield waited(f"http://localhost:{port}/app", process)
@@ -184,13 +185,49 @@ def since(page: Page, run: str, before: dict[str, float]) -> float:
     return 1e3 * (end + extra - before["time"]) / max(1, step - before["step"])
 
 
+# Milliseconds from a key on the slider until the page shows the solution of so many grid points, or null.
+SLIDE = """async ([slider, points]) => {
+    const all = root => [...root.querySelectorAll('*')].flatMap(e => [e, ...(e.shadowRoot ? all(e.shadowRoot) : [])])
+    const told = e => e.shadowRoot === null && (e.tagName === 'TR' || e.className === 'caption')
+    const said = () => all(document).filter(told).map(e => e.textContent).join('|')
+    const key = {key: 'ArrowRight', code: 'ArrowRight', bubbles: true, composed: true}
+    const begin = performance.now()
+    for (const kind of ['keydown', 'keyup']) slider.dispatchEvent(new KeyboardEvent(kind, key))
+    while (performance.now() - begin < 30000) {
+        const words = said()
+        const there = words.includes(`on ${points} grid points`) && /native qr[^|]*ms/.test(words)
+        if (there) return performance.now() - begin
+        await new Promise(requestAnimationFrame)
+    }
+    return null
+}"""
+
+
+def sliding(browser: Browser, address: str) -> dict[str, float]:
+    """The slider of the Compare page, released at 5,000 grid points."""
+    page = browser.new_context(viewport={"width": 1440, "height": 900}).new_page()
+    page.set_default_timeout(90_000)
+    page.goto(f"{address}?page=compare&points=2000&solvers=native+qr&memory=false")
+    page.get_by_role("row", name="native qr").wait_for()
+    page.wait_for_timeout(3000)
+    slider = page.get_by_role("slider", name="Points")
+    slider.focus()
+    milliseconds = page.evaluate(SLIDE, [slider.element_handle(), "5,000"])
+    page.context.close()
+    if milliseconds is None:
+        raise RuntimeError("the slider was not answered")
+    return {"slider to solution of 5,000 points": milliseconds / 1e3}
+
+
 def measured(address: str, repeat: int) -> dict[str, float]:
     """The medians of all figures."""
     chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
         discovery(browser, address)  # the first visit of a server compiles and caches; it does not count
-        visits = [discovery(browser, address) | control(browser, address) for _ in range(repeat)]
+        visits = [
+            discovery(browser, address) | control(browser, address) | sliding(browser, address) for _ in range(repeat)
+        ]
         figures = {name: statistics.median(visit[name] for visit in visits) for name in visits[0]}
         figures |= following(browser, address)
         browser.close()
@@ -211,7 +248,7 @@ def main() -> None:
             figures = measured(address, options.repeat)
     for name, value in figures.items():
         goal = f"  (goal {GOALS[name]} s)" if name in GOALS else ""
-        print(f"{name:28s} {value:8.2f}{'' if name.startswith('ms') else ' s'}{goal}")
+        print(f"{name:36s} {value:8.2f}{'' if name.startswith('ms') else ' s'}{goal}")
     if options.json:
         write(options.json, figures, options.repeat)
 

@@ -68,3 +68,47 @@ def _ratios(truth: np.ndarray, prediction: np.ndarray, by: str) -> np.ndarray:
         raise ValueError(f"by: expected truth or prediction, found {by!r}")
     unit = truth if by == "truth" else prediction
     return ((prediction - truth) ** 2).sum(-1) / np.maximum((unit**2).sum(-1), 1e-300)
+
+
+BAND = 20.0
+"""Degrees of a latitude band."""
+FEATURES = ("damping", "slow", "amplitude", "phase", "theta")
+
+
+def band_separation(maps: xr.Dataset) -> dict[str, float]:
+    """How well the coefficients of a cell tell its latitude band: `separation`, and `chance`, what guessing reaches.
+
+    Every second block of 30 degrees of longitude is learned from, the others are told: each cell goes to the band whose
+    mean coefficients are nearest in units of the spread within bands. separation: the share told right, averaged over
+    the bands. Positive quantities are taken as logarithms, phases as sine and cosine. Empty with fewer than two bands.
+    """
+    lat, lon = (axis.values.ravel() for axis in xr.broadcast(maps["lat"], maps["lon"]))
+    features = _features(maps)
+    band = np.floor(lat / BAND).astype(int)
+    known = np.isfinite(features).all(axis=1)
+    learned = (lon // 30 % 2 == 0) & known
+    told = ~(lon // 30 % 2 == 0) & known
+    bands = [b for b in np.unique(band) if (learned & (band == b)).sum() > 1 and (told & (band == b)).any()]
+    if len(bands) < 2:
+        return {}
+    centres = np.stack([features[learned & (band == b)].mean(axis=0) for b in bands])
+    within = np.concatenate([features[learned & (band == b)] - c for b, c in zip(bands, centres, strict=True)])
+    spread = np.linalg.pinv(np.cov(within.T).reshape(features.shape[1], -1))
+    off = features[:, None] - centres
+    guess = np.array(bands)[np.einsum("nbf,fg,nbg->nb", off, spread, off).argmin(axis=1)]
+    right = [float((guess == b)[told & (band == b)].mean()) for b in bands]
+    return {"separation": float(np.mean(right)), "chance": 1 / len(bands)}
+
+
+def _features(maps: xr.Dataset) -> np.ndarray:
+    """The coefficients (cell, feature) of maps."""
+    columns = []
+    for name in maps.data_vars:
+        values = maps[name].values.ravel().astype(float)
+        if name == "phase":
+            columns += [np.cos(np.pi * values / 6), np.sin(np.pi * values / 6)]
+        elif str(name).startswith("theta"):
+            columns.append(values)
+        elif name in FEATURES:
+            columns.append(np.log(np.maximum(values, 1e-12)))
+    return np.stack(columns, axis=1)

@@ -16,7 +16,7 @@ axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="insta
 pytestmark = pytest.mark.browser
 
 PAGES = ("Train", "Compare", "Scaling", "Runs", "Data")
-TINY = "page=scaling&first=10&last=100&per_decade=1&solvers=banded+qr&repeats=1"
+TINY = "page=scaling&first=10&last=100&per_decade=1&solvers=banded+qr&repeats=1&seconds=60"
 
 
 def downloaded(page, name: str) -> tuple[str, bytes]:
@@ -33,6 +33,7 @@ def test_every_page_is_reached_by_link_and_back_and_address(visit):
         expect(page).to_have_url(re.compile(f"page={name.lower()}"))
     page.go_back()
     expect(page.get_by_role("link", name="Runs", exact=True)).to_have_attribute("aria-current", "page")
+    expect(page).to_have_url(re.compile("page=runs&search="))
     address = page.url
     page.reload()
     expect(page.get_by_role("link", name="Runs", exact=True)).to_have_attribute("aria-current", "page")
@@ -48,13 +49,16 @@ def test_axe_finds_nothing_serious(visit, name, dark):
     if name == "Train":
         button(page, "Start").click()
         expect(state(page)).to_have_text("Finished")
-    page.wait_for_timeout(1500)
     if dark:
         page.get_by_label("Toggle theme").click()
-        page.wait_for_timeout(800)
-    found = axe.Axe().run(page, options={"resultTypes": ["violations"]}).response["violations"]
-    serious = [one for one in found if one["impact"] in ("serious", "critical")]
-    told = [f"{one['id']}: {node['target']} {node['html'][:160]}" for one in serious for node in one["nodes"][:4]]
+    told = ["not looked at"]
+    for _ in range(5):  # colours change gradually, and slowly on a busy machine
+        page.wait_for_timeout(2000)
+        found = axe.Axe().run(page, options={"resultTypes": ["violations"]}).response["violations"]
+        serious = [one for one in found if one["impact"] in ("serious", "critical")]
+        told = [f"{one['id']}: {node['target']} {node['html'][:160]}" for one in serious for node in one["nodes"][:4]]
+        if not told:
+            break
     assert told == []
 
 
@@ -92,7 +96,7 @@ def test_runs_are_listed_compared_taken_along_reopened_and_deleted(visit):
 
 
 def test_a_slider_redraws_and_what_is_too_slow_is_a_mark(visit):
-    page = visit("page=compare&memory=false&budget=0.5&solvers=banded+qr")
+    page = visit("page=compare&memory=false&budget=30&solvers=banded+qr")
     expect(page.get_by_role("row", name=re.compile(r"banded qr .* ms"))).to_be_visible()
     expect_painted(page, 3)
     slider = page.get_by_role("slider", name=re.compile("^Points"))
@@ -100,7 +104,7 @@ def test_a_slider_redraws_and_what_is_too_slow_is_a_mark(visit):
     slider.press("ArrowRight")
     expect(page).to_have_url(re.compile("points=200"))
     expect(page.get_by_text("on 200 grid points")).to_be_visible()
-    slow = visit("page=compare&memory=false&budget=0.5&points=100000&solvers=dense+qr")
+    slow = visit("page=compare&memory=false&budget=0.5&points=5000&solvers=dense+qr")
     expect(slow.get_by_text(re.compile("over the (time|memory) budget|out of memory")).first).to_be_visible()
     bad = visit("page=compare&problem=oscillator&derivatives=2&speed=9")
     expect(bad.get_by_role("alert").first).to_contain_text("speed=9")
@@ -108,7 +112,7 @@ def test_a_slider_redraws_and_what_is_too_slow_is_a_mark(visit):
 
 
 def test_two_solvers_race_in_step_to_the_same_answer(visit):
-    page = visit("page=compare&memory=false&solvers=banded+qr&race=sine+constant&left=banded&right=dense")
+    page = visit("page=compare&memory=false&solvers=banded+qr&race=sine+constant&left=banded&right=native")
     button(page, "Start race").click()
     expect(page.locator(".chip", has_text="Finished")).to_have_count(2)
     steps = [text.split("of")[0] for text in page.locator(".numbers").all_inner_texts()]
@@ -172,3 +176,34 @@ def test_a_hundred_rapid_clicks_lose_nothing(visit):
     button(page, "Stop").click()
     expect(state(page)).to_have_text("Stopped")
     assert step_of(page) > before
+
+
+ROWS = "".join(f"{i / 10},{i % 7 / 3}\n" for i in range(80))
+# name: (bytes, what is said)
+BROKEN = {
+    "empty.csv": (b"", "empty"),
+    "binary.csv": (bytes(range(1, 256)) * 9, "is no text"),
+    "book.csv": (b"PK\x03\x04" + bytes(100), "ZIP archive or a spreadsheet"),
+    "packed.csv": (b"\x1f\x8b" + bytes(100), "packed with gzip"),
+    "frame.csv": (b"\x80\x04" + bytes(100), "pickle"),
+    "header only.csv": (b"time,x\n", "no values"),
+    "one column.csv": (b"time\n" + b"1\n" * 40, "one column"),
+    "words.csv": (b"time,x\n" + b"noon,ann\n" * 40, "expected numbers or dates"),
+    "broken.h5": (b"\x89HDF\r\n\x1a\n" + bytes(200), "broken.h5"),
+    "huge.csv": (b"1" * (33 * 2**20), "32 MB"),
+}
+
+
+def test_broken_files_are_refused_in_words_and_a_good_one_is_read(visit):
+    page = visit("page=data&search=own+data")
+    expect(page.get_by_role("heading", name="Your own data")).to_be_visible()
+    choose = page.locator("input[type=file]")
+    for name, (content, said) in BROKEN.items():
+        choose.set_input_files({"name": name, "mimeType": "application/octet-stream", "buffer": content})
+        expect(page.get_by_role("alert").filter(has_text=re.compile(re.escape(said)))).to_be_visible()
+    good = f"time,level\n{ROWS}".encode()
+    choose.set_input_files({"name": "good.csv", "mimeType": "text/csv", "buffer": good})
+    expect(page.get_by_role("row", name=re.compile("^variables level"))).to_be_visible()
+    expect(page.get_by_role("alert")).to_have_count(0)
+    button(page, "Train on it").click()
+    expect(page).to_have_url(re.compile("experiment=table.*record=good"))

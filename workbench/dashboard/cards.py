@@ -88,6 +88,14 @@ class EquationCard:
         "noise_rms": "RMS of the noise",
         **{f"error_{K}": f"error with {K} derivatives" for K in (2, 3, 4, 5)},
         "noise": "noise, told from the data",
+        "mse_given": "error², first 10 points given",
+        "mse_after": "error², after these points",
+        "mse_honest": "error², nothing given",
+        "mse_climatology": "error² of climatology",
+        "separation": "latitude bands told right",
+        "chance": "by guessing",
+        "coverage": "inside the 95 % band",
+        **{f"skill_{lead}": f"skill {lead} steps ahead" for lead in (1, 3, 4, 6, 12, 13, 24, 26, 36, 52, 104, 156)},
         "modes": "Fourier modes used",
         **{f"nmse_{n}": f"NMSE over {n} frames" for n in (20, 40, 100)},
         **{f"published_nmse_{n}": f"the same over {n}, as published" for n in (20, 40, 100)},
@@ -247,9 +255,10 @@ class TrajectoryCard:
             # gaps and odd values of a person's own record are seen over time
             self.kind.visible, self.kind.value = solid, "phase" if solid and "truth" in data else "series"
             self._eye = trajectory.eye(data) if solid else {}
-        if key != self._key or data.sizes != self._sizes:
+        sizes = (data.sizes, set(trajectory.BAND) <= set(data.data_vars))
+        if key != self._key or sizes != self._sizes:
             self._fit(data)
-        self._key, self._sizes = key, data.sizes
+        self._key, self._sizes = key, sizes
         self._draw(data, dark)
 
     def _fit(self, data: xr.Dataset) -> None:

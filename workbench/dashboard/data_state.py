@@ -1,5 +1,7 @@
 """The state of the Data page in one session: every data set, what is known of it, what is being made. No widgets."""
 
+import logging
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,10 @@ from workbench.dashboard import settings
 from workbench.dashboard.chosen import Chosen, PageConfig
 from workbench.dashboard.making import Making, Makings, kept_record, makings, record_path
 from workbench.dashboard.preview import Preview
+from workbench.datasets.tables import Source
 from workbench.experiments.protocol import setting
+
+logger = logging.getLogger(__name__)
 
 CARDS = Path(__file__).parents[2] / "data" / "cards"
 """The pages about the data sets; they are in a checkout, not in an installed package."""
@@ -33,6 +38,8 @@ class DataState(Chosen):
         self.makes = makes
         self._previews = {}
         self._kept = {}
+        self._uploaded = {}
+        self._refused = {}
         self.read(search)
 
     def names(self) -> list[str]:
@@ -47,8 +54,29 @@ class DataState(Chosen):
         return found
 
     def setup(self, name: str) -> Config:
-        """The configuration whose record is shown: the default one."""
-        return experiments.get(name).Config()
+        """The configuration whose record is shown: the default one, with what was uploaded in this session."""
+        return experiments.get(name).Config(**self._uploaded.get(name, {}))
+
+    def upload(self, name: str, sources: Sequence[Source]) -> None:
+        """Read a person's files for an experiment that takes some; `error` says why they cannot be used."""
+        try:
+            kept = experiments.get(name).keep(sources)
+        except ValueError as error:
+            self.refuse(name, str(error))
+            return
+        except Exception as error:
+            logger.exception("an upload could not be read")
+            self.refuse(name, f"The upload could not be read: {error!r}")
+            return
+        self._uploaded[name] = {"record": kept}
+        self._kept.pop(name, None)
+        self._previews[name].ask(name, self.setup(name))
+        self.refuse(name, "")
+
+    def refuse(self, name: str, text: str) -> None:
+        """Say why files cannot be used ("": they can)."""
+        self._refused[name] = text
+        self.revision += 1
 
     def look(self) -> None:
         """Ask for the records that are made in a moment; of the others, those that were made before."""
@@ -71,7 +99,9 @@ class DataState(Chosen):
         return self._previews[name].data if name in self._previews else None
 
     def error(self, name: str) -> str:
-        """Why the record could not be made, "" if nothing went wrong."""
+        """Why the record could not be made or read, "" if nothing went wrong."""
+        if self._refused.get(name):
+            return self._refused[name]
         making = self.making(name)
         if making is not None and making.state == "failed":
             return f"The record could not be made: {making.words}"

@@ -58,6 +58,8 @@ class Control:
     async def _changed(self, event: Any) -> None:
         if event.new is not None:
             value = ", ".join(event.new) if self.setting.many else event.new
+            if self.setting.ticks:  # a DiscreteSlider tells the position at which it was released, not the value there
+                value = list(self.widget.options.values())[value]
             self._entered(self.setting.name, value)
 
     def update(self, value: Any, error: str, *, visible: bool) -> None:
@@ -100,7 +102,8 @@ class Controls:
 
     def update(self) -> None:
         """Show the state: build the controls of a new Config, then values, messages and what the mode needs."""
-        if self._shown is not self.state.Config:
+        built = self._shown is not self.state.Config
+        if built:
             self._build()
         values, wanted = self.state.shown(), {field.name for field in self.state.fields()}
         for name, control in self._controls.items():
@@ -110,6 +113,11 @@ class Controls:
             fold.visible = any(control.widget.visible for control in controls)
             if any(control.setting.name in self.state.errors for control in controls):
                 fold.active = [0]
+        if built:  # last: what has come into the document must not change in the same turn
+            main = [
+                control.widget for control in self._controls.values() if control.setting.group not in self.state.folds
+            ]
+            self.view.objects = [*main, *[fold for fold, _ in self._folds]]
 
     def _build(self) -> None:
         self._shown = self.state.Config
@@ -117,8 +125,6 @@ class Controls:
         self._controls = {field.name: Control(field, self._entered) for field in fields}
         folds = self.state.folds
         self._folds = [self._fold(group) for group in folds if any(field.group == group for field in fields)]
-        main = [control.widget for control in self._controls.values() if control.setting.group not in folds]
-        self.view.objects = [*main, *[fold for fold, _ in self._folds]]
 
     def _fold(self, group: str) -> tuple[pmui.Accordion, list[Control]]:
         controls = [control for control in self._controls.values() if control.setting.group == group]

@@ -9,6 +9,7 @@ import logging
 import math
 import os
 import re
+import sys
 import threading
 import time
 import traceback
@@ -225,6 +226,11 @@ class Job:
             logger.exception("run %s failed", self.id)
             self._fail(error)
 
+    def end_process(self) -> None:
+        """End the process of the run, where it has one; for the end of the server."""
+        if isinstance(self._training, RemoteTraining):
+            self._training.close()
+
     def _leave(self) -> None:
         """The end of the thread. A process that has nothing to do is ended; a run that goes on gets another, from its
         file."""
@@ -406,6 +412,8 @@ class Registry:
         for job in jobs:
             if not job.wait(max(0.0, end - time.monotonic())):
                 logger.warning("run %s was not saved in time; its file holds what was saved before", job.id)
+        for job in self:
+            job.end_process()
 
     def _line(self, config: Config) -> Line:
         return self._lines.setdefault(device(config), Line(places()))
@@ -432,5 +440,17 @@ registry = Registry()
 
 @cache
 def close_at_exit() -> None:
-    """Once per process: let the end of the server interrupt its runs and keep them."""
-    atexit.register(registry.close)
+    """Once per process, which must be a server: let its end interrupt its runs, keep them, and be the end.
+
+    The interpreter's own end stops daemon threads in the middle of compiled code, with the locks that they hold, and
+    was seen to wait for such a lock for ever. Nothing is left to do after the runs are kept, so it is cut short.
+    """
+
+    def end() -> None:
+        registry.close()
+        logging.shutdown()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)
+
+    atexit.register(end)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from workbench import experiments, runs
-from workbench.dashboard.jobs import Registry
+from workbench.dashboard.jobs import Registry, registry
 from workbench.runs import Summary
 
 
@@ -74,6 +74,9 @@ class Listing:
                     continue
             self._known = there
             return {path: summary for path, (_, summary) in there.items()}
+
+
+listing = Listing(registry)
 
 
 def _row(summary: Summary) -> Row:

@@ -52,6 +52,7 @@ PAGE = {
     },
     "& .header .title": {"color": "inherit !important", "fontSize": "1.15rem", "fontWeight": 700},
     "& .header a": {"color": "inherit"},
+    "& .MuiLinearProgress-root": {"display": "none"},
     "& .main": {"backgroundColor": "background.default"},
     "& .sidebar": {"backgroundImage": "none"},
 }

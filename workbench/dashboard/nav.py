@@ -56,6 +56,18 @@ export function render({ model }) {
     const wanted = new URLSearchParams(window.location.search).get("page") ?? Object.keys(model.pages)[0]
     if (wanted in links) model.page = wanted
   })
+  // panel_material_ui gives names to elements without a role, which a screen reader must not read: the marks that
+  // explain a control, and the edge of the sidebar. They come and go with their controls.
+  const all = root => [...root.querySelectorAll("*")].flatMap(e => e.shadowRoot ? [e, ...all(e.shadowRoot)] : [e])
+  const mend = () => {
+    for (const element of all(document)) {
+      if (element.hasAttribute("role") || !element.hasAttribute("aria-label")) continue
+      if (element.tagName === "SPAN") element.setAttribute("role", "img")
+      else if (element.tagName === "DIV") element.setAttribute("role", "group")
+    }
+  }
+  const mending = setInterval(mend, 1500)
+  model.on("remove", () => clearInterval(mending))
   model.on("page", mark)
   model.on("address", write)
   mark()

@@ -12,7 +12,7 @@ from workbench.dashboard import exports, settings
 from workbench.dashboard.chosen import Chosen, Notice, PageConfig
 from workbench.dashboard.history import Cursor
 from workbench.dashboard.jobs import ACTIVE, GOES_ON, Registry, registry
-from workbench.dashboard.listing import Listing, Row
+from workbench.dashboard.listing import Listing, Row, listing
 from workbench.experiments.protocol import setting
 
 COLUMNS = ("run", "experiment", "mode", "status", "steps", "last", "best", "rmse", "created", "tags")
@@ -47,11 +47,11 @@ class RunsState(Chosen):
     Config = RunsConfig
     title = "the Runs page"
 
-    def __init__(self, search: str = "", jobs: Registry = registry, listing: Listing | None = None) -> None:
+    def __init__(self, search: str = "", jobs: Registry = registry, runs_known: Listing = listing) -> None:
         super().__init__()
         self.jobs = jobs
         self.rows = {}
-        self._listing = listing or Listing(jobs)
+        self._listing = runs_known
         self.look()
         self.read(search)
 

@@ -13,6 +13,7 @@ from panel.util import edit_readonly
 from workbench.dashboard import look, settings
 from workbench.dashboard.chosen import Chosen, Notice
 from workbench.dashboard.jobs import close_at_exit
+from workbench.dashboard.listing import listing
 from workbench.dashboard.look import WIDE
 from workbench.dashboard.nav import Nav
 from workbench.dashboard.warm import warm
@@ -63,6 +64,7 @@ class Shell:
         asked = pairs.pop("page", None)
         name = asked if asked in PAGES else next(iter(PAGES))
         self._pages = {}
+        self._searches = {}
         self._wanted = name
         self._shown = False
         self._side, self._main = pn.Column(**WIDE), pn.Column(styles=look.MAIN, **WIDE)
@@ -77,6 +79,9 @@ class Shell:
             page.state.tell(
                 Notice("warning", f"The address asks for page={asked}, which there is not. There is: {there}.")
             )
+        if name == next(iter(PAGES)) and (cut := _cut_short()):
+            text = f"{_counted(len(cut))} cut short when the server stopped. The Runs page offers to go on."
+            page.state.tell(Notice("info", text))
         self.refresh()
 
     @property
@@ -89,7 +94,7 @@ class Shell:
         if search and name in self._pages:
             self._pages[name].state.read(search)
         elif search:
-            self._page(name, search)
+            self._searches[name] = search
         self.nav.page = name
 
     def show(self) -> None:
@@ -103,11 +108,15 @@ class Shell:
         return self._wanted not in self._pages or self._current().stale() or self.nav.address != self._address()
 
     def refresh(self) -> None:
-        """Draw what has changed on the page in view."""
+        """Draw what has changed on the page in view. A new one is there at once, and drawn further the next time: what
+        comes into the document must not change in the same turn, since the browser would not hear of it."""
+        known = self._wanted in self._pages
         page = self._page(self._wanted)
         for name, other in self._pages.items():
-            other.side.visible = other.main.visible = name == self._wanted
-        page.refresh()
+            if other is not page or known:
+                other.side.visible = other.main.visible = name == self._wanted
+        if known:
+            page.refresh()
         self.nav.address = self._address()
 
     def _current(self) -> Page:
@@ -123,9 +132,11 @@ class Shell:
 
     def _page(self, name: str, search: str = "") -> Page:
         if name not in self._pages:
+            search = self._searches.pop(name, search)
             pairs, _ = settings.parse_query(search)
             kept = search if "page" not in pairs else settings.without(search, "page")
             page = import_module(f"workbench.dashboard.pages.{name}").Page(kept, self)
+            page.refresh()
             self._pages[name] = page
             self._side.append(page.side)
             self._main.append(page.main)
@@ -158,10 +169,20 @@ class Shell:
         return view
 
 
+def _cut_short() -> list[str]:
+    """The runs that a stop of a server has cut short, and that nobody has gone on with."""
+    return [name for name, row in listing.rows().items() if row.state == "interrupted" and not row.held]
+
+
+def _counted(count: int) -> str:
+    return "One run was" if count == 1 else f"{count} runs were"
+
+
 def page() -> pmui.Page:
     """The app of this session, as its URL asks for it."""
     pn.extension("plotly", "mathjax")
-    close_at_exit()
+    if pn.state.curdoc is not None and pn.state.curdoc.session_context is not None:
+        close_at_exit()
     warming = warm()
     if not pn.state.headers:
         warming.join()  # `panel serve --warm` runs the page once before it listens: nobody waits yet

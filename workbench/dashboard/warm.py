@@ -17,9 +17,13 @@ def _warm() -> None:
 
     import workbench.training  # noqa: F401
     from workbench import experiments
+    from workbench.dashboard.listing import listing
     from workbench.dashboard.preview import record
+    from workbench.dashboard.replay import stored
     from workbench.views import trajectory
 
+    listing.rows()
+    stored()
     first = experiments.get(experiments.names()[0])
     data = trajectory.until(record(first.name, first.Config()), 0.0)
     if data.sizes["variable"] == 3:

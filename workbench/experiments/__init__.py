@@ -12,6 +12,7 @@ TABLE = {
     "two_body": "workbench.experiments.two_body:two_body",
     "sine": "workbench.experiments.sine",
     "linear": "workbench.experiments.linear",
+    "sst": "workbench.experiments.sst",
     "kdv": "workbench.experiments.kdv",
     "pde": "workbench.experiments.pde",
     "table": "workbench.experiments.table",

@@ -5,6 +5,7 @@ Worrall, "Lie Point Symmetry Data Augmentation for Neural PDE Solvers", ICML 202
 """
 
 import logging
+from collections.abc import Callable
 from typing import Literal
 
 import numpy as np
@@ -115,6 +116,19 @@ def data(config: Config) -> xr.Dataset:
         part = field_files.read(path, count=count).drop_attrs(deep=False)
         parts.append(part.assign_coords(split=("trajectory", [split] * part.sizes["trajectory"])))
     return xr.concat(parts, "trajectory").assign_attrs(title="Korteweg-de Vries", equation="kdv")
+
+
+def prepare(config: Config, tell: Callable[..., None]) -> None:
+    """Make the files that `data` reads, split by split; tell(share=..., words=...) says how far that is."""
+    counts = (config.train, config.valid, config.test)
+    before, whole = 0, max(1, sum(counts))
+    for split, count in zip(FROM_GRID, counts, strict=True):
+
+        def told(done: int, total: int, split: str = split, count: int = count, before: int = before) -> None:
+            tell(share=(before + count * done / max(1, total)) / whole, words=f"simulating waves ({split})")
+
+        field_files.generate(config.waves, split, count, seed=config.seed, progress=told)
+        before += count
 
 
 def _log(split: str) -> field_files.Progress:

@@ -121,6 +121,9 @@ class Report:
     maps: Dataset over (frame, x, ...) of what the model is made of inside, to be shown as images.
     metrics: name -> value, e.g. "rmse", "precision", "recall", "horizon".
     doubts: why the result may not be trusted, one sentence each.
+    globe: Dataset over (lat, lon): a quantity per variable, with `units` and `long_name`, and `ocean`, where there is
+        sea.
+    skill: Dataset with `skill` over (lead, forecast): 1 - squared error / that of climatology; `model` comes first.
     judgement: of discovered equations, once they are final: Pareto front, residuals, horizon, Lyapunov exponent.
     parameters: of many curves, Dataset over (parameter, curve) with `estimate` and `truth`.
     """
@@ -131,6 +134,8 @@ class Report:
     trajectory: xr.Dataset | None = None
     metrics: Mapping[str, float] = field(default_factory=dict)
     doubts: tuple[str, ...] = ()
+    globe: xr.Dataset | None = None
+    skill: xr.Dataset | None = None
     judgement: Judgement | None = None
     parameters: xr.Dataset | None = None
     image: xr.Dataset | None = None

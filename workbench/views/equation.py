@@ -17,12 +17,14 @@ def html(equations: Sequence[Equation], digits: int = 3, true: Sequence[Equation
 
 
 def _row(equation: Equation, digits: int, known: set[str] | None) -> str:
-    parts = [f"<span>\\({equation.left_latex} =\\)</span>"]
+    parts = [f"<span aria-hidden='true'>\\({equation.left_latex} =\\)</span>"]
     for position, (coefficient, latex, text) in enumerate(equation.terms):
         extra = ' class="extra" title="not in the true equation"' if known is not None and text not in known else ""
-        parts.append(f"<span{extra}>\\({_term(coefficient, latex, digits, first=position == 0)}\\)</span>")
+        parts.append(
+            f"<span aria-hidden='true'{extra}>\\({_term(coefficient, latex, digits, first=position == 0)}\\)</span>"
+        )
     if not equation.terms:
-        parts.append("<span>\\(0\\)</span>")
+        parts.append("<span aria-hidden='true'>\\(0\\)</span>")
     label = escape(equation.text(digits), quote=True)
     return f'<div class="equation" role="math" aria-label="{label}">{" ".join(parts)}</div>'
 

@@ -48,7 +48,7 @@ def solutions(sources: Sequence[ColumnDataSource], labels: Sequence[str], truth:
 def span(sources: Sequence[dict], column: str) -> tuple[float, float]:
     """The range of a logarithmic axis that shows all values of a column, whatever there is; 1e-16 .. 1 of nothing."""
     values = np.concatenate([np.asarray(source[column], dtype=float) for source in sources] or [np.zeros(0)])
-    values = values[np.isfinite(values) & (values > 0)]
+    values = values[np.isfinite(values) & (values > FLOOR)]
     return (float(values.min()) / 3, float(values.max()) * 3) if len(values) else (1e-16, 1.0)
 
 

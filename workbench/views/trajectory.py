@@ -17,6 +17,7 @@ HEIGHT = 420
 LARGE = 560
 MOST_POINTS = 4000
 MOST_SERIES = 6
+BAND = ("lower", "upper")
 
 
 def span(trajectory: xr.Dataset) -> tuple[float, float, float]:
@@ -57,7 +58,9 @@ def variable_label(trajectory: xr.Dataset, index: int) -> str:
 
 
 def caption(trajectory: xr.Dataset) -> str:
-    """One line on what to see."""
+    """One line on what to see; the Dataset may say it itself."""
+    if "caption" in trajectory.attrs:
+        return str(trajectory.attrs["caption"])
     if "estimate" in trajectory:
         if np.isnan(trajectory["estimate"].values[0]).all():
             return "What was learned from the first part, rolled out over the rest."
@@ -174,7 +177,10 @@ def _points(values: np.ndarray, name: str) -> dict[str, Any]:
 
 
 def series_columns(trajectory: xr.Dataset) -> dict[str, np.ndarray]:
-    """The columns `series` draws: time, and truth_0, data_0, estimate_0, truth_1, ... (NaN for what is not there)."""
+    """The columns `series` draws: time, and truth_0, data_0, estimate_0, truth_1, ... (NaN for what is not there).
+
+    With `lower` and `upper`, the 95 % band of an estimate, also lower_0, upper_0, ...
+    """
     columns = {"time": np.asarray(trajectory.time.values, dtype=float)}
     shown = {"truth": True, "estimate": True, "data": noisy(trajectory)}
     for index in range(min(trajectory.sizes["variable"], MOST_SERIES)):
@@ -182,6 +188,8 @@ def series_columns(trajectory: xr.Dataset) -> dict[str, np.ndarray]:
             there = wanted and name in trajectory
             values = trajectory[name].values[:, index] if there else np.full(trajectory.sizes["time"], np.nan)
             columns[f"{name}_{index}"] = np.asarray(values, dtype=float)
+        for name in BAND if set(BAND) <= set(trajectory.data_vars) else ():
+            columns[f"{name}_{index}"] = np.asarray(trajectory[name].values[:, index], dtype=float)
     return columns
 
 
@@ -204,6 +212,9 @@ def series(source: ColumnDataSource, trajectory: xr.Dataset, height: int = HEIGH
             toolbar_location=None,
             **({"x_range": plots[0].x_range} if plots else {}),
         )
+        if f"lower_{index}" in source.data:
+            band = {"y1": f"lower_{index}", "y2": f"upper_{index}", "fill_color": palette.FOUND, "fill_alpha": 0.2}
+            plot.varea("time", source=source, **band)
         plot.scatter("time", f"data_{index}", source=source, color=palette.DATA, size=2, alpha=0.6)
         plot.line("time", f"truth_{index}", source=source, color=palette.TRUTH, line_width=5, alpha=palette.TRUTH_ALPHA)
         plot.line("time", f"estimate_{index}", source=source, color=palette.FOUND, line_width=1.6)

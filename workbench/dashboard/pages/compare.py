@@ -114,12 +114,16 @@ class Page:
             return
         self._fill(bench.example, labels)
         self._head.object = heading("Solutions", compare_words.problem(bench.example, labels))
-        if not self._plots:
+        fresh = not self._plots
+        if fresh:
             self._make()
         columns = [self._sources[label].data for label in labels]
         for name in FIGURES:
             axis = self._plots[name].y_range
             axis.start, axis.end = solutions.span(columns, name)
+        if fresh:  # last: what has come into the document must not change in the same turn
+            for name, place in {"u": self._u, **self._below}.items():
+                place.objects = [drawing(self._plots[name])]
 
     def _fill(self, example: Any, labels: list[str]) -> None:
         time, readings = example.time(), example.readings()
@@ -138,7 +142,5 @@ class Page:
     def _make(self) -> None:
         labels, sources = list(self._sources), list(self._sources.values())
         self._plots["u"] = solutions.solutions(sources, labels, self._truth)
-        self._u.objects = [drawing(self._plots["u"])]
         for name, title in FIGURES.items():
             self._plots[name] = solutions.distances(sources, labels, name, title)
-            self._below[name].objects = [drawing(self._plots[name])]

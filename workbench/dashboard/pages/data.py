@@ -1,7 +1,10 @@
 """The Data page: a card per data set with a picture and facts; records are made or downloaded, and taken along."""
 
+import asyncio
 import io
 import time
+from collections.abc import Sequence
+from functools import partial
 from html import escape
 from typing import Any
 
@@ -15,6 +18,9 @@ from workbench.dashboard.data_state import DataState, costly
 from workbench.dashboard.data_words import card_html, facts, progress
 from workbench.dashboard.look import WIDE
 from workbench.dashboard.notices import Notices
+from workbench.dashboard.upload import Upload
+from workbench.datasets.schema import trajectories
+from workbench.datasets.tables import Source
 from workbench.views import thumbnail
 
 
@@ -28,9 +34,9 @@ class Tile:
         experiment = experiments.get(name)
         head = f"<h2>{escape(experiment.title)}</h2><div class='caption'>{escape(experiment.summary)}</div>"
         self._picture, self._facts, self._progress = text(""), text(""), text("")
-        self.make = self._button("Download" if costly(name) else "Generate", f"{experiment.title}: make the record")
-        self.cancel = self._button("Cancel", f"{experiment.title}: cancel")
-        self.train = self._button("Train on it", f"{experiment.title}: train on it", variant="contained")
+        self.make = self._button("Make it" if costly(name) else "Generate")
+        self.cancel = self._button("Cancel")
+        self.train = self._button("Train on it", variant="contained")
         self.make.on_click(self._made)
         self.cancel.on_click(self._cancelled)
         self.train.on_click(self._trained)
@@ -42,11 +48,18 @@ class Tile:
         )
         about = card_html(state.card(name))
         fold = f"<details><summary>About {escape(experiment.title)}</summary>{about}</details>" if about else ""
-        parts = (text(head), self._picture, self._facts, buttons, self._progress, text(fold))
+        takes_files = hasattr(experiment, "keep")
+        files = [Upload(self._read, lambda said: state.refuse(name, said))] if takes_files else []
+        self.make.visible = not takes_files
+        parts = (text(head), self._picture, self._facts, *files, buttons, self._progress, text(fold))
         self.view = pn.Column(*parts, styles={**look.CARD, **look.share(1, 330)}, **WIDE)
 
-    def _button(self, label: str, words: str, variant: str = "outlined") -> pmui.Button:
-        return pmui.Button(label=label, size="small", margin=0, variant=variant, description=words)
+    def _button(self, label: str, variant: str = "outlined") -> pmui.Button:
+        return pmui.Button(label=label, size="small", margin=0, variant=variant)
+
+    def _read(self, sources: Sequence[Source]) -> None:
+        """Read files in a thread: a large one takes seconds, in which the page must answer."""
+        pn.state.execute(partial(asyncio.to_thread, self.state.upload, self.name, sources))
 
     async def _made(self, _: Any) -> None:
         self.state.make(self.name)
@@ -68,7 +81,7 @@ class Tile:
         waiting = "<div class='blank'>Not here yet. The button below makes it.</div>"
         if not costly(self.name) and record is None and not error:
             waiting = "<div class='blank'>Making the record &hellip;</div>"
-        self._picture.object = thumbnail.picture(record) if record is not None else waiting
+        self._picture.object = thumbnail.picture(trajectories(record)[0]) if record is not None else waiting
         self._facts.object = facts(record, self.state.file(self.name)) if record is not None else ""
         active = making is not None and making.active
         self.make.disabled, self.cancel.visible = active, active

@@ -20,6 +20,7 @@ from workbench.dashboard.form import Form
 from workbench.dashboard.judging import JudgementCard
 from workbench.dashboard.look import WIDE
 from workbench.dashboard.notices import Notices
+from workbench.dashboard.ocean import MapCard, SkillCard
 from workbench.dashboard.session import TrainState
 from workbench.experiments.protocol import Report
 from workbench.views import record
@@ -45,6 +46,7 @@ class Page:
         self.trajectory = TrajectoryCard(self.redraw)
         self.parameters = ParameterCard()
         self.coefficients = CoefficientCard(state.rewind)
+        self.maps, self.skill = MapCard(), SkillCard()
         self.fields = FieldCards()
         self.judgement = JudgementCard(self.redraw)
         self._notices = Notices(state.dismiss)
@@ -57,6 +59,7 @@ class Page:
             self.bar.view,
             self.equations.view,
             pair,
+            pn.Row(self.maps.view, self.skill.view, styles=look.PAIR, **WIDE),
             self.fields.view,
             self.judgement.view,
             self.parameters.view,
@@ -129,6 +132,8 @@ class Page:
         self.equations.update(found)
         self.parameters.update(found)
         self.coefficients.update_report(found)
+        self.maps.update(found)
+        self.skill.update(found)
         return self.state.run is not None
 
     def _draw_records(self) -> bool:

@@ -1,0 +1,134 @@
+"""Whether the page and its server stay as small and as quick as they began: one page for a long time, many at once.
+
+    python benchmarks/soak.py [--minutes 30] [--sessions 20] [--json FILE]
+
+First a page follows a training that streams all the time; every ten seconds the memory of the server, of the browser
+and of the page's own heap is noted. Flat means: the median of the last third is within 10 % of that of the second third
+(the first fills caches and the history, which is bounded). Then so many sessions, each in a browser context of its own,
+start a training each, and every one counts how often its numbers change. All of it runs on the same cores.
+"""
+
+import argparse
+import json
+import os
+import platform
+import shutil
+import statistics
+import subprocess
+import time
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import psutil
+from page import FLAGS, ROOT, opened, press, served
+from playwright.sync_api import Browser, Page, sync_playwright
+
+QUICK = "mode=adam&hidden=16&batch=16&cycles=1&epochs=100000&points=1000"
+"""A training of many short steps."""
+FLAT = 0.10
+COUNT = """() => {
+    const all = root => [...root.querySelectorAll('*')].flatMap(e => [e, ...(e.shadowRoot ? all(e.shadowRoot) : [])])
+    const read = () => all(document).find(e => e.className === 'numbers')?.textContent
+    let before = read()
+    window.changes = 0
+    setInterval(() => { const now = read(); if (now !== before) { before = now; window.changes += 1 } }, 50)
+}"""
+
+
+def memory(page: Page, browser_process: psutil.Process, server: psutil.Process) -> dict[str, float]:
+    """Megabytes: of the server, of all processes of the browser, of the page's heap after its garbage is collected."""
+    session = page.context.new_cdp_session(page)
+    session.send("HeapProfiler.collectGarbage")
+    heap = session.send("Runtime.getHeapUsage")["usedSize"]
+    session.detach()
+    family = [browser_process, *browser_process.children(recursive=True)]
+    return {
+        "server": server.memory_info().rss / 1e6,
+        "browser": sum(process.memory_info().rss for process in family) / 1e6,
+        "heap": heap / 1e6,
+    }
+
+
+def long_run(browser: Browser, address: str, minutes: float) -> dict[str, Any]:
+    """One page, one training, for so long."""
+    page, _ = opened(browser, f"{address}?{QUICK}")
+    press(page, "Start", "Running")
+    ours = psutil.Process().children(recursive=True)
+    server = next(p for p in ours if "panel" in p.cmdline())
+    chromium = next(p for p in ours if "--headless=new" in p.cmdline() and "--type" not in " ".join(p.cmdline()))
+    notes, end = [], time.monotonic() + 60 * minutes
+    while time.monotonic() < end:
+        page.wait_for_timeout(min(10_000, 1e3 * 60 * minutes / 12))
+        notes.append(memory(page, chromium, server))
+    state = page.get_by_role("status").first.inner_text()
+    step = page.locator(".numbers").first.inner_text()
+    press(page, "Stop", "Stopping", "Stopped")
+    page.context.close()
+    third = len(notes) // 3
+    growth = {
+        name: statistics.median(n[name] for n in notes[-third:])
+        / statistics.median(n[name] for n in notes[third : 2 * third])
+        - 1
+        for name in notes[0]
+    }
+    return {
+        "minutes": minutes,
+        "state at the end": state,
+        "numbers at the end": " ".join(step.split()),
+        "MB": {name: [round(note[name], 1) for note in notes[:: max(1, len(notes) // 30)]] for name in notes[0]},
+        "growth of the last third": {name: round(value, 4) for name, value in growth.items()},
+        "flat": all(abs(value) <= FLAT for value in growth.values()),
+    }
+
+
+def crowd(browser: Browser, address: str, sessions: int, seconds: float = 30.0) -> dict[str, Any]:
+    """So many sessions at once; updates per second of each."""
+    pages = []
+    for _ in range(sessions):
+        page = browser.new_context(viewport={"width": 1000, "height": 700}).new_page()
+        page.set_default_timeout(180_000)
+        page.goto(f"{address}?{QUICK}")
+        page.get_by_role("button", name="Start").click()
+        pages.append(page)
+    for page in pages:
+        page.get_by_text("Running").wait_for()
+        page.evaluate(COUNT)
+    begin = time.monotonic()
+    time.sleep(seconds)
+    rates = sorted(page.evaluate("window.changes") / (time.monotonic() - begin) for page in pages)
+    for page in pages:
+        page.get_by_role("button", name="Stop").click()
+        page.context.close()
+    return {
+        "sessions": sessions,
+        "updates per second": {"least": round(rates[0], 2), "median": round(statistics.median(rates), 2)},
+        "all at 1 Hz": rates[0] >= 1.0,
+    }
+
+
+def main() -> None:
+    """Soak, print, write."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--minutes", type=float, default=30.0)
+    parser.add_argument("--sessions", type=int, default=20)
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args()
+    path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    with served(WORKBENCH_JOBS=str(max(2, options.sessions))) as address, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
+        report = {"one page": long_run(browser, address, options.minutes)}
+        if options.sessions:
+            report["crowd"] = crowd(browser, address, options.sessions)
+        browser.close()
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True)
+    machine = {"cores": os.cpu_count(), "processor": platform.machine(), "load": round(os.getloadavg()[0], 1)}
+    report |= {"date": date.today().isoformat(), "commit": commit.stdout.strip(), "machine": machine}
+    print(json.dumps(report, indent=2))
+    if options.json:
+        options.json.parent.mkdir(parents=True, exist_ok=True)
+        options.json.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,268 @@
+"""Sea-surface temperature: skill of honest forecasts, the published protocol, and the cost of a training step.
+
+    python benchmarks/sst.py [ersst] [nino] [networks] [scaling] [oisst] [--data FOLDER] [--json FILE] [--svg FILE]
+
+FOLDER (default: data) has a folder sst with real files, named as in `workbench.datasets.download`. Without names
+of parts all are run; each part replaces its own entry of FILE. Every figure says on how loaded a machine it was taken.
+
+- ersst: every ice-free cell of 60 S to 60 N, the last 48 months held out; seconds of the fit; protocols.
+- nino: the four weekly Nino regions, the last 208 weeks held out.
+- networks: the mechanistic identifier and the time-invariant network, small, on the same ERSST data and protocols.
+- scaling: one training step of the identifier against the chunk length, a fresh process each, per solver variant.
+- oisst: a SYNTHETIC record as large as weekly OISST v2; one of the eleven steps of the fit, measured.
+"""
+
+import argparse
+import json
+import os
+import platform
+import resource
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+sys.path.insert(0, str(Path(__file__).parent))
+
+import chart
+
+from workbench.experiments import sst
+from workbench.models.direct import Direct, Plan
+from workbench.models.identifier import GIVEN, Networks
+
+RESULTS = Path(__file__).parent / "results"
+CHUNKS = (52, 104, 208, 416, 832, 1727)
+NETWORKS_ALONE = ("none", "qr")
+VARIANTS = (
+    NETWORKS_ALONE,
+    ("native", "qr"),
+    ("native", "cholesky"),
+    ("banded", "qr"),
+    ("banded", "cholesky"),
+    ("dense", "qr"),
+)
+LONGEST = {"dense": 52}
+PLACES = 256
+HIDDEN = 64
+
+
+def machine() -> dict[str, Any]:
+    return {
+        "threads": torch.get_num_threads(),
+        "load": round(os.getloadavg()[0], 1),
+        "cores": os.cpu_count(),
+        "instructions": torch.backends.cpu.get_cpu_capability(),
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+    }
+
+
+def direct(source: str) -> dict[str, Any]:
+    """Skill, protocols and times of the direct mode."""
+    config = sst.Config(source=source)
+    record = sst.data(config)
+    wall, cpu = time.perf_counter(), time.process_time()
+    model = sst.model(config, record)
+    while not model.fitted:
+        model.step()
+    members = len(model.forecaster.chosen)
+    fit = {"fit_wall_s": time.perf_counter() - wall, "fit_cpu_s": time.process_time() - cpu}
+    while not model.done:
+        model.step()
+    report = sst.report(model, record)
+    skill = report.skill["skill"]
+    table = {str(name): skill.sel(forecast=name).values.round(4).tolist() for name in skill["forecast"].values}
+    inside = (model.inside / model.trials()).numpy().round(4).tolist()
+    return {
+        "record": record.attrs["title"],
+        "held_out": int(record.sizes["time"] - record.attrs["training"]),
+        "cells": int(record.sizes["variable"]),
+        "leads": [int(lead) for lead in skill["lead"].values],
+        "lead_unit": skill["lead"].attrs["units"],
+        "origins": model.trials().int().tolist(),
+        "skill": table,
+        "inside_95_percent_band": inside,
+        "metrics": {name: round(value, 4) for name, value in report.metrics.items() if not name.startswith("skill")},
+        "not_beaten": list(report.doubts),
+        "leading_members": members,
+        **fit,
+        "seconds_in_all": time.perf_counter() - wall,
+        **machine(),
+    }
+
+
+def networks() -> dict[str, Any]:
+    """Small networks on the ERSST cells: the three protocols beside climatology; not the paper's data nor its size."""
+    found = {}
+    for mode in ("identifier", "invariant"):
+        config = sst.Config(mode=mode, source="ersst", hidden=128, batch=512, epochs=80, learning_rate=1e-3)
+        record = sst.data(config)
+        cpu = time.process_time()
+        model = sst.model(config, record)
+        while not model.done:
+            last = model.step()
+        figures = sst.report(model, record).metrics
+        found[mode] = {name: round(value, 4) for name, value in figures.items()}
+        found[mode] |= {"steps": model.total_steps, "last_loss": last["loss"], "cpu_s": time.process_time() - cpu}
+    return {"note": "NOAA ERSST v5 sample, not the paper's data set", **found, **machine()}
+
+
+def one_step(backend: str, method: str, points: int) -> dict[str, float]:
+    """CPU seconds (best of several) and peak memory in MB above the start of a training step; in this process.
+
+    backend "none": the networks alone, their outputs added up instead of solved.
+    """
+    generator = torch.Generator().manual_seed(0)
+    nets = Networks(points, HIDDEN, 2, varying=True, generator=generator)
+    optimiser = torch.optim.Adam(nets.parameters(), lr=1e-5)
+    chunk = torch.randn(PLACES, points, generator=generator)
+    before, times = _peak_mb(), []
+    begin = time.monotonic()
+    while len(times) < 3 or (len(times) < 15 and time.monotonic() - begin < 10):
+        start = time.process_time()
+        theta = nets.encode(chunk)
+        if backend == "none":
+            decoded = nets.forcing(theta) + nets.coefficients(theta).unflatten(-1, (points, 3)).sum(-1)
+            decoded = decoded + nn.functional.pad(nets.steps(theta).sigmoid(), (0, 1))
+        else:
+            decoded = nets.decode(theta, chunk[:, :GIVEN], backend, method)
+        loss = ((decoded - chunk) @ nets.dct.T).square().mean()
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        times.append(time.process_time() - start)
+    return {"cpu_s": min(times), "peak_mb": _peak_mb() - before}
+
+
+def _peak_mb() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def scaling(before: dict[str, Any], wanted: list[str]) -> dict[str, Any]:
+    """All points, or those of the backends `wanted` beside what was measured before."""
+    points = [p for p in before.get("points", []) if wanted and p["backend"] not in wanted]
+    for backend, method in (v for v in VARIANTS if not wanted or v[0] in wanted):
+        for length in (c for c in CHUNKS if c <= LONGEST.get(backend, CHUNKS[-1])):
+            command = [sys.executable, __file__, "--step", backend, method, str(length)]
+            try:
+                run = subprocess.run(command, capture_output=True, text=True, timeout=240, check=True)
+                point = json.loads(run.stdout.splitlines()[-1])
+            except (subprocess.TimeoutExpired, subprocess.CalledProcessError) as error:
+                point = {"failed": type(error).__name__}
+            points.append({"backend": backend, "method": method, "chunk": length, **point})
+            print(points[-1], flush=True)
+    return {
+        "places": PLACES,
+        "dense": "52 weeks only: time grows with the cube of the chunk, memory with its square",
+        "points": points,
+        "slopes": slopes(points),
+        **machine(),
+    }
+
+
+def slopes(points: list[dict[str, Any]]) -> dict[str, dict[str, float]]:
+    """Log-log slopes in the chunk length: of the whole step, and of what the solver adds to the networks alone."""
+    by_variant = {v: {p["chunk"]: p for p in points if (p["backend"], p["method"]) == v} for v in VARIANTS}
+    alone, found = by_variant[NETWORKS_ALONE], {}
+    for variant, own in by_variant.items():
+        long = [chunk for chunk in own if "cpu_s" in own[chunk] and chunk >= 208]
+        if len(long) < 3:
+            continue
+        entry = {what: _slope(long, [own[c][what] for c in long]) for what in ("cpu_s", "peak_mb")}
+        if variant != NETWORKS_ALONE and set(long) <= set(alone):
+            for what in ("cpu_s", "peak_mb"):
+                entry[f"{what}_of_the_solver"] = _slope(long, [own[c][what] - alone[c][what] for c in long])
+        found[" ".join(variant)] = entry
+    return found
+
+
+def _slope(x: list[float], y: list[float]) -> float:
+    return round(float(np.polyfit(np.log(x), np.log(np.maximum(y, 1e-9)), 1)[0]), 3)
+
+
+def oisst() -> dict[str, Any]:
+    """One of the steps of a fit of 44,219 cells x 1,727 weeks; every step costs the same."""
+    T, D = 1727, 44_219
+    days = 7 * torch.arange(T)
+    values = torch.randn(T, D, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    for t in range(1, T):
+        values[t] += 0.95 * values[t - 1]
+    plan = Plan(training=T - 208, harmonics=3, leads=(4,), piece=520, memory=520)
+    before = _peak_mb()
+    model = Direct(days, values, torch.ones(D, dtype=torch.float64), plan)
+    wall, cpu = time.perf_counter(), time.process_time()
+    model.step()
+    step = {"step_wall_s": time.perf_counter() - wall, "step_cpu_s": time.process_time() - cpu}
+    steps = -(-len(model.odes) // 12)
+    return {
+        "record": "SYNTHETIC, as large as weekly OISST v2",
+        "cells": D,
+        "weeks": T,
+        "steps_of_the_fit": steps,
+        **step,
+        "fit_cpu_s_estimated": steps * step["step_cpu_s"],
+        "record_mb": values.numel() * 8 / 1e6,
+        "peak_mb_above_record": _peak_mb() - before,
+        **machine(),
+    }
+
+
+def draw(results: dict[str, Any], path: Path) -> None:
+    panels = []
+    if "scaling" in results:
+        for what, words in (("cpu_s", "CPU seconds per training step"), ("peak_mb", "peak memory above start (MB)")):
+            curves = []
+            for index, (backend, method) in enumerate(VARIANTS):
+                own = [p for p in results["scaling"]["points"] if (p["backend"], p["method"]) == (backend, method)]
+                line = [(p["chunk"], p[what]) for p in own if p.get(what, 0) > 0]
+                curves.append(chart.Curve(f"{backend} {method}", line, colour=index))
+            panels.append(chart.Panel("One training step of the identifier", "chunk length (weeks)", words, curves))
+    if panels:
+        caption = f"{PLACES} places, hidden width {HIDDEN}; {machine()['cores']} cores, a machine that others used too"
+        path.write_text(chart.page(panels, caption), encoding="utf-8")
+
+
+PARTS = {
+    "ersst": lambda: direct("ersst"),
+    "nino": lambda: direct("nino"),
+    "elnino": lambda: direct("elnino"),
+    "networks": networks,
+    "scaling": None,
+    "oisst": oisst,
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("parts", nargs="*", choices=[*PARTS, []], default=[])
+    parser.add_argument("--data", type=Path, help="data folder")
+    parser.add_argument("--json", type=Path, default=RESULTS / "sst.json")
+    parser.add_argument("--svg", type=Path, default=RESULTS / "sst_scaling.svg")
+    parser.add_argument("--backends", nargs="*", default=[], help="scaling: measure only these again")
+    parser.add_argument("--step", nargs=3, help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.step:
+        backend, method, length = options.step
+        print(json.dumps(one_step(backend, method, int(length))))
+        return
+    if options.data:
+        os.environ["WORKBENCH_DATA"] = str(options.data)
+    for part in options.parts or PARTS:
+        results = json.loads(options.json.read_text()) if options.json.exists() else {}
+        part_before = results.get(part, {})
+        found = scaling(part_before, options.backends) if part == "scaling" else PARTS[part]()
+        results = json.loads(options.json.read_text()) if options.json.exists() else {}
+        results[part] = found
+        options.json.write_text(json.dumps(results, indent=1) + "\n")
+        print(part, json.dumps(found)[:1500], flush=True)
+    draw(json.loads(options.json.read_text()), options.svg)
+
+
+if __name__ == "__main__":
+    main()
