@@ -11,6 +11,7 @@ from workbench.experiments import kdv
 from workbench.models.forecast import Forecast, Plan, Waves
 from workbench.models.forecast_networks import FRAMES, PRESETS, Forecaster, count
 from workbench.models.symmetries import Ranges
+from workbench.studies.parallel import Shareable
 
 
 @pytest.fixture(scope="module")
@@ -56,6 +57,14 @@ def test_zero_padding_would_not_pass(made):
     assert (again - plain.roll(37, -1)).abs().max() > 1e-2
     ours, moved = network.both[0](x), network.both[0](x.roll(37, -1))
     assert (moved - ours.roll(37, -1)).abs().max() < 1e-5
+
+
+def test_its_training_can_be_shared_among_processes(sets):
+    model = Forecast(*sets, Plan(batch=3, steps=2))
+    assert isinstance(model, Shareable)
+    samples = model._samples()
+    each = torch.cat([model.losses(sample[None]) for sample in samples])
+    assert torch.allclose(model.losses(samples), each, rtol=1e-5)
 
 
 def test_the_sizes_are_those_announced():

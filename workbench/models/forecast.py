@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from workbench.models.forecast_networks import FRAMES, PRESETS, Forecaster
 from workbench.models.symmetries import Ranges, augment
@@ -58,6 +58,23 @@ AHEAD = 40
 """Frames that they are rolled out over."""
 
 
+class Losses(nn.Module):
+    """samples (B, WINDOW, N) -> mean over the frames ahead of sum_x |u - truth|, of each (B,)."""
+
+    def __init__(self, network: Forecaster, half: bool) -> None:
+        super().__init__()
+        self.network, self.half = network, half
+
+    def forward(self, samples: Tensor) -> Tensor:
+        predicted = self.network(samples[:, :FRAMES], half=self.half)
+        return (predicted - samples[:, FRAMES - 1 :]).abs().sum(dim=-1).mean(dim=-1)
+
+
+def mean_loss(losses: nn.Module, samples: Tensor) -> Tensor:
+    """(1/B) sum_i loss_i."""
+    return losses(samples).mean()
+
+
 class Forecast:
     """A `Forecaster` that learns the mean over frames of sum_x |u - truth|, as published.
 
@@ -80,6 +97,7 @@ class Forecast:
         self._generator = torch.Generator().manual_seed(plan.seed)
         self.network = Forecaster(PRESETS[plan.preset], self._generator, backend=plan.backend, method=plan.method)
         self.network.to(self.device)
+        self.losses, self.mean = Losses(self.network, plan.half), mean_loss  # as data-parallel training asks for
         self._adam = torch.optim.Adam(self.network.parameters(), lr=plan.rate)
         self._count, self._best, self._waited = 0, float("inf"), 0
 
@@ -95,7 +113,7 @@ class Forecast:
     def step(self) -> dict[str, float]:
         """One step of Adam; loss: of its samples. Now and then `valid` and `nmse` as well."""
         self.network.train()
-        loss = self._loss(self._samples())
+        loss = self.mean(self.losses, self._samples())
         self._adam.zero_grad(set_to_none=True)
         loss.backward()
         self._adam.step()
@@ -104,10 +122,6 @@ class Forecast:
         if self._count % self.plan.every == 0 or self._count == self.total_steps:
             metrics |= self._validate()
         return metrics
-
-    def _loss(self, samples: Tensor) -> Tensor:
-        predicted = self.network(samples[:, :FRAMES], half=self.plan.half)
-        return (predicted - samples[:, FRAMES - 1 :]).abs().sum(dim=-1).mean()
 
     def _samples(self) -> Tensor:
         """Random windows (batch, WINDOW, N) of random trajectories."""
@@ -128,7 +142,7 @@ class Forecast:
         which = torch.randint(n, (HELD,), generator=generator)[:, None]
         frames = torch.randint(T - WINDOW + 1, (HELD,), generator=generator)[:, None] + torch.arange(WINDOW)
         held = self._valid.u[which.to(self.device), frames.to(self.device)]
-        valid = torch.stack([self._loss(part) for part in held.split(16)]).mean().item()
+        valid = torch.stack([self.mean(self.losses, part) for part in held.split(16)]).mean().item()
         u = self._valid.u[:ROLLED]
         ahead = self.network.roll_out(u[:, :FRAMES], AHEAD, half=self.plan.half)
         truth = u[:, FRAMES : FRAMES + AHEAD]
