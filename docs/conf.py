@@ -26,6 +26,7 @@ autodoc_typehints = "none"  # signatures keep theirs in the source
 autodoc_preserve_defaults = True
 default_role = "code"
 nitpicky = True
+nitpick_ignore = [("py:class", "collections.abc.Callable")]  # of an alias; Python's own pages are not linked
 highlight_language = "text"
 
 
