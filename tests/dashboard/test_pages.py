@@ -15,7 +15,7 @@ axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="insta
 
 pytestmark = pytest.mark.browser
 
-PAGES = ("Train", "Compare", "Scaling", "Runs", "Data")
+PAGES = ("Train", "Compare", "Scaling", "Runs", "Data", "Studies")
 TINY = "page=scaling&first=10&last=100&per_decade=1&solvers=banded+qr&repeats=1&seconds=60"
 
 
@@ -42,6 +42,7 @@ def test_every_page_is_reached_by_link_and_back_and_address(visit):
     expect(lost.get_by_role("alert")).to_contain_text("page=nowhere")
 
 
+@pytest.mark.parametrize("server", ["one thread"], indirect=True)  # what is shown does not depend on it
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
 @pytest.mark.parametrize("name", PAGES)
 def test_axe_finds_nothing_serious(visit, name, dark):
