@@ -186,9 +186,15 @@ class Variant:
 REFERENCE = Variant("dense", "qr")
 
 
-def every_variant(device: str = "cpu") -> list[Variant]:
-    """All that can serve on `device`, by the table of backends."""
-    return [Variant(backend, method) for backend, method in variants(device)]
+def every_variant() -> list[Variant]:
+    """All that can serve here, by the table of backends: on the CPU, and `cuda` where there is a GPU for it."""
+    pairs = variants("cpu") + [pair for pair in variants("cuda") if pair[0] == "cuda"]
+    return [Variant(backend, method) for backend, method in pairs]
+
+
+def placed(example: Any, variant: Variant) -> Any:
+    """The example on the device that the variant works on."""
+    return replace(example, device="cuda") if variant.backend == "cuda" else example
 
 
 @dataclass(frozen=True, eq=False)
@@ -322,7 +328,7 @@ def _try_here(bench: _Bench, variant: Variant) -> Result | float:
     Shortened problems are solved, twice as long each time, until the full one is predicted to be quick or one takes
     `PROBE`: time grows as T where the factor does, and as its size to 3/2 where that grows faster, as dense ones do.
     """
-    example = bench.example
+    example = placed(bench.example, variant)
     try:
         problem = example.problem()
         require_served(problem, variant.backend, variant.method)
@@ -362,7 +368,7 @@ def _array(u: torch.Tensor) -> np.ndarray:
 def _try_worker(bench: _Bench, variant: Variant) -> Result | None:
     """The result of a variant from a fresh process, within the budget; None if `stop` was set."""
     kind = type(bench.example).__name__
-    arguments = {"kind": kind, "example": asdict(bench.example), "variant": asdict(variant)}
+    arguments = {"kind": kind, "example": asdict(placed(bench.example, variant)), "variant": asdict(variant)}
     arguments["threads"] = torch.get_num_threads()
     outcome = bench.host.run("workbench.compare:solve_in_worker", arguments, bench.budget, bench.stop)
     return None if outcome.cancelled else _received(variant, outcome)

@@ -165,3 +165,9 @@ def test_the_example_of_the_docstring_runs(module: ModuleType, capsys):
     printed = capsys.readouterr().out.splitlines()
     assert len(printed) >= len(every_variant())
     assert not [line for line in printed if " failed " in line]
+
+
+def test_what_runs_on_a_gpu_gets_its_problem_there():
+    for example in (Example(T=10), Case(T=10)):
+        assert compare.placed(example, Variant("cuda")).device == "cuda"
+        assert compare.placed(example, Variant("native")) is example

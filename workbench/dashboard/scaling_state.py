@@ -9,6 +9,7 @@ from typing import Any, Literal
 
 from pydantic import field_validator
 
+from workbench.compare import placed
 from workbench.dashboard.chosen import Chosen, Notice, PageConfig
 from workbench.dashboard.compare_state import VARIANTS, chosen_names, host, several, ticked
 from workbench.datasets.store import data_folder
@@ -71,7 +72,8 @@ class ScalingConfig(PageConfig):
         more = {"E": self.unknowns, "D": self.unknowns, "K": self.derivatives, "central": self.rows == "central"}
         names = [label for label in VARIANTS if label in chosen_names(self.solvers)]
         variants = [VARIANTS[name] for name in names]
-        return [Case(**sizes, **more, dtype=self.precision, backend=v.backend, method=v.method) for v in variants]
+        made = [Case(**sizes, **more, dtype=self.precision, backend=v.backend, method=v.method) for v in variants]
+        return [placed(case, v) for case, v in zip(made, variants, strict=True)]
 
     def budget(self) -> Budget:
         """What one point may take."""
