@@ -15,7 +15,7 @@ axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="insta
 
 pytestmark = pytest.mark.browser
 
-PAGES = ("Train", "Compare", "Scaling", "Runs", "Data", "Studies")
+PAGES = ("Train", "Compare", "Scaling", "Studies", "Runs", "Data")
 TINY = "page=scaling&first=10&last=100&per_decade=1&solvers=banded+qr&repeats=1&seconds=60"
 
 

@@ -51,9 +51,13 @@ export function render({ model }) {
       else link.removeAttribute("aria-current")
     }
   }
-  const write = () => { if (model.address) window.history.replaceState(null, "", model.address) }
+  const of = search => new URLSearchParams(search).get("page") ?? Object.keys(model.pages)[0]
+  // an address that comes late, when another page is in view already, must not become that page's
+  const write = () => {
+    if (model.address && of(model.address) === model.page) window.history.replaceState(null, "", model.address)
+  }
   window.addEventListener("popstate", () => {
-    const wanted = new URLSearchParams(window.location.search).get("page") ?? Object.keys(model.pages)[0]
+    const wanted = of(window.location.search)
     if (wanted in links) model.page = wanted
   })
   // panel_material_ui gives names to elements without a role, which a screen reader must not read: the marks that
