@@ -15,7 +15,9 @@ from urllib.request import urlopen
 
 import pytest
 
-sync_api = pytest.importorskip("playwright.sync_api", reason="install playwright (extra: test)")
+from tests.needed import needed
+
+sync_api = needed("playwright.sync_api", "install playwright (extra: test)")
 expect = sync_api.expect
 
 ROOT = Path(__file__).parents[2]

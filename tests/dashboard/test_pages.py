@@ -10,8 +10,9 @@ import pytest
 import xarray as xr
 
 from tests.dashboard.browsing import PATIENCE, SLOW, button, expect, expect_painted, go, state, step_of
+from tests.needed import needed
 
-axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="install axe-playwright-python (extra: test)")
+axe = needed("axe_playwright_python.sync_playwright", "install axe-playwright-python (extra: test)")
 
 pytestmark = pytest.mark.browser
 

@@ -286,11 +286,10 @@ def test_gaps_do_not_make_a_left_hand_side_another():
     assert torch.equal(frozen(problem, 1, cache).u, frozen(problem, 1, cache).u)
 
 
-def test_native_factors_what_systems_share_once(monkeypatch):
+def test_native_factors_what_systems_share_once(monkeypatch, required):
     """Right-hand sides that come later, and their gradients, use the factor that is kept."""
     native = backends.TABLE["native"]
-    if native.unfit(torch.device("cpu")):
-        pytest.skip("the compiled kernel is missing")
+    required(not native.unfit(torch.device("cpu")), "install a C++ compiler and then the package again")
     problem = small_problem((), False)
     factored = factorize(problem, backend="native")
 

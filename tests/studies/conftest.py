@@ -7,7 +7,9 @@ from typing import Any
 import pytest
 import torch
 
-distributed = pytest.importorskip("distributed", reason="install distributed (extra: studies)")
+from tests.needed import needed
+
+distributed = needed("distributed", "install distributed (extra: studies)")
 
 from workbench import experiments  # noqa: E402
 from workbench.studies import Study  # noqa: E402
