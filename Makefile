@@ -22,7 +22,7 @@ help: ## show these targets
 	@grep -E '^[a-z-]+:.*## ' Makefile | sed -E 's/:.*## /\t/' | expand -t 12
 
 app: $(VENV)/.app ## install what the page needs (once) and serve it at http://localhost:5006/app
-	exec $(BIN)/python -m panel serve app.py --address $(ADDRESS) --port $(PORT) --num-threads 4 --warm \
+	exec $(BIN)/python -m panel serve app.py --address $(ADDRESS) --port $(PORT) --warm \
 	  --allow-websocket-origin localhost:$(PORT) --allow-websocket-origin 127.0.0.1:$(PORT) \
 	  $(OPTIONS) $(if $(filter none,$(BROWSER)),,--show)
 

@@ -3,7 +3,7 @@ following a run costs it. One run, printed and written as JSON.
 
     python benchmarks/page.py [--repeat 5] [--json FILE] [--address http://localhost:5006/app]
 
-Without --address the app is served from this folder (warmed up, four threads). Times are taken in the page itself, from
+Without --address the app is served from this folder (warmed up). Times are taken in the page itself, from
 the click to the frame that shows the answer; medians over the repeats. The browser renders in software here, on the
 same cores as the server, so a machine with a GPU is quicker.
 """
@@ -60,7 +60,7 @@ def served(**more: str) -> Iterator[str]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "panel", "serve", "app.py", "--port", str(port), "--warm", "--num-threads", "4"]
+    command = [sys.executable, "-m", "panel", "serve", "app.py", "--port", str(port), "--warm"]
     with tempfile.TemporaryDirectory() as folder:
         environment = {**os.environ, "WORKBENCH_DATA": folder, **more}
         process = subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.DEVNULL)

@@ -26,6 +26,9 @@ FLAGS = [
     *("--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--disable-gpu-compositing"),
     *("--disable-background-networking", "--disable-component-update"),
 ]
+FOUR_THREADS = "four threads"
+with_and_without_threads = pytest.mark.parametrize("server", ["one thread", FOUR_THREADS], indirect=True)
+"""For what depends on the order in which a server handles what comes; the rest is served by one thread."""
 PATIENCE = 60_000
 SLOW = "experiment=rossler&mode=slow"
 NEVER = ("_pending_writes", "Error thrown from periodic callback", "the page could not be drawn")

@@ -45,13 +45,13 @@ def new_job(registry: Registry) -> Callable[..., Job]:
     return make
 
 
-@pytest.fixture(scope="session", params=["one thread", "four threads"])
+@pytest.fixture(scope="session")
 def server(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, chromium_path: str
 ) -> Iterator[str]:
-    """The address of the served app."""
+    """The address of the served app; see `browsing.with_and_without_threads`."""
     browsing = import_module("tests.dashboard.browsing")
-    threads = ["--num-threads", "4"] if request.param == "four threads" else []
+    threads = ["--num-threads", "4"] if getattr(request, "param", "") == browsing.FOUR_THREADS else []
     with browsing.served(tmp_path_factory.mktemp("served"), *threads) as (address, _):
         yield address
 

@@ -7,11 +7,22 @@ import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
 
-from tests.dashboard.browsing import SLOW, button, entry, equation, expect, expect_painted, state, step_of
+from tests.dashboard.browsing import (
+    SLOW,
+    button,
+    entry,
+    equation,
+    expect,
+    expect_painted,
+    state,
+    step_of,
+    with_and_without_threads,
+)
 
 pytestmark = pytest.mark.browser
 
 
+@with_and_without_threads
 def test_start_leads_to_the_equations_and_a_reload_finds_them_again(visit):
     page = visit()
     expect(state(page)).to_have_text("Ready")
@@ -29,6 +40,7 @@ def test_start_leads_to_the_equations_and_a_reload_finds_them_again(visit):
     assert page.url == address
 
 
+@with_and_without_threads
 def test_pause_is_stable_step_is_one_and_stop_ends(visit):
     page = visit(SLOW)
     button(page, "Step").click()
@@ -52,6 +64,7 @@ def test_pause_is_stable_step_is_one_and_stop_ends(visit):
     expect(page.get_by_text("Find the equations behind the data")).to_be_visible()
 
 
+@with_and_without_threads
 def test_a_second_tab_watches_and_another_session_trains_on_its_own(visit):
     one = visit(f"{SLOW}&steps=100000")
     button(one, "Start").click()
@@ -161,6 +174,7 @@ def test_a_file_with_gaps_and_noise_leads_to_its_equations_without_a_setting(vis
     assert page.url == address
 
 
+@with_and_without_threads
 def test_a_broken_file_is_refused_and_the_next_one_is_taken(visit):
     page = visit("experiment=table&record=..%2Fsecrets")
     expect(page.get_by_role("alert")).to_contain_text("record=../secrets, which cannot be used")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import nbformat
 import numpy as np
+import panel as pn
 import pytest
 from nbclient import NotebookClient
 
@@ -235,6 +236,7 @@ class Addresses(HTMLParser):
 
 
 def test_the_report_needs_nothing_from_elsewhere(real):
+    pn.extension("plotly")  # as the dashboard has
     text = exports.page(real).decode()
     reader = Addresses()
     reader.feed(text)

@@ -127,6 +127,16 @@ def test_buttons_follow_the_job(session):
     assert [name for name, on in state.enabled().items() if on] == ["start", "step"]
 
 
+def test_resume_while_a_single_step_is_under_way_lets_the_run_go_on(session):
+    state = session("?mode=slow&steps=3&delay=0.3")
+    state.step()
+    assert state.job.stepping
+    assert [name for name, on in state.enabled().items() if on] == ["resume", "stop"]
+    state.toggle()
+    assert state.job.wait(20)
+    assert state.job.state == "finished"
+
+
 def test_step_from_idle_starts_paused_and_does_one(session):
     state = session("?mode=slow")
     state.step()

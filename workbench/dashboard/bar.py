@@ -1,12 +1,11 @@
 """The bar above the cards: the buttons of a run, its state, its numbers."""
 
 from collections.abc import Callable
-from typing import Any
 
 import panel as pn
-import panel_material_ui as pmui
 
 from workbench.dashboard import look, words
+from workbench.dashboard.buttons import button
 from workbench.dashboard.cards import text
 from workbench.dashboard.look import WIDE
 from workbench.dashboard.session import TrainState
@@ -21,12 +20,11 @@ class Bar:
     def __init__(self, state: TrainState, answer: Callable[[], None], *, icons: bool = True) -> None:
         self.state = state
         self._icons = icons
-        self._answer = answer
-        self.start = self._button("Start", "play_arrow", state.start, variant="contained")
-        self.pause = self._button("Pause", "pause", state.toggle)
-        self.step = self._button("Step", "skip_next", state.step)
-        self.stop = self._button("Stop", "stop", state.stop)
-        self.reset = self._button("Reset", "replay", state.reset, variant="text")
+        self.start = button("Start", self._icon("play_arrow"), state.start, answer, variant="contained")
+        self.pause = button("Pause", self._icon("pause"), state.toggle, answer)
+        self.step = button("Step", self._icon("skip_next"), state.step, answer)
+        self.stop = button("Stop", self._icon("stop"), state.stop, answer)
+        self.reset = button("Reset", self._icon("replay"), state.reset, answer, variant="text")
         buttons = pn.Row(self.start, self.pause, self.step, self.stop, self.reset, margin=0, styles=look.LINE)
         self._chip = text("", sizing_mode=None)
         self._numbers = text("", styles=look.share(1, 250))
@@ -54,21 +52,3 @@ class Bar:
 
     def _icon(self, name: str) -> str | None:
         return name if self._icons else None
-
-    def _button(self, label: str, icon: str, act: Callable[[], None], variant: str = "outlined") -> pmui.Button:
-        button = pmui.Button(
-            label=label,
-            icon=self._icon(icon),
-            icon_size="1.35em",
-            size="small",
-            margin=0,
-            variant=variant,
-            color="primary",
-        )
-
-        async def pressed(_: Any) -> None:
-            act()
-            self._answer()
-
-        button.on_click(pressed)
-        return button

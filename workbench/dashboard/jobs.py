@@ -56,7 +56,6 @@ class Snapshot:
     ms_per_step: float
     memory_mb: float
     reports: int
-    can_go_on: bool
     position: int = 0
     loss: float = math.nan
     best: float = math.nan
@@ -113,6 +112,11 @@ class Job:
             return "paused"
         return "queued" if self._line.position(self.id) else "running"
 
+    @property
+    def stepping(self) -> bool:
+        """Whether it runs for a single step, and is paused after it."""
+        return self.state in ACTIVE and self._budget == 1
+
     def start(self) -> None:
         """Run until the end, until `pause` or `stop`; goes on after either of them."""
         self._let(None)
@@ -163,7 +167,6 @@ class Job:
                 ms_per_step=1e3 * self._history.pace(),
                 memory_mb=last.memory_mb if last else 0.0,
                 reports=self._reports,
-                can_go_on=self.state in GOES_ON,
                 position=self._line.position(self.id),
                 loss=last.metrics.get("loss", math.nan) if last else math.nan,
                 best=self._history.best,

@@ -18,6 +18,8 @@ from workbench.training import Training
 from workbench.views import coefficients, equation, loss, trajectory
 
 NAMES = {"rmse": "RMSE of the coefficients", "precision": "precision of the terms", "recall": "recall of the terms"}
+BOKEH = Resources(mode="inline", components=["bokeh"])
+"""Its `js_raw` is all that the figures need; its `js_files` are addresses of what Panel has loaded for other pages."""
 PAGE_STYLE = """
 :root { color-scheme: light; --panel-on-background-color: #1c2530; --panel-on-secondary-color: #5a6572;
   --panel-primary-color: #005a8c; --panel-surface-color: #fff; }
@@ -48,8 +50,7 @@ def report_page(run: Run) -> str:
     ]
     style = f"<style>{STYLE.replace(':host', ':root')}{PAGE_STYLE}</style>"
     head = f"<meta charset='utf-8'><meta name='viewport' content='width=device-width'><title>{escape(title)}</title>"
-    library = Resources(mode="inline", components=["bokeh"])
-    scripts = library.render_js() + script if script else ""
+    scripts = "".join(f"<script>{code}</script>" for code in BOKEH.js_raw) + script if script else ""
     main = f"<main>{''.join(body)}</main>"
     return f"<!DOCTYPE html><html lang='en'><head>{head}{style}</head><body>{main}{scripts}</body></html>"
 

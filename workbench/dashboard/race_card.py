@@ -5,10 +5,10 @@ from html import escape
 from typing import Any
 
 import panel as pn
-import panel_material_ui as pmui
 from bokeh.models import ColumnDataSource
 
 from workbench.dashboard import look, words
+from workbench.dashboard.buttons import button
 from workbench.dashboard.cards import ROLLOVER, card, drawing, heading, text
 from workbench.dashboard.compare_state import CompareState
 from workbench.dashboard.look import WIDE
@@ -28,9 +28,9 @@ class RaceCard:
         self._answer = answer
         self._race = None
         self._sources = []
-        self.start = self._button("Start race", "flag", state.start_race, variant="contained")
-        self.pause = self._button("Pause race", "pause", state.pause_race)
-        self.stop = self._button("Stop race", "stop", state.stop_race)
+        self.start = button("Start race", "flag", state.start_race, self._answer, variant="contained")
+        self.pause = button("Pause race", "pause", state.pause_race, self._answer)
+        self.stop = button("Stop race", "stop", state.stop_race, self._answer)
         self._lanes = [text("", styles=look.share(1, 300)) for _ in range(2)]
         self._over_steps, self._over_time = (pn.Column(styles=look.share(1, 300), **WIDE) for _ in range(2))
         self._figures = pn.Row(self._over_steps, self._over_time, styles=look.PAIR, **WIDE)
@@ -39,16 +39,6 @@ class RaceCard:
             text(heading("Race", CAPTION)), self._pair, self._figures, controls=[self.start, self.pause, self.stop]
         )
         self.view.visible = True
-
-    def _button(self, label: str, icon: str, act: Callable[[], None], variant: str = "outlined") -> pmui.Button:
-        button = pmui.Button(label=label, icon=icon, size="small", margin=0, variant=variant)
-
-        async def pressed(_: Any) -> None:
-            act()
-            self._answer()
-
-        button.on_click(pressed)
-        return button
 
     def version(self) -> Any:
         """Changes with what there is to draw."""

@@ -107,11 +107,12 @@ class TrainState(Chosen):
         """Which buttons make sense now."""
         state = self.job.state if self.job else ""
         waiting = self.job is not None and bool(self.job.snapshot().settling)
+        stepping = self.job is not None and self.job.stepping
         can_start = self.config is not None and state not in (*ACTIVE, "paused")
         return {
             "start": can_start,
-            "pause": state in ACTIVE and not waiting,
-            "resume": state in GOES_ON,
+            "pause": state in ACTIVE and not waiting and not stepping,
+            "resume": state in GOES_ON or stepping,
             "step": state == "paused" or can_start,
             "stop": state in (*ACTIVE, "paused"),
             "reset": self.job is not None and state not in ACTIVE,
@@ -123,9 +124,9 @@ class TrainState(Chosen):
             self._new().start()
 
     def toggle(self) -> None:
-        """Pause what runs, go on with what is paused or stopped."""
+        """Pause what runs, go on with what is paused or stopped, or would be after its single step."""
         if self.job is not None:
-            self.job.pause() if self.job.state in ACTIVE else self.job.resume()
+            self.job.pause() if self.job.state in ACTIVE and not self.job.stepping else self.job.resume()
 
     def step(self) -> None:
         """Exactly one step: of the paused run, else of a new one, which is paused after it."""

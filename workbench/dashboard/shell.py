@@ -183,6 +183,7 @@ def page() -> pmui.Page:
     pn.extension("plotly", "mathjax")
     if pn.state.curdoc is not None and pn.state.curdoc.session_context is not None:
         close_at_exit()
+        in_order()
     warming = warm()
     if not pn.state.headers:
         warming.join()  # `panel serve --warm` runs the page once before it listens: nobody waits yet
@@ -198,23 +199,41 @@ def page() -> pmui.Page:
     return shell.view
 
 
+def in_order() -> None:
+    """Let what a browser sends be handled in the order in which it came, whatever `panel serve --num-threads` says.
+
+    Each of Panel's threads takes the next message, and one overtakes another: a press is handled before what was typed
+    before it, the end of an upload before its last part. Nothing is lost without them: what takes long has a thread or
+    a process of its own.
+    """
+    if pn.config.nthreads is not None:
+        pn.config.nthreads = None
+
+
 def follow(shell: Shell, document: Any) -> None:
     """Let the page in view follow its job for as long as the session lives.
 
     Bokeh's own periodic callback, not Panel's: that one tells every browser of the server twice per tick that it is
-    busy, which costs a quarter of a core per idle page. It is a coroutine so that it runs with the document's lock
-    under --num-threads, too, and nothing else draws: what `onload` calls has no lock, and with threads it may even run
-    before Panel takes the page for loaded, when every change of a model without the lock is an error.
+    busy, which costs a quarter of a core per idle page. It is a coroutine so that it runs with the document's lock,
+    and nothing else draws: what `onload` calls has no lock. Bokeh holds what is drawn, and sends it at the end: what
+    Panel sends by itself while something else is under way may stay behind until the next change (Panel 1.9: a task
+    that has written takes the mark of the one that has still to write with it).
     """
 
     async def tick() -> None:
         if not shell.stale():
             return
-        with set_curdoc(document), document.models.freeze():
-            try:
-                shell.refresh()
-            except Exception:  # one that leaves `freeze` would leave the document frozen, and the page dead, for good
-                logger.exception("the page could not be drawn")
+        document.hold("collect")
+        try:
+            with set_curdoc(document), document.models.freeze():
+                try:
+                    shell.refresh()
+                except (
+                    Exception
+                ):  # one that leaves `freeze` would leave the document frozen, and the page dead, for good
+                    logger.exception("the page could not be drawn")
+        finally:
+            document.unhold()
 
     shell.soon = lambda: document.add_next_tick_callback(tick)
     document.add_periodic_callback(tick, PERIOD)

@@ -1,14 +1,13 @@
 """The Compare page: one problem, several solvers, as sliders move; and the race of two solvers through one training."""
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import panel as pn
-import panel_material_ui as pmui
 from bokeh.models import ColumnDataSource
 
 from workbench.dashboard import compare_words, look, words
+from workbench.dashboard.buttons import button
 from workbench.dashboard.cards import card, drawing, heading, text
 from workbench.dashboard.compare_state import VARIANTS, CompareState
 from workbench.dashboard.form import Controls
@@ -35,7 +34,7 @@ class Page:
         self._sources = {label: ColumnDataSource(solutions.empty()) for label in VARIANTS}
         self._truth = ColumnDataSource({"time": [], "u": [], "data": []})
         self._busy = text("", sizing_mode=None)
-        self.cancel = self._button("Cancel", "stop", state.bench.cancel)
+        self.cancel = button("Cancel", "stop", state.bench.cancel, self._shell.soon, visible=False)
         self._head, self._table = text(heading("Solutions", "")), text("")
         self._u = pn.Column(**WIDE)
         above = card(self._head, self._u, controls=[self._busy, self.cancel])
@@ -60,16 +59,6 @@ class Page:
 
     def _titles(self) -> tuple[str, str]:
         return "Difference to the reference", "Error against the closed form"
-
-    def _button(self, label: str, icon: str, act: Callable[[], None]) -> pmui.Button:
-        button = pmui.Button(label=label, icon=icon, size="small", margin=0, variant="outlined", visible=False)
-
-        async def pressed(_: Any) -> None:
-            act()
-            self._shell.soon()
-
-        button.on_click(pressed)
-        return button
 
     def show(self) -> None:
         """Let `refresh` draw figures, too."""

@@ -13,6 +13,7 @@ import panel_material_ui as pmui
 
 from workbench import experiments
 from workbench.dashboard import look, words
+from workbench.dashboard.buttons import button
 from workbench.dashboard.cards import text
 from workbench.dashboard.data_state import DataState, costly
 from workbench.dashboard.data_words import card_html, facts, progress
@@ -34,12 +35,9 @@ class Tile:
         experiment = experiments.get(name)
         head = f"<h2>{escape(experiment.title)}</h2><div class='caption'>{escape(experiment.summary)}</div>"
         self._picture, self._facts, self._progress = text(""), text(""), text("")
-        self.make = self._button("Make it" if costly(name) else "Generate")
-        self.cancel = self._button("Cancel")
-        self.train = self._button("Train on it", variant="contained")
-        self.make.on_click(self._made)
-        self.cancel.on_click(self._cancelled)
-        self.train.on_click(self._trained)
+        self.make = button("Make it" if costly(name) else "Generate", None, partial(state.make, name), shell.soon)
+        self.cancel = button("Cancel", None, partial(state.cancel, name), shell.soon)
+        self.train = button("Train on it", None, self._train, variant="contained")
         self.netcdf = pmui.FileDownload(
             label="NetCDF", filename=f"{name}.nc", callback=self._content, size="small", margin=0, variant="outlined"
         )
@@ -54,22 +52,11 @@ class Tile:
         parts = (text(head), self._picture, self._facts, *files, buttons, self._progress, text(fold))
         self.view = pn.Column(*parts, styles={**look.CARD, **look.share(1, 330)}, **WIDE)
 
-    def _button(self, label: str, variant: str = "outlined") -> pmui.Button:
-        return pmui.Button(label=label, size="small", margin=0, variant=variant)
-
     def _read(self, sources: Sequence[Source]) -> None:
         """Read files in a thread: a large one takes seconds, in which the page must answer."""
         pn.state.execute(partial(asyncio.to_thread, self.state.upload, self.name, sources))
 
-    async def _made(self, _: Any) -> None:
-        self.state.make(self.name)
-        self._shell.soon()
-
-    async def _cancelled(self, _: Any) -> None:
-        self.state.cancel(self.name)
-        self._shell.soon()
-
-    async def _trained(self, _: Any) -> None:
+    def _train(self) -> None:
         self._shell.go("train", self.state.address(self.name))
 
     def _content(self) -> io.BytesIO:

@@ -2,7 +2,6 @@
 
 import io
 import time
-from collections.abc import Callable
 from html import escape
 from typing import Any
 
@@ -11,6 +10,7 @@ import panel_material_ui as pmui
 from bokeh.models import ColumnDataSource
 
 from workbench.dashboard import exports, look, words
+from workbench.dashboard.buttons import button
 from workbench.dashboard.cards import card, choice, drawing, heading, segments, text
 from workbench.dashboard.listing import Row
 from workbench.dashboard.look import WIDE
@@ -73,16 +73,16 @@ class Page:
     # making
 
     def _make_actions(self) -> None:
-        self.open = self._button("Open", "open_in_new", self._open, variant="contained")
-        self.resume = self._button("Resume", "play_arrow", self._resume)
-        self.delete = self._button("Delete", "delete", self._ask_delete, variant="text")
-        self.confirm = self._button("Delete for good", "delete", self._delete, color="error")
+        self.open = button("Open", "open_in_new", self._open, self._shell.soon, variant="contained")
+        self.resume = button("Resume", "play_arrow", self._resume, self._shell.soon)
+        self.delete = button("Delete", "delete", self._ask_delete, self._shell.soon, variant="text")
+        self.confirm = button("Delete for good", "delete", self._delete, self._shell.soon, color="error")
         self.downloads = {kind: self._download(kind) for kind in exports.KINDS}
         self._tags = pmui.TextInput(label="Tags", size="small", width=190, margin=0, placeholder="good, for the talk")
         self._tags.param.watch(self._tagged, "value")
         buttons = [self.open, self.resume, *self.downloads.values(), self._tags, self.delete, self.confirm]
         self._actions = pn.Row(*buttons, styles={**look.LINE, "margin-bottom": "10px", "align-items": "center"}, **WIDE)
-        self._go_on = self._button("Resume all", "play_arrow", self._resume_all)
+        self._go_on = button("Resume all", "play_arrow", self._resume_all, self._shell.soon)
         self._cut_words = text("", styles=look.share(1, 250))
         self._cut = pn.Row(self._cut_words, self._go_on, visible=False, styles={**look.LINE, **look.CARD}, **WIDE)
 
@@ -117,20 +117,6 @@ class Page:
 
         widget.param.watch(changed, name)
 
-    def _button(
-        self, label: str, icon: str, act: Callable[[], None], variant: str = "outlined", color: str = "primary"
-    ) -> Any:
-        button = pmui.Button(
-            label=label, icon=icon, icon_size="1.3em", size="small", margin=0, variant=variant, color=color
-        )
-
-        async def pressed(_: Any) -> None:
-            act()
-            self._shell.soon()
-
-        button.on_click(pressed)
-        return button
-
     def _download(self, kind: str) -> Any:
         def content() -> io.BytesIO | None:
             try:
@@ -138,10 +124,10 @@ class Page:
             except Exception as error:
                 self.state.tell(words.failed(f"The {kind.lower()} could not be made", error))
                 raise
-            button.filename = name
+            download.filename = name
             return io.BytesIO(made)
 
-        button = pmui.FileDownload(
+        download = pmui.FileDownload(
             label=kind,
             filename=f"run{exports.KINDS[kind][0]}",
             callback=content,
@@ -149,7 +135,7 @@ class Page:
             margin=0,
             variant="outlined",
         )
-        return button
+        return download
 
     # what a person does
 
@@ -239,8 +225,8 @@ class Page:
         enabled, chosen = self.state.enabled(), self.state.selected()
         self._actions.visible = bool(self.state.rows)
         self.open.disabled, self.resume.disabled = not enabled["open"], not enabled["resume"]
-        for button in self.downloads.values():
-            button.disabled = not enabled["export"]
+        for download in self.downloads.values():
+            download.disabled = not enabled["export"]
         self._tags.disabled = not enabled["tag"]
         self._tags.value = ", ".join(chosen[0].tags) if len(chosen) == 1 else ""
         asked = bool(self._doomed)

@@ -1,7 +1,6 @@
 """The Scaling page: what a solve costs as it grows, drawn as the points arrive; saved studies laid over."""
 
 import io
-from collections.abc import Callable
 from math import inf, isfinite, nan
 from typing import Any
 
@@ -10,6 +9,7 @@ import panel_material_ui as pmui
 from bokeh.models import ColumnDataSource
 
 from workbench.dashboard import compare_words, look, words
+from workbench.dashboard.buttons import button
 from workbench.dashboard.cards import card, drawing, heading, text
 from workbench.dashboard.form import Controls
 from workbench.dashboard.look import WIDE
@@ -54,10 +54,10 @@ class Page:
         self.main = pn.Column(self._notices.view, self._bar, self._chart, self._laws, styles=look.PAGE_BODY, **WIDE)
 
     def _make_bar(self) -> None:
-        self.start = self._button("Measure", "play_arrow", self.state.start, variant="contained")
-        self.cancel = self._button("Cancel", "stop", self.state.cancel)
+        self.start = button("Measure", "play_arrow", self.state.start, self._shell.soon, variant="contained")
+        self.cancel = button("Cancel", "stop", self.state.cancel, self._shell.soon)
         self._name = pmui.TextInput(label="Name", size="small", width=170, margin=0, value="")
-        self.save = self._button("Save", "save", lambda: self.state.keep(self._name.value_input or self._name.value))
+        self.save = button("Save", "save", self._save, self._shell.soon)
         self.csv = pmui.FileDownload(
             label="CSV", filename="study.csv", callback=self._content, size="small", margin=0, variant="outlined"
         )
@@ -66,18 +66,11 @@ class Page:
         line = pn.Row(*parts, styles={**look.LINE, "align-items": "center"}, **WIDE)
         self._bar = pn.Column(line, styles={**look.CARD, "padding": "12px 18px"}, **WIDE)
 
+    def _save(self) -> None:
+        self.state.keep(self._name.value_input or self._name.value)
+
     def _content(self) -> io.BytesIO:
         return io.BytesIO(self.state.csv())
-
-    def _button(self, label: str, icon: str, act: Callable[[], None], variant: str = "outlined") -> pmui.Button:
-        button = pmui.Button(label=label, icon=icon, size="small", margin=0, variant=variant)
-
-        async def pressed(_: Any) -> None:
-            act()
-            self._shell.soon()
-
-        button.on_click(pressed)
-        return button
 
     async def _overlaid(self, event: Any) -> None:
         if event.new != self.state.overlays():

@@ -1,6 +1,5 @@
 """The Studies page: a grid of runs that fills as they end, a map of what they found, cancel and resume."""
 
-from collections.abc import Callable
 from html import escape
 from typing import Any
 
@@ -8,6 +7,7 @@ import panel as pn
 import panel_material_ui as pmui
 
 from workbench.dashboard import look, words
+from workbench.dashboard.buttons import button
 from workbench.dashboard.cards import card, drawing, heading, text
 from workbench.dashboard.form import Controls
 from workbench.dashboard.look import WIDE
@@ -57,23 +57,13 @@ class Page:
         self.main = pn.Column(*body, styles=look.PAGE_BODY, **WIDE)
 
     def _made_bar(self) -> pn.Column:
-        self.run = self._button("Run", "play_arrow", self.state.start, variant="contained")
-        self.cancel = self._button("Cancel", "stop", self.state.cancel)
-        self.resume = self._button("Resume", "replay", self.state.resume)
+        self.run = button("Run", "play_arrow", self.state.start, self._shell.soon, variant="contained")
+        self.cancel = button("Cancel", "stop", self.state.cancel, self._shell.soon)
+        self.resume = button("Resume", "replay", self.state.resume, self._shell.soon)
         self._progress = text("", styles=look.share(1, 240))
         parts = [self.run, self.cancel, self.resume, self._progress]
         line = pn.Row(*parts, styles={**look.LINE, "align-items": "center"}, **WIDE)
         return pn.Column(line, styles={**look.CARD, "padding": "12px 18px"}, **WIDE)
-
-    def _button(self, label: str, icon: str, act: Callable[[], None], variant: str = "outlined") -> pmui.Button:
-        button = pmui.Button(label=label, icon=icon, size="small", margin=0, variant=variant)
-
-        async def pressed(_: Any) -> None:
-            act()
-            self._shell.soon()
-
-        button.on_click(pressed)
-        return button
 
     async def _opened(self, event: Any) -> None:
         name = "" if event.new in (None, NEW) else event.new
