@@ -26,8 +26,9 @@ app: $(VENV)/.app ## install what the page needs (once) and serve it at http://l
 	  --allow-websocket-origin localhost:$(PORT) --allow-websocket-origin 127.0.0.1:$(PORT) \
 	  $(OPTIONS) $(if $(filter none,$(BROWSER)),,--show)
 
-test: lint ## check the style and the types, run every test, report the coverage
-	$(BIN)/python -m pytest --cov --cov-report=term
+WORKERS ?= 2
+test: lint ## check the style and the types, run every test (two at a time), report the coverage
+	$(BIN)/python -m pytest -n $(WORKERS) --dist worksteal --cov --cov-report=term
 
 lint: $(VENV)/.test ## check the style and the types
 	$(BIN)/ruff check

@@ -72,7 +72,7 @@ export function render({ model }) {
   }
   const mending = setInterval(mend, 1500)
   model.on("remove", () => clearInterval(mending))
-  model.on("page", mark)
+  model.on("page", () => { mark(); write() })
   model.on("address", write)
   mark()
   write()

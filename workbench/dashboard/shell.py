@@ -95,7 +95,8 @@ class Shell:
             self._pages[name].state.read(search)
         elif search:
             self._searches[name] = search
-        self.nav.page = name
+        self._wanted = name
+        self.soon()
 
     def show(self) -> None:
         """Let the pages draw figures, too."""
@@ -117,7 +118,7 @@ class Shell:
                 other.side.visible = other.main.visible = name == self._wanted
         if known:
             page.refresh()
-        self.nav.address = self._address()
+        self.nav.param.update(page=self._wanted, address=self._address())
 
     def _current(self) -> Page:
         return self._pages[self._wanted]
