@@ -1,4 +1,4 @@
-"""How quick the page is, in a real browser: usable, first update after Start, first equations, Stop and Pause, and what
+"""How quick the page is, in a real browser: usable, first update after Start, Stop and Pause, and what
 following a run costs it. One run, printed and written as JSON.
 
     python benchmarks/page.py [--repeat 5] [--json FILE] [--address http://localhost:5006/app]
@@ -111,19 +111,16 @@ def press(page: Page, name: str, *wanted: str) -> float:
 
 
 def discovery(browser: Browser, address: str) -> dict[str, float]:
-    """One visit in the default setting: usable, first update, first equations, end."""
+    """One visit in the default setting: usable, first update, end."""
     page, usable = opened(browser, address)
     begin = time.perf_counter()
     update = press(page, "Start", "Running", "Finished")
-    page.get_by_role("math").first.wait_for()
-    equations = time.perf_counter() - begin
     page.get_by_text("Finished").wait_for()
     end = time.perf_counter() - begin
     page.context.close()
     return {
         "page usable": usable,
         "Start to first update": update,
-        "Start to first equations": equations,
         "Start to the end": end,
     }
 

@@ -1,6 +1,8 @@
 """The one app: header with the pages, sidebar, main part; a page is made when somebody first looks at it."""
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import import_module
 from typing import Any, Protocol
 
@@ -170,6 +172,21 @@ class Shell:
         return view
 
 
+@contextmanager
+def gathered(models: Any) -> Iterator[None]:
+    """One walk through the models of a document for all changes that are made here, and none where no model has come or
+    gone. Bokeh's `freeze` walks every time, which for a run that is followed is a quarter of a core.
+    """
+    asked = []
+    models.recompute = lambda: asked.append(True)
+    try:
+        yield
+    finally:
+        del models.recompute
+        if asked:
+            models.recompute()
+
+
 def _cut_short() -> list[str]:
     """The runs that a stop of a server has cut short, and that nobody has gone on with."""
     return [name for name, row in listing.rows().items() if row.state == "interrupted" and not row.held]
@@ -226,13 +243,10 @@ def follow(shell: Shell, document: Any) -> None:
             return
         document.hold("collect")
         try:
-            with set_curdoc(document), document.models.freeze():
-                try:
-                    shell.refresh()
-                except (
-                    Exception
-                ):  # one that leaves `freeze` would leave the document frozen, and the page dead, for good
-                    logger.exception("the page could not be drawn")
+            with set_curdoc(document), gathered(document.models):
+                shell.refresh()
+        except Exception:
+            logger.exception("the page could not be drawn")
         finally:
             document.unhold()
 

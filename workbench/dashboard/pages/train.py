@@ -87,13 +87,20 @@ class Page:
         self._drawn.clear()
 
     def refresh(self) -> None:
-        """Draw what has changed: words at once, and in turn one kind of result a time, so the first is soon there."""
+        """Draw what has changed: words at once, and in turn one kind of result a time, so the first is soon there.
+
+        The answer to a press goes out by itself, what moves the cards in the next turn: the browser takes its time for
+        them, and the answer would wait.
+        """
         job, version = self.state.job, self._version()  # of before: what changes meanwhile is drawn the next time
-        if self._fresh("state", self.state.revision):
-            self._draw_state()
         if self._fresh("bar", (self.state.revision, job and (job.id, job.version))):
             self.bar.update()
             self._draw_notices()
+        if self._fresh("answer", self.state.revision) and self._shown:
+            self._shell.soon()
+            return
+        if self._fresh("state", self.state.revision):
+            self._draw_state()
         drawn = next((draw for draw in self._kinds if draw()), None) if self._shown else None
         if drawn is None:
             self._drawn["all"] = version
