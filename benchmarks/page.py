@@ -141,19 +141,26 @@ def control(browser: Browser, address: str) -> dict[str, float]:
     return {"Pause answers": pause, "Stop answers": stop}
 
 
-def following(browser: Browser, address: str, seconds: float = 10.0) -> dict[str, float]:
-    """Milliseconds per adam step with the page open and with it closed, in one job."""
+def following(browser: Browser, address: str, seconds: float = 10.0, pairs: int = 3) -> dict[str, float]:
+    """Milliseconds per adam step with the page open and with it closed, in turn in one job: medians."""
     page, _ = opened(browser, f"{address}?mode=adam")
     press(page, "Start", "Running")
     page.get_by_role("math").first.wait_for()
-    page.wait_for_timeout(3000)
-    watched = pace(page, seconds)
-    run = page.url
-    page.goto("about:blank")
-    time.sleep(seconds)
-    alone = since(page, run, watched)
+    run, watched, alone = page.url, [], []
+    for _ in range(pairs):
+        page.wait_for_timeout(3000)
+        watched.append(pace(page, seconds))
+        page.goto("about:blank")
+        time.sleep(seconds)
+        alone.append(since(page, run, watched[-1]))
+    press(page, "Stop", "Stopping", "Stopped")
     page.context.close()
-    return {"ms per step, page open": watched["ms"], "ms per step, page closed": alone}
+    open_, closed = statistics.median(one["ms"] for one in watched), statistics.median(alone)
+    return {
+        "ms per step, page open": open_,
+        "ms per step, page closed": closed,
+        "of the steps, page open": closed / open_,
+    }
 
 
 def numbers(page: Page) -> tuple[int, float]:
@@ -172,13 +179,12 @@ def pace(page: Page, seconds: float) -> dict[str, float]:
 
 
 def since(page: Page, run: str, before: dict[str, float]) -> float:
-    """Milliseconds of wall time per step since `before`; the page is opened again for a look, and the run stopped."""
+    """Milliseconds of wall time per step since `before`; the page is opened again for a look."""
     end = time.perf_counter()
     page.goto(run)
-    page.get_by_role("math").first.wait_for()
+    page.locator(".numbers b").first.wait_for()
     extra = time.perf_counter() - end
     step, _ = numbers(page)
-    press(page, "Stop", "Stopping", "Stopped")
     return 1e3 * (end + extra - before["time"]) / max(1, step - before["step"])
 
 

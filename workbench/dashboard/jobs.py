@@ -22,7 +22,7 @@ from typing import Any
 import psutil
 
 from workbench import experiments, runs
-from workbench.dashboard.cores import cores
+from workbench.dashboard.cores import cores, usable
 from workbench.dashboard.history import Cursor, History
 from workbench.dashboard.line import Line, device, memory_limit_mb, places, require_memory
 from workbench.dashboard.process import RUNNERS, RemoteTraining
@@ -34,6 +34,9 @@ logger = logging.getLogger(__name__)
 HALTED = ("stopped", "interrupted", "finished", "failed")
 GOES_ON = ("paused", "stopped", "interrupted")
 ACTIVE = ("running", "queued")
+REPORTS = 0.5 if usable() > 2 else 1.0
+"""Seconds between two reports, at least: the figures of one take the browser a while, and it may have no core of its
+own."""
 QUEUE_LOOK = 0.1
 """Seconds between two looks of a queued job at its place."""
 LONG_UNWRITTEN = 60.0
@@ -222,7 +225,7 @@ class Job:
                 if self.pace is not None:
                     self.pace(self)
                 self._take(next(records, None))
-                if not self._end and time.monotonic() > self._report_time + max(0.5, 10 * self._report_cost):
+                if not self._end and time.monotonic() > self._report_time + max(REPORTS, 10 * self._report_cost):
                     self._publish(self._training.report)
             self._leave()
         except Exception as error:
