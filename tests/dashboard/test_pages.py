@@ -13,6 +13,7 @@ from tests.dashboard.browsing import (
     PATIENCE,
     SLOW,
     button,
+    entry,
     expect,
     expect_painted,
     go,
@@ -181,7 +182,11 @@ def test_a_hundred_rapid_clicks_lose_nothing(visit):
                 .find(e => e.tagName === 'BUTTON' && !e.disabled && e.textContent.endsWith(name))?.click()""",
             kind,
         )
-    page.wait_for_timeout(1500)
+    field = entry(page, "Noise")  # handled after every click: then what they did is known
+    field.fill("0.25")
+    field.press("Enter")
+    expect(page).to_have_url(re.compile("noise=0.25"))
+    page.wait_for_timeout(1000)
     if "Running" in state(page).inner_text():
         button(page, "Pause").click()
     if state(page).inner_text() == "Ready":
