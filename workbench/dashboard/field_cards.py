@@ -121,11 +121,14 @@ class FieldCards:
         )
         self.profile.view.styles = {**self.profile.view.styles, **look.share(1, 330)}
         pair = pn.Row(self.rollout.view, self.profile.view, styles=look.PAIR, **WIDE)
-        self.view = pn.Column(self.image.view, pair, self.maps.view, styles={"gap": "14px"}, **WIDE)
+        self.view = pn.Column(self.image.view, pair, self.maps.view, styles={"gap": "14px"}, visible=False, **WIDE)
 
     def update(self, report: Report | None, key: str) -> None:
         """Show the fields of a Report; the same `key` keeps zoom and choices."""
         image = report.image if report else None
+        self.view.visible = report is not None and any(
+            part is not None for part in (image, report.profile, report.maps)
+        )
         if image is not None:
             self.image.say(waves.caption(image))
         self.image.update(image, key)

@@ -3,13 +3,16 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from html import escape
-from math import inf, isfinite
+from math import isfinite
 from typing import Any
 
 from workbench.dashboard.compare_state import VARIANTS
 from workbench.dashboard.compare_words import megabytes, milliseconds, title_of
 from workbench.scaling import Budget, Limit, Point, Slope, Status, by_variant, limit, slope
 from workbench.views.overlay import color
+
+FAR = 1000
+"""A law says nothing of sizes more than so many times the largest one that was measured."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +87,8 @@ def _cells(line: Line, axis: str) -> str:
         exponent = f"{line.slope.value:.2f}" + (f" ({line.slope.low:.2f} to {line.slope.high:.2f})" if known else "")
     if line.limit is not None:
         size, by = line.limit.size, line.limit.by
-        bound = f"{axis} &asymp; {size:.2g} ({by})" if size < inf else "none in sight"
+        far = there is None or size > FAR * getattr(there.case, axis)
+        bound = "none in sight" if far else f"{axis} &asymp; {size:.2g} ({by})"
     cells = [
         exponent,
         f"{getattr(there.case, axis):,}" if there else "–",

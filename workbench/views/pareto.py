@@ -1,6 +1,7 @@
 """Error against number of terms: every model a dot, the front a line, a ring around the one that was chosen."""
 
 import holoviews as hv
+import numpy as np
 
 from workbench.judging import Front
 from workbench.views import palette
@@ -29,6 +30,15 @@ def pareto(front: Front, *, chosen: int | None = None, error: str = "error (stan
             options(ring, fill_color=None, line_color=palette.TRUTH, line_width=3, size=RING, marker="circle"),
         ]
     )
-    positive = bool((errors[errors == errors] > 0).all())
+    known = errors[np.isfinite(errors)]
+    positive = bool((known > 0).all())
+    ticks = {"yticks": _ticks(known)} if positive and known.size else {}
     title = f"{terms[place]} terms do; more gain little" if chosen is None else f"the model of {terms[place]} terms"
-    return framed(overlay, title=title, xlabel="number of terms", ylabel=error, logy=positive)
+    return framed(overlay, title=title, xlabel="number of terms", ylabel=error, logy=positive, **ticks)
+
+
+def _ticks(errors: np.ndarray) -> list[float]:
+    """Of a logarithmic axis: 1, 2 and 5 times the powers of ten over two decades at most, else these powers alone."""
+    decades = range(int(np.floor(np.log10(errors.min()))), int(np.ceil(np.log10(errors.max()))) + 1)
+    factors = (1, 2, 5) if len(decades) <= 3 else (1,)
+    return [factor * 10.0**decade for decade in decades for factor in factors]

@@ -54,12 +54,13 @@ class Page:
         self._words = text(words.INTRO)
         self._intro = pn.Column(self._words, self._record, styles={**look.CARD, **look.share(2, 300)}, **WIDE)
         pair = pn.Row(self._intro, self.trajectory.view, self.loss.view, styles=look.PAIR, **WIDE)
+        self._ocean = pn.Row(self.maps.view, self.skill.view, styles=look.PAIR, visible=False, **WIDE)
         self.main = pn.Column(
             self._notices.view,
             self.bar.view,
             self.equations.view,
             pair,
-            pn.Row(self.maps.view, self.skill.view, styles=look.PAIR, **WIDE),
+            self._ocean,
             self.fields.view,
             self.judgement.view,
             self.parameters.view,
@@ -141,6 +142,7 @@ class Page:
         self.coefficients.update_report(found)
         self.maps.update(found)
         self.skill.update(found)
+        self._ocean.visible = self.maps.view.visible or self.skill.view.visible
         return self.state.run is not None
 
     def _draw_records(self) -> bool:
