@@ -241,13 +241,12 @@ class TrajectoryCard:
             **look.share(3, 330),
         )
 
-    def update(self, data: xr.Dataset | None, key: str, *, large: bool, dark: bool) -> None:
-        """Show a trajectory; the same `key` keeps camera, zoom and choices. `large` is for a page that has room."""
+    def update(self, data: xr.Dataset | None, key: str, *, dark: bool) -> None:
+        """Show a trajectory; the same `key` keeps camera, zoom and choices."""
         self._waiting.visible, self.end.visible = data is None, data is not None
         if data is None:
             self._scene.visible = self._series.visible = False
             return
-        self._phase.height = trajectory.LARGE if large else trajectory.HEIGHT
         # another file has other variables, or others of the same names
         key = " ".join([key, str(data.attrs.get("title", "")), *map(str, data["variable"].values)])
         if key != self._key:

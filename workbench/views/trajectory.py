@@ -14,7 +14,6 @@ from bokeh.plotting import figure
 from workbench.views import palette
 
 HEIGHT = 420
-LARGE = 560
 MOST_POINTS = 4000
 MOST_SERIES = 6
 BAND = ("lower", "upper")

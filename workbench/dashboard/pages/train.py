@@ -161,14 +161,14 @@ class Page:
         return report is not None and report.judgement is not None
 
     def _draw_trajectory(self) -> bool:
-        report, empty = self.state.report(), self.state.run is None
+        report = self.state.report()
         shown = report.trajectory if report else None
         # a report may come with the same trajectory as before, which takes long to draw
         if not self._fresh("trajectory", (self._reports()[0], id(shown), report is None, self._shell.dark)):
             return False
         self.trajectory.view.visible = report is None or report.trajectory is not None
         self._trajectory = shown  # held, so that no other gets its id
-        self.trajectory.update(shown, self.state.experiment.name, large=empty, dark=self._shell.dark)
+        self.trajectory.update(shown, self.state.experiment.name, dark=self._shell.dark)
         return True
 
     def _previewed(self, report: Report) -> xr.Dataset:
