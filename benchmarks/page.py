@@ -160,7 +160,7 @@ def following(browser: Browser, address: str, seconds: float = 10.0, pairs: int 
     return {
         "ms per step, page open": open_,
         "ms per step, page closed": closed,
-        "of the steps, page open": closed / open_,
+        "speed with the page open": closed / open_,
     }
 
 

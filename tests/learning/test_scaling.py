@@ -169,7 +169,7 @@ def test_a_case_is_the_problem_it_says(case, batch):
 
 def test_every_backend_of_the_table_is_measured(host):
     cases = [Case(T=2, B=4, backend=name, method=method) for name, method in scaling.variants()]
-    found = list(measure(cases, sizes=[40, 20], budget=Budget(seconds=60), repeats=2, host=host))
+    found = list(measure(cases, sizes=[40, 20], budget=Budget(seconds=20), repeats=2, host=host))
     assert [point.case.T for point in found] == [20] * len(cases) + [40] * len(cases)
     assert [point.case.label for point in found[: len(cases)]] == [case.label for case in cases]
     for point in found:
@@ -177,7 +177,7 @@ def test_every_backend_of_the_table_is_measured(host):
         if point.status is Status.OK:
             assert point.forward >= point.forward_best > 0
             assert point.backward >= point.backward_best > 0
-            assert min(point.memory, point.memory_forward) >= 0  # peaks of two passes: either may be the larger
+            assert point.memory >= point.memory_forward >= 0
             assert point.repeats >= 2
 
 
@@ -198,7 +198,7 @@ def test_over_the_time_budget_is_a_mark_and_larger_sizes_are_not_run(host):
     assert found[0].forward >= 0.05
     assert found[1].words == "took more than 3 s"
     assert found[2].words.startswith("not run: T = 60,000 was over")
-    assert time.monotonic() - begin < 40
+    assert time.monotonic() - begin < 15
 
 
 def test_over_the_memory_budget_is_a_mark_and_the_caller_is_unharmed(host):

@@ -25,7 +25,7 @@ logger = logging.getLogger(__name__)
 
 PERIOD = 200 if usable() > 2 else 333
 """Milliseconds between two looks at the page in view; a press is answered at once. Where training, server and browser
-share two cores, a training was measured to lose 30 % of its speed at 5 Hz, and a fifth at 3 Hz."""
+share two cores, a training was measured to lose some 30 % of its speed at 5 Hz, and 17 to 32 % at 3 Hz."""
 TITLE = "S-MNN workbench"
 PAGES = {
     "train": "Train",
