@@ -38,7 +38,7 @@ def explore(experiment: str = "lorenz", **config: Any) -> pn.Row:
     """
     module = experiments.get(experiment)
     query = settings.query(module.Config(**config), {"experiment": experiment})
-    pn.extension("plotly", "mathjax", inline=True)
+    pn.extension("plotly", inline=True)
     page = Page(query, _Cell())
     page.show()
     page.refresh()

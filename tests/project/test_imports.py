@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 STORE = {"h5netcdf", "h5py", "numpy", "xarray"}
-PLOTTING = {"bokeh", "holoviews", "numpy", "plotly", "xarray"}
+PLOTTING = {"bokeh", "holoviews", "latex2mathml", "numpy", "plotly", "xarray"}
 EVERYTHING = STORE | PLOTTING | {"dask", "distributed", "ipywidgets", "markdown_it", "panel"}
 EVERYTHING |= {"panel_material_ui", "param"}
 EVERYTHING |= {"psutil", "pydantic", "scipy", "torch"}

@@ -116,8 +116,8 @@ class EquationCard:
     def __init__(self, redraw: Callable[[], None]) -> None:
         self.digits = choice("Decimals", [1, 2, 3, 4, 6], 3, width=96)
         watch(redraw, self.digits)
-        self._found = pn.pane.LaTeX("", renderer="mathjax", stylesheets=[look.STYLE], **WIDE)
-        self._true = pn.pane.LaTeX("", renderer="mathjax", stylesheets=[look.STYLE], **WIDE)
+        self._found = text("")
+        self._true = text("")
         self._metrics = text("")
         self._doubts = text("")
         found, true = text('<h3 class="key found">Discovered</h3>'), text('<h3 class="key truth">True</h3>')
@@ -209,6 +209,7 @@ class TrajectoryCard:
         self._eye = {}
         self._source = None
         self.kind = segments({"3-D": "phase", "over time": "series"}, "phase", 170)
+        self.kind.visible = False  # until it is known that there are three variables
         self.end = pmui.FloatSlider(
             label="Time shown",
             start=0.0,

@@ -63,4 +63,7 @@ def _wide(plot: Any) -> Any:
     """A Bokeh figure that takes the room there is, and shows its tools when they are wanted."""
     plot.update(width=None, sizing_mode="stretch_width", outline_line_color=None, background_fill_color=None)
     plot.toolbar.update(logo=None, autohide=True)
+    plot.title.standoff = 0
+    for legend in plot.legend:
+        legend.update(margin=0, padding=2, label_text_font_size="12px")
     return plot

@@ -27,7 +27,6 @@ body { font-family: system-ui, sans-serif; color: #1c2530; background: #f4f6f8; 
 main { max-width: 1060px; margin: 24px auto; padding: 0 16px; }
 section { background: #fff; border: 1px solid #e1e5ea; border-radius: 8px; padding: 16px 22px; margin-bottom: 14px; }
 h1 { font-size: 1.5rem; margin: 0 0 4px; }
-pre.equations { font-family: Georgia, serif; font-size: 1.06rem; white-space: pre-wrap; margin: 4px 0 12px; }
 """
 
 
@@ -63,8 +62,8 @@ def _equations(report: Report) -> str:
     parts = []
     for title, kind, found in (("Discovered", "found", report.equations), ("True", "truth", report.true_equations)):
         if found:
-            lines = escape("\n".join(one.text() for one in found))
-            parts.append(f"<h3 class='key {kind}'>{title}</h3><pre class='equations'>{lines}</pre>")
+            lines = equation.html(found, true=report.true_equations if kind == "found" else ())
+            parts.append(f"<h3 class='key {kind}'>{title}</h3>{lines}")
     doubts = "".join(f"<p>Doubt: {escape(doubt)}</p>" for doubt in report.doubts)
     return "".join(parts) + equation.metrics(report.metrics, NAMES) + doubts
 

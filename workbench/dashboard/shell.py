@@ -7,7 +7,6 @@ from importlib import import_module
 from typing import Any, Protocol
 
 import panel_material_ui as pmui  # isort: skip  (before any widget is built: labels are unreadable in the dark otherwise)
-import dask.base  # noqa: F401  (xarray imports it in whatever thread comes first; two at once get half of it each)
 import panel as pn
 from panel.io.state import set_curdoc
 from panel.util import edit_readonly
@@ -201,7 +200,7 @@ def _counted(count: int) -> str:
 
 def page() -> pmui.Page:
     """The app of this session, as its URL asks for it."""
-    pn.extension("plotly", "mathjax")
+    pn.extension("plotly")
     if pn.state.curdoc is not None and pn.state.curdoc.session_context is not None:
         close_at_exit()
         in_order()

@@ -12,12 +12,12 @@ from workbench.dashboard.session import TrainState
 
 INTRO = """<div class="intro">
 <h2>Find the equations behind the data</h2>
-<p>Press <b>Start</b>. The run reads the record beside this text, and within seconds you read the equations that
-made it, next to the true ones.</p>
+<p>Press <b>Start</b>. The run reads the record that is shown here, and you watch what it learns from it, next to the
+truth where that is known: equations within seconds, or a forecast for waves and oceans.</p>
 <ol>
 <li>Choose a data set and how to train on the left. Every setting has a default that works.</li>
 <li><b>Start</b> runs to the end; <b>Step</b> does one step and waits.</li>
-<li>While it runs: equations, learning curve, trajectory and every coefficient against the truth.</li>
+<li>While it runs: equations, learning curve, trajectory or field, and every coefficient against the truth.</li>
 </ol>
 <p class="caption">The address of this page holds all settings and the run: reload it, or send it to someone, and they
 see the same.</p>

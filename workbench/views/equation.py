@@ -1,13 +1,20 @@
-"""Equations as HTML with LaTeX inside, term by term, so that a long one wraps instead of running out of its card."""
+"""Equations as HTML with MathML inside, term by term, so that a long one wraps instead of running out of its card.
+
+Browsers set MathML themselves. MathJax in Bokeh's page keeps everything that it has ever set: a run that was followed
+for half an hour took a gigabyte of the browser.
+"""
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from html import escape
+
+from latex2mathml.converter import convert
 
 from workbench.experiments.protocol import Equation, latex_number
 
 
 def html(equations: Sequence[Equation], digits: int = 3, true: Sequence[Equation] = ()) -> str:
-    """The equations as HTML; LaTeX stands between `\\(` and `\\)`.
+    """The equations as HTML.
 
     A term that none of the `true` equations has is marked with the class "extra" (only when `true` is given). Each
     equation is a `role="math"` element whose label is the plain text, for screen readers and tests.
@@ -17,16 +24,20 @@ def html(equations: Sequence[Equation], digits: int = 3, true: Sequence[Equation
 
 
 def _row(equation: Equation, digits: int, known: set[str] | None) -> str:
-    parts = [f"<span aria-hidden='true'>\\({equation.left_latex} =\\)</span>"]
+    parts = [f"<span aria-hidden='true'>{_mathml(equation.left_latex + ' =')}</span>"]
     for position, (coefficient, latex, text) in enumerate(equation.terms):
         extra = ' class="extra" title="not in the true equation"' if known is not None and text not in known else ""
-        parts.append(
-            f"<span aria-hidden='true'{extra}>\\({_term(coefficient, latex, digits, first=position == 0)}\\)</span>"
-        )
+        term = _mathml(_term(coefficient, latex, digits, first=position == 0))
+        parts.append(f"<span aria-hidden='true'{extra}>{term}</span>")
     if not equation.terms:
-        parts.append("<span aria-hidden='true'>\\(0\\)</span>")
+        parts.append(f"<span aria-hidden='true'>{_mathml('0')}</span>")
     label = escape(equation.text(digits), quote=True)
     return f'<div class="equation" role="math" aria-label="{label}">{" ".join(parts)}</div>'
+
+
+@lru_cache(maxsize=4096)
+def _mathml(latex: str) -> str:
+    return convert(latex)
 
 
 def _term(coefficient: float, latex: str, digits: int, *, first: bool) -> str:
