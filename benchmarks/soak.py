@@ -115,19 +115,26 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     path = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True)
+    report: dict[str, Any] = {"date": date.today().isoformat(), "commit": commit.stdout.strip()}
     with served(WORKBENCH_JOBS=str(max(2, options.sessions))) as address, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=FLAGS)
-        report = {"one page": long_run(browser, address, options.minutes)}
+        report["one page"] = long_run(browser, address, options.minutes)
+        written(report, options.json)  # at once: what comes next takes minutes, and may fail
         if options.sessions:
             report["crowd"] = crowd(browser, address, options.sessions)
         browser.close()
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True)
-    machine = {"cores": os.cpu_count(), "processor": platform.machine(), "load": round(os.getloadavg()[0], 1)}
-    report |= {"date": date.today().isoformat(), "commit": commit.stdout.strip(), "machine": machine}
+    written(report, options.json)
     print(json.dumps(report, indent=2))
-    if options.json:
-        options.json.parent.mkdir(parents=True, exist_ok=True)
-        options.json.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+
+
+def written(report: dict[str, Any], path: Path | None) -> None:
+    """Write the report, with the machine as it is now, if a file is asked for."""
+    if path is None:
+        return
+    machine = {"cores": os.cpu_count(), "processor": platform.machine(), "load": round(os.getloadavg()[0], 1)}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(report | {"machine": machine}, indent=2) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
