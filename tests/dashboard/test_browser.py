@@ -40,6 +40,26 @@ def test_start_leads_to_the_equations_and_a_reload_finds_them_again(visit):
     assert page.url == address
 
 
+def test_the_three_dimensional_library_comes_only_where_it_is_drawn(visit):
+    asked = []
+    visit.context.on("request", lambda request: asked.append(request.url))
+    flat = visit("experiment=decay")
+    flat.wait_for_timeout(1500)
+    assert [url for url in asked if "plotly" in url] == []
+    solid = visit("experiment=rossler")
+    expect(solid.locator(".js-plotly-plot").first).to_be_visible()
+    assert len([url for url in asked if "plotly-" in url]) == 1
+
+
+def test_without_the_three_dimensional_library_the_trajectory_is_drawn_over_time(visit):
+    visit.context.route(re.compile("plotly-"), lambda route: route.abort())
+    page = visit("experiment=rossler")
+    expect(page.get_by_text("Time shown")).to_be_visible()
+    expect_painted(page, 3)  # x, y and z
+    assert all("ERR_FAILED" in complaint for complaint in visit.complaints)
+    visit.complaints.clear()
+
+
 @with_and_without_threads
 def test_pause_is_stable_step_is_one_and_stop_ends(visit):
     page = visit(SLOW)

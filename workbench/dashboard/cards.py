@@ -10,6 +10,7 @@ import xarray as xr
 from bokeh.models import ColumnDataSource
 
 from workbench.dashboard import look
+from workbench.dashboard.library import Library
 from workbench.dashboard.look import WIDE
 from workbench.experiments.protocol import Report
 from workbench.training import Record
@@ -224,12 +225,15 @@ class TrajectoryCard:
         self._phase = pn.pane.Plotly(
             None, height=trajectory.HEIGHT, config={"displaylogo": False, "responsive": True}, **WIDE
         )
+        self._library = Library(height=0)
         self._scene = pn.Column(visible=False, min_height=trajectory.HEIGHT, **WIDE)
         self._series = pn.Column(**WIDE)
         self._head = text(heading("Trajectory", ""))
         self._legend = text("")
         self._waiting = text('<div class="caption">Making the data &hellip;</div>', min_height=trajectory.HEIGHT)
         watch(redraw, self.kind)
+        watch(redraw, self._library, name="loaded")
+        watch(redraw, self._library, name="failed")
         watch(redraw, self.end, name="value_throttled")
         self.view = card(
             self._head,
@@ -269,14 +273,15 @@ class TrajectoryCard:
 
     def _draw(self, data: xr.Dataset, dark: bool) -> None:
         shown = trajectory.until(data, self.end.value)
-        solid = self.kind.value == "phase"
+        solid = self.kind.value == "phase" and not self._library.failed
         self._head.object = heading("Trajectory", trajectory.caption(data))
         self._legend.object = trajectory.legend(data)
         self._scene.visible, self._series.visible = solid, not solid
         if solid:
             self._phase.object = trajectory.phase(shown, self._key, self._eye, dark=dark)
-            if not self._scene.objects:
-                self._scene.objects = [self._phase]  # not sooner: an empty figure shows the axes of a plane
+            wanted = self._phase if self._library.loaded else self._library
+            if wanted not in self._scene.objects:
+                self._scene.objects = [wanted]  # the figure not sooner: an empty one shows the axes of a plane
         elif self._source is None:
             self._source = ColumnDataSource(trajectory.series_columns(shown))
             plots = trajectory.series(self._source, data)

@@ -200,7 +200,7 @@ def _counted(count: int) -> str:
 
 def page() -> pmui.Page:
     """The app of this session, as its URL asks for it."""
-    pn.extension("plotly")
+    pn.extension()
     if pn.state.curdoc is not None and pn.state.curdoc.session_context is not None:
         close_at_exit()
         in_order()
@@ -212,6 +212,7 @@ def page() -> pmui.Page:
     document = pn.state.curdoc
 
     async def loaded() -> None:
+        pn.extension("plotly")  # only now: the page would load its script first; see `library`
         shell.show()
         follow(shell, document)
 
