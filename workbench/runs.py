@@ -26,6 +26,8 @@ import xarray as xr
 from workbench.datasets.store import data_folder, replacing
 
 FORMAT_VERSION = 1
+BEFORE = {"lorenz": {"coefficients": "learned"}}
+"""By experiment, the settings that came later and whose default is not what runs did before they were there."""
 MESSAGE_LIMIT = 4000
 TAGS = "tags.json"
 
@@ -167,6 +169,7 @@ def summarise(path: Path) -> Summary:
         texts = {name: str(attributes[name]) for name in ("experiment", "status", "message", "created")}
         numbers = {name: _whole(attributes[name]) for name in ("steps", "total")}
         parsed = {name: json.loads(attributes[name]) for name in ("config", "metrics")}
+        parsed["config"] = BEFORE.get(texts["experiment"], {}) | parsed["config"]
     except KeyError as error:
         return Summary(path, error=f"not a run file (no attribute {error})")
     except (OSError, ValueError) as error:

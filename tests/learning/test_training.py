@@ -4,6 +4,7 @@ import math
 import time
 from functools import cache
 from itertools import islice
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -212,3 +213,12 @@ def test_a_reserved_name_is_no_metric(monkeypatch):
     monkeypatch.setattr(fake.Walk, "step", lambda self: {"loss": 1.0, "seconds": 2.0})
     with pytest.raises(ValueError, match="may not be called 'seconds'"):
         next(train(fake, fake.Config()))
+
+
+def test_a_run_of_the_first_version_goes_on_as_it_did_there():
+    """Written by the first version that kept runs, which had fewer settings; it went on with these losses."""
+    run = runs.read_run(Path(__file__).parent / "older" / "lorenz_first_format.nc")
+    assert run.steps == 3
+    again = Training(lorenz, lorenz.Config(**run.config), resume_from=run)
+    losses = [record.metrics["loss"] for record in islice(again, 2)]
+    np.testing.assert_allclose(losses, [2.7151536941528320, 2.8812949657440186], rtol=1e-5)
