@@ -10,6 +10,8 @@ from typing import Any
 
 import panel as pn
 import panel_material_ui as pmui  # noqa: F401  (before any widget is built, as in the dashboard)
+import param
+from panel.custom import JSComponent
 
 from workbench import experiments
 from workbench.dashboard import look, settings
@@ -22,9 +24,23 @@ class _Cell:
 
     dark = False
     icons = False  # their font would come from another machine
+    has_library = True
 
     def soon(self) -> None:
         """The next look at the run comes soon enough."""
+
+
+class Seen(JSComponent):
+    """Tells when a browser shows it. What changes sooner may reach the browser in another order than it was made."""
+
+    seen = param.Boolean(default=False)
+
+    _esm = """
+export function render({ model }) {
+  model.seen = true
+  return document.createElement("div")
+}
+"""
 
 
 def explore(experiment: str = "lorenz", **config: Any) -> pn.Row:
@@ -43,10 +59,12 @@ def explore(experiment: str = "lorenz", **config: Any) -> pn.Row:
     page.show()
     page.refresh()
 
+    seen = Seen(height=0)
+
     def tick() -> None:
-        if page.stale():
+        if seen.seen and page.stale():
             page.refresh()
 
     pn.state.add_periodic_callback(tick, PERIOD)
-    side = pn.Column(page.side, width=320)
+    side = pn.Column(page.side, seen, width=320)
     return pn.Row(side, page.main, styles=look.MAIN, sizing_mode="stretch_width")

@@ -56,6 +56,7 @@ def test_without_the_three_dimensional_library_the_trajectory_is_drawn_over_time
     page = visit("experiment=rossler")
     expect(page.get_by_text("Time shown")).to_be_visible()
     expect_painted(page, 3)  # x, y and z
+    visit.context.unroute_all()  # the tests share it
     assert all("ERR_FAILED" in complaint for complaint in visit.complaints)
     visit.complaints.clear()
 

@@ -202,9 +202,12 @@ class LossCard:
 
 
 class TrajectoryCard:
-    """The trajectory, truth against discovered: in three dimensions when there are three variables, else over time."""
+    """The trajectory, truth against discovered: in three dimensions when there are three variables, else over time.
 
-    def __init__(self, redraw: Callable[[], None]) -> None:
+    has_library: whether the browser has the 3-D library already.
+    """
+
+    def __init__(self, redraw: Callable[[], None], *, has_library: bool = False) -> None:
         self._key = ""
         self._sizes = None
         self._eye = {}
@@ -225,7 +228,7 @@ class TrajectoryCard:
         self._phase = pn.pane.Plotly(
             None, height=trajectory.HEIGHT, config={"displaylogo": False, "responsive": True}, **WIDE
         )
-        self._library = Library(height=0)
+        self._library = Library(height=0, loaded=has_library)
         self._scene = pn.Column(visible=False, min_height=trajectory.HEIGHT, **WIDE)
         self._series = pn.Column(**WIDE)
         self._head = text(heading("Trajectory", ""))

@@ -62,6 +62,8 @@ class Shell:
 
     icons = True
     """Whether the font of the icons is there."""
+    has_library = False
+    """Whether the browser has the 3-D library from the start."""
 
     def __init__(self, search: str = "") -> None:
         pairs, _ = settings.parse_query(search)

@@ -43,7 +43,7 @@ class Page:
         self.bar = Bar(state, lambda: shell.soon(), icons=shell.icons)
         self.equations = EquationCard(self.redraw)
         self.loss = LossCard(state.rewind)
-        self.trajectory = TrajectoryCard(self.redraw)
+        self.trajectory = TrajectoryCard(self.redraw, has_library=shell.has_library)
         self.parameters = ParameterCard()
         self.coefficients = CoefficientCard(state.rewind)
         self.maps, self.skill = MapCard(), SkillCard()
