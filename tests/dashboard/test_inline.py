@@ -27,6 +27,10 @@ def test_explore_follows_a_run(ticks, monkeypatch):
     (page,), (tick,) = pages, ticks
     assert page.main in list(view)
     assert page.bar.start.icon is None
+    tick()
+    assert page.stale()  # nothing is drawn before a browser shows it
+    (seen,) = view.select(inline.Seen)
+    seen.seen = True
     page.state.start()
     while page.state.job.state != "finished":
         tick()
