@@ -10,12 +10,11 @@ from typing import Any
 
 import panel as pn
 import panel_material_ui as pmui  # noqa: F401  (before any widget is built, as in the dashboard)
-import param
-from panel.custom import JSComponent
 
 from workbench import experiments
 from workbench.dashboard import look, settings
 from workbench.dashboard.pages.train import Page
+from workbench.dashboard.seen import Seen
 from workbench.dashboard.shell import PERIOD
 
 
@@ -28,19 +27,6 @@ class _Cell:
 
     def soon(self) -> None:
         """The next look at the run comes soon enough."""
-
-
-class Seen(JSComponent):
-    """Tells when a browser shows it. What changes sooner may reach the browser in another order than it was made."""
-
-    seen = param.Boolean(default=False)
-
-    _esm = """
-export function render({ model }) {
-  model.seen = true
-  return document.createElement("div")
-}
-"""
 
 
 def explore(experiment: str = "lorenz", **config: Any) -> pn.Row:
@@ -62,7 +48,7 @@ def explore(experiment: str = "lorenz", **config: Any) -> pn.Row:
     seen = Seen(height=0)
 
     def tick() -> None:
-        if seen.seen and page.stale():
+        if seen.heard and page.stale():
             page.refresh()
 
     pn.state.add_periodic_callback(tick, PERIOD)

@@ -30,7 +30,7 @@ def test_explore_follows_a_run(ticks, monkeypatch):
     tick()
     assert page.stale()  # nothing is drawn before a browser shows it
     (seen,) = view.select(inline.Seen)
-    seen.seen = True
+    seen.seen += 1
     page.state.start()
     while page.state.job.state != "finished":
         tick()

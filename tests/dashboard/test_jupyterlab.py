@@ -72,11 +72,11 @@ def test_a_cell_streams_a_training_without_a_network(lab, browser):
     page.keyboard.press("Shift+Enter")
     expect(page.get_by_role("button", name="Start", exact=True)).to_be_visible(timeout=2 * PATIENCE)
     expect(page.get_by_role("textbox", name=re.compile("^Noise"))).to_be_visible()
+    expect(page.locator(".js-plotly-plot").first).to_be_visible()
     expect(state(page)).to_have_text("Ready")
     page.get_by_role("button", name="Start", exact=True).click()
     expect(state(page)).to_have_text("Finished")
     expect(equation(page, re.compile(r"^x' = -10\.\d* x \+ 10\.\d* y$"))).to_be_visible()
-    expect(page.locator(".js-plotly-plot").first).to_be_visible()
     expect(button(page, "Pause")).to_be_disabled()
     assert [text for text in complaints if not text.startswith("Failed to load resource: net::ERR_FAILED")] == []
     context.close()
