@@ -4,15 +4,12 @@ import os
 import re
 import subprocess
 import sys
-import time
 from pathlib import Path
-from urllib.error import URLError
-from urllib.request import urlopen
 
 import nbformat
 import pytest
 
-from tests.dashboard.browsing import PATIENCE, button, equation, expect, free_port, state
+from tests.dashboard.browsing import PATIENCE, button, equation, expect, free_port, state, wait_for
 
 pytestmark = pytest.mark.browser
 
@@ -39,22 +36,11 @@ def lab(tmp_path):
             stderr=subprocess.STDOUT,
         )
         try:
-            _wait_for(f"{address}/lab", tmp_path / "log")
+            wait_for(f"{address}/lab", process, tmp_path / "log")
             yield f"{address}/lab/tree/cell.ipynb"
         finally:
             process.terminate()
             process.wait(60)
-
-
-def _wait_for(address: str, log: Path) -> None:
-    end = time.monotonic() + 120
-    while time.monotonic() < end:
-        try:
-            urlopen(address, timeout=60).close()
-            return
-        except (URLError, ConnectionError):
-            time.sleep(0.2)
-    pytest.fail(f"JupyterLab did not come up: {log.read_text()}")
 
 
 def test_a_cell_streams_a_training_without_a_network(lab, browser):
