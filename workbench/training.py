@@ -92,7 +92,7 @@ class Training:
     def __iter__(self) -> Iterator[Record]:
         while not self.model.done:
             yield self.step()
-            if time.monotonic() >= self._next_save:
+            if self.seconds >= self._next_save:
                 self.save()
         self.save("finished")
 
@@ -141,8 +141,7 @@ class Training:
             report = self.report() if status == "paused" else self.best_report()
         self._write(status, report, state=self.model.state(), state_step=len(self.records))
         self._saved = (status, len(self.records))
-        end = time.monotonic()
-        self._next_save = end + max(1.0, (end - begin) / SAVING_SHARE)
+        self._next_save = self.seconds + max(1.0, (time.monotonic() - begin) / SAVING_SHARE)
 
     def _write(self, status: str, report: Report, **given: Any) -> None:
         best = self.best

@@ -10,6 +10,7 @@ from workbench import experiments, runs
 from workbench.dashboard.cores import Cores
 from workbench.dashboard.history import Cursor, History
 from workbench.dashboard.jobs import Registry
+from workbench.dashboard.line import Line
 from workbench.training import Record
 
 
@@ -341,3 +342,82 @@ def test_a_job_gives_its_cores_back_at_every_halt(new_job, monkeypatch):
     assert paused.wait(20)
     assert failed.wait(20)
     assert mine.share() == 2
+
+
+def test_no_more_compute_at_once_than_there_are_cores_and_who_waits_longest_is_next():
+    cores, order, most, at_once = Cores(cores=2), [], [], []
+    first, go = threading.Barrier(3), threading.Event()
+
+    def hold() -> None:
+        with cores.turn():
+            first.wait(10)
+            go.wait(10)
+
+    def compute(name: int) -> None:
+        with cores.turn():
+            order.append(name)
+            at_once.append(name)
+            most.append(len(at_once))
+            time.sleep(0.005)
+            at_once.remove(name)
+
+    holders = [threading.Thread(target=hold) for _ in range(2)]
+    for thread in holders:
+        thread.start()
+    first.wait(10)
+    others = [threading.Thread(target=compute, args=(name,)) for name in range(8)]
+    for number, thread in enumerate(others):
+        thread.start()
+        while len(cores._waiting) <= number:
+            time.sleep(0.001)
+    assert order == []
+    go.set()
+    for thread in (*holders, *others):
+        thread.join(10)
+    assert sorted(order) == list(range(8))
+    assert all(abs(place - name) <= 1 for place, name in enumerate(order)), "two at once may pass each other"
+    assert max(most) == 2
+
+
+def test_a_turn_ends_with_an_error_too():
+    cores = Cores(cores=1)
+    for _ in range(2):
+        with pytest.raises(MemoryError), cores.turn():
+            raise MemoryError
+    with cores.turn():
+        pass
+
+
+@pytest.mark.parametrize(("halt", "state"), [("pause", "paused"), ("stop", "stopped")])
+def test_a_job_that_is_halted_while_it_waits_for_its_turn_does_not_step(new_job, monkeypatch, halt, state):
+    mine = Cores(cores=1)
+    monkeypatch.setattr("workbench.dashboard.jobs.cores", mine)
+    job = new_job(mode="slow")
+    job.start()
+    wait_for_step(job, 2)
+    with mine.turn():
+        while not mine._waiting:
+            time.sleep(0.001)
+        before = job.snapshot().step
+        getattr(job, halt)()
+    assert job.wait(20)
+    assert job.state == state
+    assert job.snapshot().step == before
+    assert runs.read_run(job.path).status == state
+    job.resume()
+    wait_for_step(job, before + 1)
+    assert job.snapshot().step > before
+
+
+def test_jobs_that_share_one_core_go_on_evenly(new_job, monkeypatch):
+    monkeypatch.setattr("workbench.dashboard.jobs.cores", Cores(cores=1))
+    jobs = [new_job(mode="slow", delay=0.01, steps=10_000) for _ in range(3)]
+    for job in jobs:
+        job._line = Line(3)
+        job.start()
+    wait_for_step(jobs[0], 30)
+    steps = [job.snapshot().step for job in jobs]
+    for job in jobs:
+        job.stop()
+    assert all(job.wait(20) for job in jobs)
+    assert max(steps) - min(steps) < 15, steps

@@ -183,20 +183,27 @@ def test_a_run_that_cannot_be_saved_still_says_what_went_wrong(tmp_path, caplog)
     assert "could not be saved" in caplog.text
 
 
-def test_saving_takes_its_share_of_the_time_and_no_more(monkeypatch, tmp_path):
+def test_saving_takes_its_share_of_the_training_and_no_more(monkeypatch, tmp_path):
     clock, cost, saves = [0.0], 3.0, []
-    monkeypatch.setattr(training.time, "monotonic", lambda: clock[0])
+
+    def counted() -> float:
+        clock[0] += 0.5  # looked at before and after each step, which so takes a second at least
+        return clock[0]
 
     def write(run):
         saves.append(clock[0])
         clock[0] += cost
 
+    monkeypatch.setattr(training.time, "perf_counter", counted)
+    monkeypatch.setattr(training.time, "monotonic", lambda: clock[0])
     monkeypatch.setattr(runs, "write_run", write)
-    for _ in train(fake, fake.Config(length=600), path=tmp_path / "run.nc"):
-        clock[0] += 1.0
-    assert saves[0] <= 1.0, "the first steps are saved at once"
+    waited = 0.0
+    for _ in train(fake, fake.Config(length=1200), path=tmp_path / "run.nc"):
+        clock[0] += 9.0  # what happens between two steps is no training, and brings no save nearer
+        waited += 9.0
+    assert saves[0] <= 10.0, "the first step is saved at once"
     assert 5 < len(saves) < 20
-    assert cost * len(saves) < 1.6 * training.SAVING_SHARE * clock[0]
+    assert cost * len(saves) < 1.6 * training.SAVING_SHARE * (clock[0] - waited)
 
 
 def test_a_run_that_ends_says_so_once(monkeypatch, tmp_path):

@@ -102,6 +102,7 @@ class Job:
         self._dirty = False
         self._unsaved = False
         self._report_cost = 0.0
+        self._report_seconds = -math.inf
         self._report_time = -1e9
 
     @property
@@ -224,9 +225,12 @@ class Job:
                 cores.apply()
                 if self.pace is not None:
                     self.pace(self)
-                self._take(next(records, None))
-                if not self._end and time.monotonic() > self._report_time + max(REPORTS, 10 * self._report_cost):
-                    self._publish(self._training.report)
+                with cores.turn():
+                    if self._called_off():
+                        continue
+                    self._take(next(records, None))
+                    if not self._end and self._report_due():
+                        self._publish(self._training.report)
             self._leave()
         except Exception as error:
             logger.exception("run %s failed", self.id)
@@ -260,7 +264,8 @@ class Job:
                     self._thread = None
                     self._touch()
                     return False
-        made = runner()(self.experiment, self.config, path=self.path, resume_from=self._run)
+        with cores.turn():
+            made = runner()(self.experiment, self.config, path=self.path, resume_from=self._run)
         with self._changed:
             self._training, self._total, self._history = made, made.total_steps, History()
             for record in made.records:
@@ -289,7 +294,19 @@ class Job:
                         return False
                     self._changed.wait()
                     continue
-            self._conclude()
+            with cores.turn():
+                self._conclude()
+
+    def _called_off(self) -> bool:
+        """Whether it was halted while it waited for its turn."""
+        with self._changed:
+            if self._budget != 0:
+                return False
+            self._busy = False
+            if self._halt:
+                self._end, self._unsaved, self._dirty = self._halt, True, True
+            self._touch()
+            return True
 
     def _take(self, record: Record | None) -> None:
         if record is not None:
@@ -316,6 +333,11 @@ class Job:
             self._dirty = False
             self._touch()
 
+    def _report_due(self) -> bool:
+        """Reports take a tenth of the training at most: of its own time, since others compute in between."""
+        trained = self._history.last.seconds - self._report_seconds
+        return time.monotonic() > self._report_time + REPORTS and trained > 10 * self._report_cost
+
     def _publish(self, make: Callable[[], Report]) -> None:
         begin = time.monotonic()
         report = make()
@@ -324,6 +346,7 @@ class Job:
             self._reports += 1
             self._report_time = time.monotonic()
             self._report_cost = self._report_time - begin
+            self._report_seconds = self._history.last.seconds if self._history.last else 0.0
             self._touch()
 
     def _fail(self, error: Exception) -> None:
