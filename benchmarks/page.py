@@ -58,9 +58,7 @@ PRESS = """async ([button, root, wanted]) => {
 @contextmanager
 def served(**more: str) -> Iterator[str]:
     """The app on a free port, its run files in a folder that goes away; `more` goes to its environment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     command = [sys.executable, "-m", "panel", "serve", "app.py", "--port", str(port), "--warm"]
     with tempfile.TemporaryDirectory() as folder:
         environment = {**os.environ, "WORKBENCH_DATA": folder, **more}
@@ -70,6 +68,13 @@ def served(**more: str) -> Iterator[str]:
         finally:
             process.terminate()
             process.wait(20)
+
+
+def free_port() -> int:
+    """A port on which nobody listens."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
 
 
 def waited(address: str, process: subprocess.Popen) -> str:

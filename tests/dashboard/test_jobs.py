@@ -388,7 +388,7 @@ def test_a_turn_ends_with_an_error_too():
         pass
 
 
-@pytest.mark.parametrize(("halt", "state"), [("pause", "paused"), ("stop", "stopped")])
+@pytest.mark.parametrize("halt, state", [("pause", "paused"), ("stop", "stopped")])
 def test_a_job_that_is_halted_while_it_waits_for_its_turn_does_not_step(new_job, monkeypatch, halt, state):
     mine = Cores(cores=1)
     monkeypatch.setattr("workbench.dashboard.jobs.cores", mine)

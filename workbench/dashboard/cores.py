@@ -14,8 +14,8 @@ class Cores:
     threads was measured to take 18 times as long as on one (1,121 ms against 61 ms; both cores free: 45 ms).
 
     They take turns, step by step: never more compute at once than there are cores. Each thread that could compute wants
-    the interpreter, and the one that serves the pages would wait for all of them at every message: with twenty trainings
-    on two cores, a page took 3 to 12 s to open, and 1 to 3 s since there are turns.
+    the interpreter, and the one that serves the pages would wait for all of them at every message: while twenty
+    trained on two cores, a page took 3 to 12 s to open, and takes 1 to 3 s with turns.
     """
 
     def __init__(self, cores: int | None = None) -> None:
