@@ -2,8 +2,8 @@
 
     python benchmarks/jupyterlab.py [--json FILE]
 
-All cells are run, then each slider is moved step by step, by keyboard; the time is taken in the page, from the key to the
-frame that shows the last change of the figure. Kernel, server and browser share the cores of the machine.
+All cells are run, then each slider is moved step by step, by keyboard; the time is taken in the page, from the key to
+the frame that shows the last change of the figure. Kernel, server and browser share the cores of the machine.
 """
 
 import argparse

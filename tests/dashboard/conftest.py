@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from workbench import experiments
-from workbench.dashboard.jobs import Job, Registry
+from workbench.dashboard.jobs import Job
+from workbench.dashboard.registry import Registry
 
 FAKES = {"rossler": "tests.dashboard.fake_rossler", "decay": "tests.dashboard.fake_decay"}
 

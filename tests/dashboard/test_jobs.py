@@ -9,8 +9,8 @@ import pytest
 from workbench import experiments, runs
 from workbench.dashboard.cores import Cores
 from workbench.dashboard.history import Cursor, History
-from workbench.dashboard.jobs import Registry
 from workbench.dashboard.line import Line
+from workbench.dashboard.registry import Registry
 from workbench.training import Record
 
 

@@ -11,9 +11,9 @@ from workbench.dashboard import data_state, making, replay, scaling_state
 from workbench.dashboard.compare_state import VARIANTS, CompareConfig, CompareState
 from workbench.dashboard.data_state import DataState
 from workbench.dashboard.history import Cursor
-from workbench.dashboard.jobs import Registry
 from workbench.dashboard.making import Makings
 from workbench.dashboard.race import Race, courses
+from workbench.dashboard.registry import Registry
 from workbench.dashboard.scaling_state import ScalingState
 from workbench.dashboard.scaling_words import rows, table
 from workbench.scaling import Budget, Case, Point, Status

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from workbench import experiments, runs
-from workbench.dashboard.jobs import Registry
 from workbench.dashboard.line import Line, places
+from workbench.dashboard.registry import Registry
 
 PATIENCE = 60
 

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from workbench.dashboard.jobs import Registry
+from workbench.dashboard.registry import Registry
 from workbench.dashboard.session import TrainState
 
 

@@ -9,8 +9,8 @@ from pydantic import field_validator
 
 from workbench.compare import Example, Result, Variant, compare, every_variant
 from workbench.dashboard.chosen import Chosen, Notice, PageConfig
-from workbench.dashboard.jobs import Registry, registry
 from workbench.dashboard.race import Race, courses
+from workbench.dashboard.registry import Registry, registry
 from workbench.experiments.protocol import setting
 from workbench.scaling import Budget, Host
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from workbench import experiments, runs
-from workbench.dashboard.jobs import Registry, registry
+from workbench.dashboard.registry import Registry, registry
 from workbench.runs import Summary
 
 

@@ -5,7 +5,8 @@ from typing import Any
 
 from workbench import experiments
 from workbench.dashboard.history import Cursor
-from workbench.dashboard.jobs import ACTIVE, GOES_ON, Job, Registry
+from workbench.dashboard.jobs import ACTIVE, GOES_ON, Job
+from workbench.dashboard.registry import Registry
 
 LOOK = 0.2
 """Seconds after which who waits looks whether the other still runs."""

@@ -11,8 +11,9 @@ from workbench import runs
 from workbench.dashboard import exports, settings
 from workbench.dashboard.chosen import Chosen, Notice, PageConfig
 from workbench.dashboard.history import Cursor
-from workbench.dashboard.jobs import ACTIVE, GOES_ON, Registry, registry
+from workbench.dashboard.jobs import ACTIVE, GOES_ON
 from workbench.dashboard.listing import Listing, Row, listing
+from workbench.dashboard.registry import Registry, registry
 from workbench.experiments.protocol import setting
 
 COLUMNS = ("run", "experiment", "mode", "status", "steps", "last", "best", "rmse", "created", "tags")

@@ -10,8 +10,9 @@ from workbench import experiments
 from workbench.dashboard import settings
 from workbench.dashboard.chosen import Chosen, Notice
 from workbench.dashboard.history import Cursor
-from workbench.dashboard.jobs import ACTIVE, GOES_ON, Registry, registry
+from workbench.dashboard.jobs import ACTIVE, GOES_ON
 from workbench.dashboard.preview import Preview
+from workbench.dashboard.registry import Registry, registry
 from workbench.dashboard.replay import Replay, stored
 from workbench.datasets.schema import one, trajectories
 from workbench.datasets.tables import Source

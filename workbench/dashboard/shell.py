@@ -15,10 +15,10 @@ from panel.util import edit_readonly
 from workbench.dashboard import look, settings
 from workbench.dashboard.chosen import Chosen, Notice
 from workbench.dashboard.cores import usable
-from workbench.dashboard.jobs import close_at_exit
 from workbench.dashboard.listing import listing
 from workbench.dashboard.look import WIDE
 from workbench.dashboard.nav import Nav
+from workbench.dashboard.registry import close_at_exit
 from workbench.dashboard.warm import warm
 
 logger = logging.getLogger(__name__)
