@@ -9,6 +9,7 @@ import pytest
 import sympy
 
 from workbench import cli
+from workbench.commands.options import EXPORTS
 from workbench.models import exporting
 from workbench.models.library import Library
 from workbench.models.recipe import Recipe
@@ -146,7 +147,7 @@ def test_broken_json_is_refused_in_words(change, words):
         exporting.from_json(text)
 
 
-@pytest.mark.parametrize("form", cli.EXPORTS)
+@pytest.mark.parametrize("form", EXPORTS)
 def test_the_command_writes_every_form(form, tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("WORKBENCH_DATA", str(tmp_path))
     run, output = tmp_path / "run.nc", tmp_path / "equations"
@@ -156,7 +157,7 @@ def test_the_command_writes_every_form(form, tmp_path, capsys, monkeypatch):
     capsys.readouterr()
     assert cli.main(["export", str(run), "--as", form]) == 0
     assert capsys.readouterr().out == text
-    assert set(exporting.WRITERS) == set(cli.EXPORTS)
+    assert set(exporting.WRITERS) == set(EXPORTS)
 
 
 def test_the_command_says_when_there_is_no_equation(tmp_path, capsys):
