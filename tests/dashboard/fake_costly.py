@@ -19,6 +19,13 @@ class Config(protocol.Config):
     count: int = setting(400, "What is counted to.")
 
 
+RECORDS = {"To 400": {}, "To 4": {"count": 4}, "Not counted": {"count": 0}}
+
+
+def at_once(config: Config) -> bool:
+    return config.count == 0
+
+
 def prepare(config: Config, tell: Callable[..., None]) -> None:
     if config.count < 0:
         raise ValueError("there is nothing to count")

@@ -276,6 +276,34 @@ def test_making_tells_its_progress_and_can_be_cancelled(data, monkeypatch):
         state.netcdf("slow")
 
 
+def test_one_of_several_records_is_chosen_and_made_beside_the_others(data, monkeypatch):
+    from workbench import experiments
+
+    monkeypatch.setitem(experiments.TABLE, "slow", "tests.dashboard.fake_costly")
+    state = data()
+    state.look()
+    assert state.titles("decay") == []
+    assert state.titles("slow") == ["To 400", "To 4", "Not counted"]
+    assert state.title_of("slow") == "To 400"
+    state.make("slow")
+    first = state.making("slow")
+    state.choose("slow", "To 4")
+    assert (state.making("slow"), state.record("slow")) == (None, None), "of this one nothing is known"
+    state.make("slow")
+    wait_until(lambda: not state.making("slow").active, "it is made")
+    assert state.record("slow") is not None
+    assert "count=4" in state.address("slow")
+    assert first.active
+    state.choose("slow", "Not counted")
+    wait_until(lambda: state.record("slow") is not None, "it is there without being asked for")
+    state.choose("slow", "To 400")
+    assert state.making("slow") is first
+    state.cancel("slow")
+    wait_until(lambda: not first.active, "it ends")
+    state.choose("slow", "To 4")
+    assert state.record("slow") is not None
+
+
 def test_a_record_that_cannot_be_made_says_why(data, monkeypatch):
     from workbench import experiments
 

@@ -1,7 +1,9 @@
 """Downloads from a server on this machine: whole, interrupted, corrupted, tried again; nothing half-written stays."""
 
 import hashlib
+import os
 import threading
+import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -9,6 +11,7 @@ import pytest
 
 from workbench.datasets import download
 from workbench.datasets.download import DownloadError, Source
+from workbench.experiments import sst
 
 BODY = bytes(range(256)) * 2000
 DIGEST = hashlib.sha256(BODY).hexdigest()
@@ -101,6 +104,34 @@ def test_no_network_is_said_in_words(web, tmp_path):
     with pytest.raises(DownloadError, match="Without a network, download it elsewhere and put it at"):
         download.fetch(source, folder=tmp_path, pause=0.0)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_a_killed_process_left_is_removed_and_what_another_receives_is_not(web, tmp_path):
+    left, received = tmp_path / ".field.nc.1.part", tmp_path / ".field.nc.2.part"
+    for part in (left, received):
+        part.write_bytes(BODY[:1000])
+    long_ago = time.time() - 2 * download.ABANDONED
+    os.utime(left, (long_ago, long_ago))
+    path = download.fetch(web.source(), folder=tmp_path)
+    assert sorted(tmp_path.iterdir()) == sorted([path, received])
+
+
+def test_an_experiment_fetches_its_files_and_says_how_far_it_is(web, tmp_path, monkeypatch):
+    monkeypatch.setenv("WORKBENCH_DATA", str(tmp_path))
+    monkeypatch.setitem(download.SOURCES, "ersst", web.source())
+    told = []
+    config = sst.Config(source="ersst", download=True)
+    sst.prepare(config, lambda **said: told.append(said))
+    assert (tmp_path / "sst" / "field.nc").read_bytes() == BODY
+    assert told[-1] == {"words": f"fetching field.nc, {len(BODY) / 1e6:.1f} MB", "share": 1.0}
+    sst.prepare(config, lambda **said: pytest.fail("it is there already"))
+
+
+def test_the_records_to_choose_from_are_settings_that_fit():
+    configs = [sst.Config(**differs) for differs in sst.RECORDS.values()]
+    assert [config.source for config in configs if sst.at_once(config)] == ["elnino", "synthetic"]
+    assert all(config.download for config in configs if not sst.at_once(config))
+    assert set(download.SOURCES) == {which for files in sst.FILES.values() for which in files}
 
 
 def test_a_damaged_file_in_place_is_named_and_left_alone(web, tmp_path):

@@ -1,7 +1,7 @@
 """The state of the Data page in one session: every data set, what is known of it, what is being made. No widgets."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ class DataConfig(PageConfig):
 
 
 class DataState(Chosen):
-    """The data sets of one session, with their default configurations."""
+    """The data sets of one session, each with one of its records."""
 
     Config = DataConfig
     title = "the Data page"
@@ -38,7 +38,8 @@ class DataState(Chosen):
         self.makes = makes
         self._previews = {}
         self._kept = {}
-        self._uploaded = {}
+        self._differs = {}
+        self._titles = {}
         self._refused = {}
         self.read(search)
 
@@ -54,8 +55,28 @@ class DataState(Chosen):
         return found
 
     def setup(self, name: str) -> Config:
-        """The configuration whose record is shown: the default one, with what was uploaded in this session."""
-        return experiments.get(name).Config(**self._uploaded.get(name, {}))
+        """The configuration whose record is shown: the default one, until another record is chosen or uploaded."""
+        return experiments.get(name).Config(**self._differs.get(name, {}))
+
+    def titles(self, name: str) -> list[str]:
+        """The records to choose from; none where there is but one."""
+        return list(getattr(experiments.get(name), "RECORDS", {}))
+
+    def title_of(self, name: str) -> str:
+        """The record that is chosen."""
+        return self._titles.get(name) or self.titles(name)[0]
+
+    def choose(self, name: str, title: str) -> None:
+        """Show another record."""
+        self._titles[name] = title
+        self._show(name, experiments.get(name).RECORDS[title])
+        self.refuse(name, "")
+
+    def _show(self, name: str, differs: Mapping[str, Any]) -> None:
+        self._differs[name] = dict(differs)
+        self._previews.pop(name, None)
+        self._kept.pop(name, None)
+        self.look()
 
     def upload(self, name: str, sources: Sequence[Source]) -> None:
         """Read a person's files for an experiment that takes some; `error` says why they cannot be used."""
@@ -68,9 +89,7 @@ class DataState(Chosen):
             logger.exception("an upload could not be read")
             self.refuse(name, f"The upload could not be read: {error!r}")
             return
-        self._uploaded[name] = {"record": kept}
-        self._kept.pop(name, None)
-        self._previews[name].ask(name, self.setup(name))
+        self._show(name, {"record": kept})
         self.refuse(name, "")
 
     def refuse(self, name: str, text: str) -> None:
@@ -84,7 +103,7 @@ class DataState(Chosen):
             if name in self._previews:
                 continue
             self._previews[name] = preview = Preview()
-            if costly(name):
+            if self.costly(name):
                 self._kept[name] = kept_record(name, self.setup(name))
             else:
                 preview.ask(name, self.setup(name))
@@ -109,7 +128,7 @@ class DataState(Chosen):
 
     def making(self, name: str) -> Making | None:
         """What is being made of a data set, or was."""
-        return self.makes.get(name)
+        return self.makes.get(name, self.setup(name))
 
     def version(self) -> Any:
         """Changes with what there is to show."""
@@ -152,7 +171,8 @@ class DataState(Chosen):
         path = CARDS / f"{name}.md"
         return path.read_text(encoding="utf-8") if path.exists() else ""
 
-
-def costly(name: str) -> bool:
-    """Whether a record is only made when somebody asks for it: its experiment can say how far it is."""
-    return hasattr(experiments.get(name), "prepare")
+    def costly(self, name: str) -> bool:
+        """Whether the record is only made when somebody asks for it."""
+        experiment = experiments.get(name)
+        at_once = getattr(experiment, "at_once", lambda config: not hasattr(experiment, "prepare"))
+        return not at_once(self.setup(name))

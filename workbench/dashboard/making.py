@@ -82,25 +82,25 @@ class Making:
 
 
 class Makings:
-    """What this server makes or has made, by experiment; the newest counts."""
+    """What this server makes or has made, by record; the newest counts."""
 
     def __init__(self) -> None:
         self._last = {}
         self._lock = threading.Lock()
 
     def start(self, experiment: str, config: Config) -> Making:
-        """Make a record, unless one of this experiment is being made: then that one."""
+        """Make a record, unless it is being made: then that one."""
         with self._lock:
-            last = self._last.get(experiment)
+            last = self.get(experiment, config)
             if last is not None and last.active:
                 return last
-            making = self._last[experiment] = Making(experiment, config)
+            making = self._last[record_path(experiment, config)] = Making(experiment, config)
         making.start()
         return making
 
-    def get(self, experiment: str) -> Making | None:
-        """The newest one, None if there is none."""
-        return self._last.get(experiment)
+    def get(self, experiment: str, config: Config) -> Making | None:
+        """The newest one of this record, None if there is none."""
+        return self._last.get(record_path(experiment, config))
 
 
 makings = Makings()
@@ -125,7 +125,7 @@ def kept_record(experiment: str, config: Config) -> xr.Dataset | None:
 def make_in_worker(tell: Callable[..., None], module: str, settings: dict[str, Any], path: str) -> None:
     """The job of the process: `data` of the experiment, written to `path`.
 
-    An experiment that can say how far it is has `prepare(config, tell)`, called before; tell(share=0.5, words="...").
+    `prepare` of the experiment, where it has one, is called before.
     """
     experiment = import_module(module)
     config = experiment.Config(**settings)

@@ -16,6 +16,7 @@ logger = logging.getLogger(__name__)
 
 RETRIES = 3
 TIMEOUT = 30  # s without a byte
+ABANDONED = 600  # s after which what was received in part belongs to nobody: its process was killed
 
 Progress = Callable[[int, int], None]
 """Called with the bytes received and the bytes expected (0: not known)."""
@@ -91,6 +92,9 @@ def fetch(source: Source, *, folder: Path | None = None, progress: Progress | No
 def _attempt(source: Source, target: Path, progress: Progress | None) -> Path:
     """One download under a temporary name, moved into place when it is complete."""
     target.parent.mkdir(parents=True, exist_ok=True)
+    for left in target.parent.glob(f".{target.name}.*.part"):
+        if time.time() - left.stat().st_mtime > ABANDONED:
+            left.unlink(missing_ok=True)
     part = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
         _Complete(progress)(source.url, part)

@@ -173,7 +173,9 @@ class Experiment(Protocol):
     """A module of workbench.experiments: these names, in this order.
 
     One that takes a person's own files has `keep(sources)` besides: it reads them, stores what is in them and returns
-    what to give as the setting `record`.
+    what to give as the setting `record`. One whose records take long to get has `prepare(config, tell)`, which gets
+    what `data` needs and says how far that is: tell(share=0.5, words="..."); and `at_once(config)`, where some of them
+    do not. `RECORDS` are those that a person may choose from, by title: the settings that differ from the defaults.
     """
 
     name: str

@@ -4,6 +4,7 @@ Sources: "Scalable Mechanistic Neural Networks", ICLR 2025; Yao et al., NeurIPS 
 """
 
 import logging
+from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
@@ -35,6 +36,8 @@ YEAR = {"month": 12, "week": 52}
 LEADS = {"month": (1, 3, 6, 12, 24, 36), "week": (4, 13, 26, 52, 104, 156)}
 PIECE_YEARS, MEMORY_YEARS = 10, {"month": 20, "week": 10}
 GRIDDED = ("ersst", "oisst", "synthetic")
+FILES = {"nino": ("nino",), "ersst": ("ersst",), "oisst": ("oisst", "oisst_mask")}
+"""What has to be fetched for a source, as in `download.SOURCES`."""
 
 
 class Config(protocol.Config):
@@ -105,6 +108,32 @@ class Config(protocol.Config):
         return self
 
 
+RECORDS = {
+    "El Nino region 1+2, monthly, 1950 to 2010": {},
+    "Four Nino regions, weekly: 0.1 MB from NOAA": {"source": "nino", "download": True},
+    "ERSST v5, monthly, tropical Pacific: 130 MB from NOAA": {"source": "ersst", "region": "pacific", "download": True},
+    "OISST v2, weekly, tropical Pacific: 450 MB from NOAA": {"source": "oisst", "region": "pacific", "download": True},
+    "Synthetic field, made here": {"source": "synthetic"},
+}
+
+
+def at_once(config: Config) -> bool:
+    """Whether nothing has to come from elsewhere."""
+    return config.source not in FILES
+
+
+def prepare(config: Config, tell: Callable[..., None]) -> None:
+    """Fetch the files that `data` reads, if they are not there; tell(share=..., words=...) says how far that is."""
+    for which in FILES.get(config.source, ()):
+        words = f"fetching {download.SOURCES[which].name}"
+
+        def told(received: int, total: int, words: str = words) -> None:
+            known = {"share": received / total} if total else {}
+            tell(words=f"{words}, {received / 1e6:.1f} MB", **known)
+
+        _file(which, config, told)
+
+
 def data(config: Config) -> xr.Dataset:
     """The record: a variable per ice-free ocean cell or region; `training` among its attributes, the points to learn
     from.
@@ -133,10 +162,10 @@ def _open(config: Config) -> xr.Dataset:
         return sst.read_nino(_file("nino", config))
     if config.source == "ersst":
         return sst.open_ersst(_file("ersst", config))
-    return sst.open_oisst(_file("oisst", config), _file("oisst_mask", config))
+    return sst.open_oisst(*(_file(which, config) for which in FILES["oisst"]))
 
 
-def _file(which: str, config: Config) -> Path:
+def _file(which: str, config: Config, progress: download.Progress | None = None) -> Path:
     """The file of a source: as it lies in data/sst, else fetched if the configuration wants that."""
     wanted = download.SOURCES[which]
     path = data_folder() / "sst" / wanted.name
@@ -144,7 +173,7 @@ def _file(which: str, config: Config) -> Path:
         raise FileNotFoundError(
             f"{wanted.what} is not there yet. Switch Download on, or fetch {wanted.url} by hand and put it at {path}"
         )
-    return download.fetch(wanted, progress=_Lines(wanted.name))
+    return download.fetch(wanted, progress=progress or _Lines(wanted.name))
 
 
 class _Lines:

@@ -15,7 +15,7 @@ from workbench import experiments
 from workbench.dashboard import look, words
 from workbench.dashboard.buttons import button
 from workbench.dashboard.cards import text
-from workbench.dashboard.data_state import DataState, costly
+from workbench.dashboard.data_state import DataState
 from workbench.dashboard.data_words import card_html, facts, progress
 from workbench.dashboard.look import WIDE
 from workbench.dashboard.notices import Notices
@@ -35,7 +35,7 @@ class Tile:
         experiment = experiments.get(name)
         head = f"<h2>{escape(experiment.title)}</h2><div class='caption'>{escape(experiment.summary)}</div>"
         self._picture, self._facts, self._progress = text(""), text(""), text("")
-        self.make = button("Make it" if costly(name) else "Generate", None, partial(state.make, name), shell.soon)
+        self.make = button("Make it", None, partial(state.make, name), shell.soon)
         self.cancel = button("Cancel", None, partial(state.cancel, name), shell.soon)
         self.train = button("Train on it", None, self._train, variant="contained")
         self.netcdf = pmui.FileDownload(
@@ -47,14 +47,23 @@ class Tile:
         about = card_html(state.card(name))
         fold = f"<details><summary>About {escape(experiment.title)}</summary>{about}</details>" if about else ""
         takes_files = hasattr(experiment, "keep")
-        files = [Upload(self._read, lambda said: state.refuse(name, said))] if takes_files else []
+        choice = [Upload(self._read, lambda said: state.refuse(name, said))] if takes_files else []
+        if titles := state.titles(name):
+            look_of = {"size": "small", "margin": (10, 0, 4, 0), "sizing_mode": "stretch_width"}
+            self.record = pmui.Select(label="Record", options=titles, value=titles[0], **look_of)
+            self.record.param.watch(self._chosen, "value")
+            choice = [self.record]
         self.make.visible = not takes_files
-        parts = (text(head), self._picture, self._facts, *files, buttons, self._progress, text(fold))
+        parts = (text(head), self._picture, self._facts, *choice, buttons, self._progress, text(fold))
         self.view = pn.Column(*parts, styles={**look.CARD, **look.share(1, 330)}, **WIDE)
 
     def _read(self, sources: Sequence[Source]) -> None:
         """Read files in a thread: a large one takes seconds, in which the page must answer."""
         pn.state.execute(partial(asyncio.to_thread, self.state.upload, self.name, sources))
+
+    async def _chosen(self, event: Any) -> None:
+        self.state.choose(self.name, event.new)
+        self._shell.soon()
 
     def _train(self) -> None:
         self._shell.go("train", self.state.address(self.name))
@@ -66,11 +75,13 @@ class Tile:
         """Draw what is known."""
         record, making, error = self.state.record(self.name), self.state.making(self.name), self.state.error(self.name)
         waiting = "<div class='blank'>Not here yet. The button below makes it.</div>"
-        if not costly(self.name) and record is None and not error:
+        costly = self.state.costly(self.name)
+        if not costly and record is None and not error:
             waiting = "<div class='blank'>Making the record &hellip;</div>"
         self._picture.object = thumbnail.picture(trajectories(record)[0]) if record is not None else waiting
         self._facts.object = facts(record, self.state.file(self.name)) if record is not None else ""
         active = making is not None and making.active
+        self.make.label = "Make it" if costly else "Generate"
         self.make.disabled, self.cancel.visible = active, active
         self.netcdf.disabled = record is None
         alert = f"<div class='notice error' role='alert'>{escape(error)}</div>" if error else ""
