@@ -16,10 +16,10 @@ from typing import Any
 import numpy as np
 import psutil
 import torch
-import xarray as xr
 
 from workbench import runs
 from workbench.experiments.protocol import Config, Experiment, Report
+from workbench.records import Record, Records
 from workbench.runs import Run
 
 logger = logging.getLogger(__name__)
@@ -27,18 +27,6 @@ logger = logging.getLogger(__name__)
 SAVING_SHARE = 0.05
 """The share of the time that saving may take while the training runs."""
 RESERVED = ("step", "total", "seconds", "memory_mb", "coefficients")
-
-
-@dataclass(frozen=True)
-class Record:
-    """One step: its number (from 1), metrics, coefficients (candidate, variable), training time and resident memory."""
-
-    step: int
-    total: int
-    metrics: Mapping[str, float]
-    coefficients: np.ndarray | None
-    seconds: float
-    memory_mb: float
 
 
 @dataclass(frozen=True)
@@ -66,7 +54,7 @@ class Training:
         self.experiment = experiment
         self.config = config
         self.path = Path(path) if path else None
-        self.records = []
+        self.records = Records()
         self.seconds = 0.0
         self.best = Best()
         self.data = experiment.data(config)
@@ -155,7 +143,7 @@ class Training:
                 created=self._created,
                 versions={**runs.versions(), "threads": str(torch.get_num_threads())},
                 total=self.model.total_steps,
-                records=_to_dataset(self.records),
+                records=self.records.to_dataset(),
                 coefficients=report.coefficients,
                 trajectory=report.trajectory,
                 metrics=report.metrics,
@@ -198,7 +186,7 @@ class Training:
         if not run.state:
             return
         self.model.restore(run.state)
-        self.records = _to_records(run.records)[: run.state_step]
+        self.records = Records.of(run.records)[: run.state_step]
         self.seconds = self.records[-1].seconds if self.records else 0.0
         if run.best_state:
             value = self.records[run.best_step - 1].metrics[self.model.monitor]
@@ -216,35 +204,3 @@ def _require_good(metrics: Mapping[str, float], step: int) -> None:
             raise ValueError(f"a metric may not be called {name!r}: run files use that name")
         if not math.isfinite(value):
             raise FloatingPointError(f"step {step}: {name} is {value}; the best state is kept")
-
-
-def _to_dataset(records: list[Record]) -> xr.Dataset:
-    """The records over (step); a metric is NaN where a step did not report it."""
-    if not records:
-        return xr.Dataset()
-    names = {name for record in records for name in record.metrics}
-    columns = {name: np.array([record.metrics.get(name, np.nan) for record in records]) for name in sorted(names)}
-    columns |= {
-        name: np.array([getattr(record, name) for record in records]) for name in ("total", "seconds", "memory_mb")
-    }
-    variables = {name: ("step", column) for name, column in columns.items()}
-    if records[0].coefficients is not None:
-        stacked = np.stack([record.coefficients for record in records])
-        variables["coefficients"] = (("step", "candidate", "variable"), stacked)
-    dataset = xr.Dataset(variables, coords={"step": [record.step for record in records]})
-    dataset["seconds"].attrs["units"] = "s"
-    dataset["memory_mb"].attrs["units"] = "MB"
-    return dataset
-
-
-def _to_records(dataset: xr.Dataset) -> list[Record]:
-    """What `_to_dataset` was made of."""
-    arrays = {str(name): dataset[name].values for name in (*dataset.data_vars, "step")}
-    coefficients = arrays.pop("coefficients", None)
-    steps = [arrays.pop(name).tolist() for name in ("step", "total", "seconds", "memory_mb")]
-    made = []
-    for index, (step, total, seconds, memory) in enumerate(zip(*steps, strict=True)):
-        metrics = {name: float(column[index]) for name, column in arrays.items() if np.isfinite(column[index])}
-        kept = None if coefficients is None else coefficients[index]
-        made.append(Record(step, total, metrics, kept, seconds, memory))
-    return made

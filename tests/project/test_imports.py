@@ -17,7 +17,8 @@ EVERYTHING = STORE | PLOTTING | {"dask", "distributed", "ipywidgets", "markdown_
 EVERYTHING |= {"panel_material_ui", "param"}
 EVERYTHING |= {"psutil", "pydantic", "scipy", "torch"}
 PROTOCOL = {"experiments.protocol"}  # and `experiments` itself: its table of names, no concrete experiment
-RUNNING = {"solver", "datasets", "metrics", "judging", "training", "runs", "scaling", "compare", "studies"} | PROTOCOL
+RUNNING = {"solver", "datasets", "metrics", "judging", "training", "runs", "records", "scaling", "compare", "studies"}
+RUNNING |= PROTOCOL
 SHOWING = RUNNING | {"experiments", "models", "views"}
 
 # unit of workbench: (third-party packages, units or modules of workbench) that it may import
@@ -30,7 +31,7 @@ ALLOWED = {
     "models": ({"numpy", "torch"}, {"solver"}),
     "experiments": ({"numpy", "pydantic", "torch", "xarray"}, {"datasets", "judging", "metrics", "models", "solver"}),
     **dict.fromkeys(
-        ("training", "runs", "scaling", "compare", "studies"),
+        ("training", "runs", "records", "scaling", "compare", "studies"),
         (STORE | {"dask", "distributed", "optuna", "psutil", "torch"}, RUNNING),
     ),
     **dict.fromkeys(("dashboard", "commands"), (EVERYTHING, SHOWING)),
