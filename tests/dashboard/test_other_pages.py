@@ -55,6 +55,12 @@ def test_a_change_is_compared_again_and_the_race_is_none():
     state.enter("points", 50)
     wait_until(lambda: state.bench.example.T == 50 and not state.bench.busy, "compared again")
     assert state.result("banded qr").u.shape[-3] == 50
+    seen = []
+    state.bench.told = lambda: seen.append(set(state.bench.results))
+    state.enter("points", 60)
+    wait_until(lambda: state.bench.example.T == 60 and not state.bench.busy, "compared once more")
+    assert seen[-1] == {"dense qr", "banded qr"}
+    assert len(seen) == 2, "told of each result"
     version = state.bench.version
     state.enter("race", "sine constant")
     time.sleep(0.2)

@@ -112,7 +112,9 @@ def host() -> Host:
 
 
 class Bench:
-    """Compares in a thread; what is asked last is what counts. `version` grows with every result."""
+    """Compares in a thread; what is asked last is what counts. `version` grows with every result, and `told` is called
+    then, in that thread.
+    """
 
     def __init__(self) -> None:
         self.results = {}
@@ -121,6 +123,7 @@ class Bench:
         self.busy = ""
         self.error = ""
         self.version = 0
+        self.told = lambda: None
         self._asked = None
         self._stop = threading.Event()
         self._lock = threading.Lock()
@@ -165,6 +168,7 @@ class Bench:
                 return
             self.results = {**self.results, result.variant.label: result}
             self.version += 1
+            self.told()
         again = [result.variant for result in self.results.values() if result.u is not None]
         if not config.memory or stop.is_set() or not again:
             return

@@ -82,7 +82,7 @@ class Shell:
         self.nav.param.watch(self._asked, "page")
         self.view = self._shell()
         self.view.param.watch(self._themed, "dark_theme")
-        self.soon = lambda: None  # once the page is followed: look at it at once, not only at the next period
+        self.wake = lambda: None  # what `soon` does, once the page is followed
         page = self._page(name, search)
         if asked is not None and asked not in PAGES:
             there = ", ".join(PAGES)
@@ -107,6 +107,10 @@ class Shell:
             self._searches[name] = search
         self._wanted = name
         self.soon()
+
+    def soon(self) -> None:
+        """Look at the page at once, not only at the next period; from any thread."""
+        self.wake()
 
     def show(self) -> None:
         """Let the pages draw figures, too."""
@@ -260,5 +264,5 @@ def follow(shell: Shell, document: Any) -> None:
         finally:
             document.unhold()
 
-    shell.soon = lambda: document.add_next_tick_callback(tick)
+    shell.wake = lambda: document.add_next_tick_callback(tick)
     document.add_periodic_callback(tick, PERIOD)

@@ -24,7 +24,7 @@ class Page:
 
     def __init__(self, search: str, shell: Any) -> None:
         self.state = state = CompareState(search)
-        self._shell = shell
+        state.bench.told = shell.soon  # a result is drawn at once
         self._drawn = None
         self._shown = False
         self._plots = {}
@@ -34,7 +34,7 @@ class Page:
         self._sources = {label: ColumnDataSource(solutions.empty()) for label in VARIANTS}
         self._truth = ColumnDataSource({"time": [], "u": [], "data": []})
         self._busy = text("", sizing_mode=None)
-        self.cancel = button("Cancel", "stop", state.bench.cancel, self._shell.soon, visible=False)
+        self.cancel = button("Cancel", "stop", state.bench.cancel, shell.soon, visible=False)
         self._head, self._table = text(heading("Solutions", "")), text("")
         self._u = pn.Column(**WIDE)
         above = card(self._head, self._u, controls=[self._busy, self.cancel])
@@ -46,7 +46,7 @@ class Page:
         ]
         for part in (above, costs, *pair):
             part.visible = True
-        self.race = RaceCard(state, lambda: shell.soon())
+        self.race = RaceCard(state, shell.soon)
         self.main = pn.Column(
             self._notices.view,
             above,

@@ -40,7 +40,7 @@ class Page:
             *(self._draw_fields, self._draw_judgement),
         ]
         self.form = Form(state)
-        self.bar = Bar(state, lambda: shell.soon(), icons=shell.icons)
+        self.bar = Bar(state, shell.soon, icons=shell.icons)
         self.equations = EquationCard(self.redraw)
         self.loss = LossCard(state.rewind)
         self.trajectory = TrajectoryCard(self.redraw, has_library=shell.has_library)
