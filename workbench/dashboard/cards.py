@@ -228,7 +228,7 @@ class TrajectoryCard:
         self._phase = pn.pane.Plotly(
             None, height=trajectory.HEIGHT, config={"displaylogo": False, "responsive": True}, **WIDE
         )
-        self._library = Library(height=0, loaded=has_library)
+        self._library = Library(height=24, loaded=has_library)
         self._scene = pn.Column(visible=False, min_height=trajectory.HEIGHT, **WIDE)
         self._series = pn.Column(**WIDE)
         self._head = text(heading("Trajectory", ""))

@@ -6,7 +6,7 @@ from panel.models.plotly import PlotlyPlot
 
 
 class Library(JSComponent):
-    """Loads Plotly's script where it is drawn; draws nothing. A pane of Plotly may come once `loaded` is true.
+    """Loads Plotly's script where it is drawn; says so until then. A pane of Plotly may come once `loaded` is true.
 
     failed: the browser could not load it. The server's part is `pn.extension("plotly")`, after the page is loaded.
     """
@@ -26,7 +26,10 @@ export function render({ model }) {
     script.addEventListener("error", () => { model.failed = true })
     document.head.append(script)
   }
-  return document.createElement("div")
+  const waiting = document.createElement("div")
+  waiting.textContent = "Loading the view in three dimensions \u2026"
+  waiting.style.cssText = "font-size: .88rem; opacity: .75"
+  return waiting
 }
 """
 
