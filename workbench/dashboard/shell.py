@@ -159,8 +159,8 @@ class Shell:
                 page.show()
         return self._pages[name]
 
-    async def _asked(self, event: Any) -> None:
-        self._wanted = event.new
+    def _asked(self, event: Any) -> None:
+        self._wanted = event.new  # in the turn in which it is heard: what is drawn in between would take it back
         self.soon()
 
     async def _themed(self, _: Any) -> None:
