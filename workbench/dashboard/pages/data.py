@@ -13,7 +13,7 @@ import panel_material_ui as pmui
 
 from workbench import experiments
 from workbench.dashboard import look, words
-from workbench.dashboard.buttons import button
+from workbench.dashboard.buttons import Download, button
 from workbench.dashboard.cards import text
 from workbench.dashboard.data_state import DataState
 from workbench.dashboard.data_words import card_html, facts, progress
@@ -38,7 +38,7 @@ class Tile:
         self.make = button("Make it", None, partial(state.make, name), shell.soon)
         self.cancel = button("Cancel", None, partial(state.cancel, name), shell.soon)
         self.train = button("Train on it", None, self._train, variant="contained")
-        self.netcdf = pmui.FileDownload(
+        self.netcdf = Download(
             label="NetCDF", filename=f"{name}.nc", callback=self._content, size="small", margin=0, variant="outlined"
         )
         buttons = pn.Row(

@@ -10,7 +10,7 @@ import panel_material_ui as pmui
 from bokeh.models import ColumnDataSource
 
 from workbench.dashboard import exports, look, words
-from workbench.dashboard.buttons import button
+from workbench.dashboard.buttons import Download, button
 from workbench.dashboard.cards import card, choice, drawing, heading, segments, text
 from workbench.dashboard.listing import Row
 from workbench.dashboard.look import WIDE
@@ -127,7 +127,7 @@ class Page:
             download.filename = name
             return io.BytesIO(made)
 
-        download = pmui.FileDownload(
+        download = Download(
             label=kind,
             filename=f"run{exports.KINDS[kind][0]}",
             callback=content,

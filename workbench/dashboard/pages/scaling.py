@@ -9,7 +9,7 @@ import panel_material_ui as pmui
 from bokeh.models import ColumnDataSource
 
 from workbench.dashboard import compare_words, look, words
-from workbench.dashboard.buttons import button
+from workbench.dashboard.buttons import Download, button
 from workbench.dashboard.cards import card, drawing, heading, text
 from workbench.dashboard.form import Controls
 from workbench.dashboard.look import WIDE
@@ -58,7 +58,7 @@ class Page:
         self.cancel = button("Cancel", "stop", self.state.cancel, self._shell.soon)
         self._name = pmui.TextInput(label="Name", size="small", width=170, margin=0, value="")
         self.save = button("Save", "save", self._save, self._shell.soon)
-        self.csv = pmui.FileDownload(
+        self.csv = Download(
             label="CSV", filename="study.csv", callback=self._content, size="small", margin=0, variant="outlined"
         )
         self._progress = text("", styles=look.share(1, 200))
