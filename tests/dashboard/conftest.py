@@ -1,6 +1,8 @@
 """Fake experiments, a folder for their run files, and jobs that end with the test."""
 
-from collections.abc import Callable, Iterator
+import asyncio
+from collections.abc import Callable, Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -44,6 +46,17 @@ def new_job(registry: Registry) -> Callable[..., Job]:
         return registry.create(experiment, experiment.Config(**settings))
 
     return make
+
+
+@pytest.fixture
+def in_loop() -> Callable[[Coroutine], Any]:
+    """Runs a coroutine in an event loop of its own; in a thread, since Playwright may have one in this."""
+
+    def run(coroutine: Coroutine) -> Any:
+        with ThreadPoolExecutor(1) as thread:
+            return thread.submit(asyncio.run, coroutine).result()
+
+    return run
 
 
 @pytest.fixture(scope="session")

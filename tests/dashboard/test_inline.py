@@ -1,6 +1,8 @@
 """The Train page in a cell, without a browser."""
 
+import asyncio
 import time
+from types import SimpleNamespace
 
 import panel as pn
 import pydantic
@@ -39,6 +41,26 @@ def test_explore_follows_a_run(ticks, monkeypatch):
         tick()
     assert page.bar.pause.disabled
     assert len(page.state.records()[0]) == 0  # all of them are drawn
+
+
+def test_what_is_entered_outlives_a_drawing_in_the_same_moment(fakes, in_loop):
+    async def enter_and_draw():
+        page = Page("", SimpleNamespace(soon=lambda: None, dark=False, icons=True, has_library=False))
+        page.refresh()
+        page.form._choice.value = "decay"
+        for _ in range(3):  # the first before anything that was only scheduled
+            page.refresh()
+            await asyncio.sleep(0.05)
+        page.form._controls._controls["steps"].widget.value = "9"
+        for _ in range(3):
+            page.form.update()
+            await asyncio.sleep(0.05)
+        return page
+
+    page = in_loop(enter_and_draw())
+    assert page.form._choice.value == "decay"
+    assert page.form._controls._controls["steps"].widget.value == "9"
+    assert (page.state.experiment.name, page.state.config.steps) == ("decay", 9)
 
 
 def test_settings_are_checked():

@@ -1,10 +1,12 @@
 """The state of the Runs page, driven without a browser: what it lists, compares, goes on with, exports and deletes."""
 
+import asyncio
 import json
 import subprocess
 import sys
 from html.parser import HTMLParser
 from pathlib import Path
+from types import SimpleNamespace
 
 import nbformat
 import numpy as np
@@ -15,6 +17,7 @@ from nbclient import NotebookClient
 from workbench import experiments, runs
 from workbench.dashboard import exports
 from workbench.dashboard.listing import Listing
+from workbench.dashboard.pages.runs import Page
 from workbench.dashboard.runs_state import RunsState
 from workbench.training import Training
 
@@ -165,6 +168,54 @@ def test_deleting_takes_file_and_job_and_an_active_run_stays(state, three, new_j
     assert registry.get(active.id) is active
     assert "active" in page.notices[-1].text
     assert [row.id for row in page.selected()] == [active.id]
+
+
+@pytest.fixture
+def runs_page(state, monkeypatch):
+    """The widgets of the page, with nothing around them."""
+    monkeypatch.setattr("workbench.dashboard.pages.runs.RunsState", state)
+    return lambda: Page("", SimpleNamespace(soon=lambda: None, go=lambda *_: None))
+
+
+def test_ticking_further_runs_leaves_their_tags(runs_page, three, fakes):
+    page, (first, second) = runs_page(), [job.id for job in three[:2]]
+
+    def tick(*names):
+        page.table.selected = list(names)
+        page.refresh()
+
+    tick(first)
+    page._tags.value = "good, old"
+    tick(second)
+    page._tags.value = "good"
+    tick(first, second)
+    assert page._tags.value == "good"  # what both have
+    tick(first)
+    assert page._tags.value == "good, old"
+    assert runs.read_tags(fakes / "runs") == {first: ["good", "old"], second: ["good"]}
+    tick(first, second)
+    page._tags.value = "better"
+    page.refresh()
+    assert runs.read_tags(fakes / "runs") == {first: ["old", "better"], second: ["better"]}
+    page._tags.value = ""
+    page.refresh()
+    assert runs.read_tags(fakes / "runs") == {first: ["old"]}
+
+
+def test_what_is_entered_outlives_a_drawing_in_the_same_moment(runs_page, three, in_loop):
+    async def enter_and_draw():
+        page = runs_page()
+        page.refresh()
+        page.table.selected = [three[0].id]
+        page.status.value = "paused"
+        for _ in range(3):  # the first before anything that was only scheduled
+            page.refresh()
+            await asyncio.sleep(0.05)
+        return page
+
+    page = in_loop(enter_and_draw())
+    assert [row.id for row in page.state.selected()] == page.table.selected == [three[0].id]
+    assert page.state.shown()["status"] == page.status.value == "paused"
 
 
 def test_tags_are_kept_beside_the_runs(state, three, fakes):

@@ -55,7 +55,7 @@ class Control:
         """The values of a slider, and one besides that somebody wrote into the address."""
         return {written(value): value for value in sorted({*self.setting.ticks, *more})}
 
-    async def _changed(self, event: Any) -> None:
+    def _changed(self, event: Any) -> None:
         if event.new is not None:
             value = ", ".join(event.new) if self.setting.many else event.new
             if self.setting.ticks:  # a DiscreteSlider tells the position at which it was released, not the value there
@@ -161,7 +161,7 @@ class Form:
         self._controls = Controls(state)
         self.view = pn.Column(self._choice, self._summary, self._files, self._controls.view, **look.SIDE)
 
-    async def _chosen(self, event: Any) -> None:
+    def _chosen(self, event: Any) -> None:
         if event.new != self.state.experiment.name:
             self.state.choose(event.new)
 

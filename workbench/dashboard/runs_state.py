@@ -136,11 +136,19 @@ class RunsState(Chosen):
         self.look()
         self.select([row.id for row in self.selected()])
 
+    def tags(self) -> list[str]:
+        """The tags that every ticked run has."""
+        own = [row.tags for row in self.selected()]
+        return [tag for tag in own[0] if all(tag in tags for tags in own)] if own else []
+
     def tag(self, text: str) -> None:
-        """Give every ticked run these tags (with commas between them), in place of those it has."""
-        tags = runs.read_tags(runs.runs_folder())
+        """Give every ticked run these tags (with commas between them) in place of those that all have; what only some
+        have stays with them."""
+        common, chosen = self.tags(), self.selected()
         wanted = [word for word in dict.fromkeys(part.strip() for part in text.split(",")) if word]
-        runs.write_tags(runs.runs_folder(), {**tags, **{row.id: wanted for row in self.selected()}})
+        kept = {row.id: [tag for tag in row.tags if tag not in common] for row in chosen}
+        given = {name: list(dict.fromkeys([*own, *wanted])) for name, own in kept.items()}
+        runs.write_tags(runs.runs_folder(), {**runs.read_tags(runs.runs_folder()), **given})
         self.look()
 
     def export(self, kind: str) -> tuple[str, bytes]:

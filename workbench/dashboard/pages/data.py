@@ -61,7 +61,7 @@ class Tile:
         """Read files in a thread: a large one takes seconds, in which the page must answer."""
         pn.state.execute(partial(asyncio.to_thread, self.state.upload, self.name, sources))
 
-    async def _chosen(self, event: Any) -> None:
+    def _chosen(self, event: Any) -> None:
         self.state.choose(self.name, event.new)
         self._shell.soon()
 
@@ -107,7 +107,7 @@ class Page:
         )
         self.side = pn.Column(about, self.filter, **look.SIDE)
 
-    async def _filtered(self, event: Any) -> None:
+    def _filtered(self, event: Any) -> None:
         if event.new is not None and event.new != self.state.shown()["search"]:
             self.state.enter("search", event.new)
 

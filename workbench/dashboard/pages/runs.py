@@ -111,7 +111,7 @@ class Page:
         self.side = pn.Column(about, self.filter, self.status, **look.SIDE)
 
     def _bind(self, widget: Any, field: str, name: str = "value") -> None:
-        async def changed(event: Any) -> None:
+        def changed(event: Any) -> None:
             if event.new is not None and event.new != self.state.shown()[field]:
                 self.state.enter(field, event.new)
 
@@ -139,16 +139,16 @@ class Page:
 
     # what a person does
 
-    async def _ticked(self, event: Any) -> None:
+    def _ticked(self, event: Any) -> None:
         self._doomed = []
         if event.new != [row.id for row in self.state.selected()]:
             self.state.select(event.new)
 
-    async def _sorted(self, event: Any) -> None:
+    def _sorted(self, event: Any) -> None:
         if event.new != self.state.shown()["sort"]:
             self.state.enter("sort", event.new)
 
-    async def _opened(self, event: Any) -> None:
+    def _opened(self, event: Any) -> None:
         self._show(event.new[0])
 
     def _show(self, name: str) -> None:
@@ -175,8 +175,8 @@ class Page:
         self._doomed = []
         self.state.revision += 1
 
-    async def _tagged(self, event: Any) -> None:
-        if self.state.selected():
+    def _tagged(self, event: Any) -> None:
+        if event.new != ", ".join(self.state.tags()):  # a person has entered it, not `refresh`
             self.state.tag(event.new)
 
     # drawing
@@ -222,13 +222,13 @@ class Page:
         return {row.id: overlay.color(index) for index, (row, _, _) in enumerate(self.state.curves())}
 
     def _draw_actions(self) -> None:
-        enabled, chosen = self.state.enabled(), self.state.selected()
+        enabled = self.state.enabled()
         self._actions.visible = bool(self.state.rows)
         self.open.disabled, self.resume.disabled = not enabled["open"], not enabled["resume"]
         for download in self.downloads.values():
             download.disabled = not enabled["export"]
         self._tags.disabled = not enabled["tag"]
-        self._tags.value = ", ".join(chosen[0].tags) if len(chosen) == 1 else ""
+        self._tags.value = ", ".join(self.state.tags())
         asked = bool(self._doomed)
         self.delete.disabled = not enabled["delete"] or asked
         self.confirm.visible = asked
@@ -244,8 +244,9 @@ class Page:
         self._curves.visible = bool(self.state.selected())
         self._legend.object = _legend([row for row, _, _ in found], str(config["curve"]))
         metrics = self.state.metrics()
-        self.metric.options = sorted({*metrics, config["curve"]} - {"step"})
-        self.metric.value, self.over.value, self.scale.value = config["curve"], config["over"], config["scale"]
+        options = sorted({*metrics, config["curve"]} - {"step"})
+        self.metric.param.update(options=options, value=config["curve"])
+        self.over.value, self.scale.value = config["over"], config["scale"]
         key = ([row.id for row, _, _ in found], config["curve"], config["over"], config["scale"])
         if key == self._curve_key:
             for source, (_, x, y) in zip(self._sources, found, strict=True):

@@ -72,7 +72,7 @@ class Page:
     def _content(self) -> io.BytesIO:
         return io.BytesIO(self.state.csv())
 
-    async def _overlaid(self, event: Any) -> None:
+    def _overlaid(self, event: Any) -> None:
         if event.new != self.state.overlays():
             self.state.enter("overlay", ", ".join(event.new))
 

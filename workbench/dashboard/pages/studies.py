@@ -65,12 +65,12 @@ class Page:
         line = pn.Row(*parts, styles={**look.LINE, "align-items": "center"}, **WIDE)
         return pn.Column(line, styles={**look.CARD, "padding": "12px 18px"}, **WIDE)
 
-    async def _opened(self, event: Any) -> None:
+    def _opened(self, event: Any) -> None:
         name = "" if event.new in (None, NEW) else event.new
         if name != self.state.shown()["study"]:
             self.state.open(name)
 
-    async def _metric_chosen(self, event: Any) -> None:
+    def _metric_chosen(self, event: Any) -> None:
         if event.new and event.new != self._in_map:  # a person has chosen, not `refresh`
             self.state.enter("show", event.new)
 
