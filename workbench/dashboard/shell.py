@@ -77,6 +77,7 @@ class Shell:
         self._searches = {}
         self._wanted = name
         self._shown = False
+        self._seen = None  # the page in view
         self._side, self._main = pn.Column(**WIDE), pn.Column(styles=look.MAIN, **WIDE)
         self.nav = Nav(page=name, pages=PAGES, margin=(0, 8), height=40)
         self.nav.param.watch(self._asked, "page")
@@ -124,14 +125,26 @@ class Shell:
 
     def refresh(self) -> None:
         """Draw what has changed on the page in view. A new one is there at once, and drawn further the next time: what
-        comes into the document must not change in the same turn, since the browser would not hear of it."""
+        comes into the document must not change in the same turn, since the browser would not hear of it. Where one
+        cannot be made, the one in view stays and says so."""
         known = self._wanted in self._pages
-        page = self._page(self._wanted)
+        try:
+            page = self._page(self._wanted)
+        except Exception as error:
+            if self._seen is None:  # nothing could say so: the server does
+                raise
+            logger.exception("the page %s could not be made", self._wanted)
+            text = f"The page {PAGES[self._wanted]} could not be opened: {error}"
+            self._wanted = self._seen
+            self._current().state.tell(Notice("error", text, repr(error)))
+            self.refresh()
+            return
         for name, other in self._pages.items():
             if other is not page or known:
                 other.side.visible = other.main.visible = name == self._wanted
         if known:
             page.refresh()
+        self._seen = self._wanted
         self.nav.param.update(page=self._wanted, address=self._address())
 
     def _current(self) -> Page:
