@@ -4,12 +4,14 @@ import asyncio
 import time
 from types import SimpleNamespace
 
+import numpy as np
 import panel as pn
 import pydantic
 import pytest
 
 import workbench
 from workbench import inline
+from workbench.dashboard.history import Cursor
 from workbench.dashboard.pages.train import Page
 
 
@@ -72,3 +74,48 @@ def test_settings_are_checked():
 
 def test_the_name_is_the_function():
     assert workbench.explore is inline.explore
+
+
+def drawn(page):
+    """Let the page draw until nothing is left."""
+    page.show()
+    while page.stale():
+        page.refresh()
+
+
+def curve(page):
+    return list(page.loss._source.data["step"]) if page.loss._source is not None else []
+
+
+def test_a_run_is_drawn_from_its_own_first_step_on(fakes):
+    page = Page("experiment=rossler", SimpleNamespace(soon=lambda: None, dark=False, icons=True, has_library=False))
+    state = page.state
+    for name in ("rossler", "rossler", "decay", "rossler"):
+        state.choose(name)
+        state.start()
+        page.refresh()
+        page.refresh()
+        drawn(page)  # before the first step, as far as it goes
+        assert state.job.wait(30)
+        drawn(page)
+        steps = [record.step for record in state.job.read(Cursor())[0]]
+        assert curve(page) == steps
+        assert np.isfinite(page.loss._source.data["smooth"]).all()
+        if state.job.report.coefficients is not None:
+            assert list(page.coefficients._source.data["step"]) == steps
+            assert len(page.coefficients._source.data) == 1 + state.job.report.coefficients.estimate.size
+
+
+def test_a_run_without_a_step_shows_no_curve_of_the_one_before(fakes):
+    page = Page("experiment=rossler", SimpleNamespace(soon=lambda: None, dark=False, icons=True, has_library=False))
+    page.state.start()
+    assert page.state.job.wait(30)
+    drawn(page)
+    assert curve(page)
+    page.state._new()  # a run that waits
+    drawn(page)
+    assert curve(page) == []
+    page.state.job.start()
+    assert page.state.job.wait(30)
+    drawn(page)
+    assert curve(page) == [record.step for record in page.state.job.read(Cursor())[0]]

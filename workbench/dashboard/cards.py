@@ -10,6 +10,7 @@ import xarray as xr
 from bokeh.models import ColumnDataSource
 
 from workbench.dashboard import look
+from workbench.dashboard.layouts import Column
 from workbench.dashboard.library import Library
 from workbench.dashboard.look import WIDE
 from workbench.experiments.protocol import Report
@@ -37,11 +38,11 @@ def heading(title: str, caption: str) -> str:
     return f'<h2>{title}</h2><div class="caption">{caption}</div>'
 
 
-def card(head: pn.pane.HTML, *body: Any, controls: Sequence[Any] = (), **styles: str) -> pn.Column:
+def card(head: pn.pane.HTML, *body: Any, controls: Sequence[Any] = (), **styles: str) -> Column:
     """A titled surface, not visible yet: its heading, controls on the right, then the body."""
     head.styles = look.share(1, 190)
     top = pn.Row(head, *controls, styles={**look.LINE, "margin-bottom": "8px"}, **WIDE)
-    return pn.Column(top, *body, styles={**look.CARD, **styles}, visible=False, **WIDE)
+    return Column(top, *body, styles={**look.CARD, **styles}, visible=False, **WIDE)
 
 
 def choice(label: str, options: Any, value: Any, width: int = 120) -> pmui.Select:
@@ -123,7 +124,7 @@ class EquationCard:
         self._doubts = text("")
         found, true = text('<h3 class="key found">Discovered</h3>'), text('<h3 class="key truth">True</h3>')
         left = pn.Column(found, self._found, styles=look.share(7, 300), **WIDE)
-        self._right = pn.Column(true, self._true, styles=look.share(6, 300), **WIDE)
+        self._right = Column(true, self._true, styles=look.share(6, 300), **WIDE)
         both = pn.Row(left, self._right, styles=look.PAIR, **WIDE)
         self.view = card(
             text(heading("Equations", "What the run has found so far, beside what made the data.")),
@@ -185,6 +186,8 @@ class LossCard:
     def update(self, records: Sequence[Record], *, restart: bool) -> None:
         """Append records; `restart`: forget what is drawn first."""
         if not records:
+            if restart:  # a run that has no step yet
+                self.clear()
             return
         if not set(records[-1].metrics) <= set(self.metric.options):
             self.metric.options = list(records[-1].metrics)
@@ -229,8 +232,8 @@ class TrajectoryCard:
             None, height=trajectory.HEIGHT, config={"displaylogo": False, "responsive": True}, **WIDE
         )
         self._library = Library(height=24, loaded=has_library)
-        self._scene = pn.Column(visible=False, min_height=trajectory.HEIGHT, **WIDE)
-        self._series = pn.Column(**WIDE)
+        self._scene = Column(visible=False, min_height=trajectory.HEIGHT, **WIDE)
+        self._series = Column(**WIDE)
         self._head = text(heading("Trajectory", ""))
         self._legend = text("")
         self._waiting = text('<div class="caption">Making the data &hellip;</div>', min_height=trajectory.HEIGHT)
@@ -314,6 +317,7 @@ class CoefficientCard:
         self._values = values = report.coefficients if report else None
         self.over_steps.visible = self.now.visible = values is not None
         if values is None:
+            self.clear()
             return
         paths, table = CAPTIONS[coefficients.true_values(values) is not None]
         self._captions[0].object = heading("Coefficients over the steps", paths)
@@ -326,10 +330,17 @@ class CoefficientCard:
         table = f'<div class="scroll">{coefficients.table(values)}</div>'
         self._table.object = f"<p>{coefficients.verdict(values)}</p>{table}"
 
+    def clear(self) -> None:
+        """Forget what is drawn; the next Report begins anew, with the first record."""
+        self._shape = self._source = None
+
     def update(self, records: Sequence[Record], *, restart: bool) -> None:
-        """Append records; `restart`: forget what is drawn first. Nothing is drawn before the first Report."""
+        """Append records; `restart`: forget what is drawn first. Nothing is drawn before the first Report of a run,
+        which lets them be read again from the first."""
         known = [record for record in records if record.coefficients is not None]
-        if self._values is None or not known:
+        if restart and not known:
+            self.clear()
+        if self._shape is None or not known:
             return
         columns = coefficients.columns([r.step for r in known], [r.coefficients for r in known])
         heads = coefficients.heads(known[-1].step, known[-1].coefficients, self._quiet)

@@ -9,6 +9,7 @@ from bokeh.models import ColumnDataSource
 
 from workbench.dashboard import look
 from workbench.dashboard.cards import card, drawing, heading, text, watch
+from workbench.dashboard.layouts import Column
 from workbench.dashboard.look import WIDE
 from workbench.experiments.protocol import Report
 from workbench.views import waves
@@ -121,7 +122,7 @@ class FieldCards:
         )
         self.profile.view.styles = {**self.profile.view.styles, **look.share(1, 330)}
         pair = pn.Row(self.rollout.view, self.profile.view, styles=look.PAIR, **WIDE)
-        self.view = pn.Column(self.image.view, pair, self.maps.view, styles={"gap": "14px"}, visible=False, **WIDE)
+        self.view = Column(self.image.view, pair, self.maps.view, styles={"gap": "14px"}, visible=False, **WIDE)
 
     def update(self, report: Report | None, key: str) -> None:
         """Show the fields of a Report; the same `key` keeps zoom and choices."""

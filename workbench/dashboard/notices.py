@@ -2,10 +2,9 @@
 
 from collections.abc import Callable
 
-import panel as pn
-
 from workbench.dashboard.buttons import button
 from workbench.dashboard.cards import text
+from workbench.dashboard.layouts import Row
 from workbench.dashboard.look import WIDE
 
 
@@ -15,7 +14,7 @@ class Notices:
     def __init__(self, dismissed: Callable[[], None]) -> None:
         self._text = text("")
         self._button = button("Dismiss", None, dismissed, variant="text", width=90)
-        self.view = pn.Row(self._text, self._button, visible=False, **WIDE)
+        self.view = Row(self._text, self._button, visible=False, **WIDE)
 
     def update(self, html: str, *, removable: bool) -> None:
         """Show this; nothing is shown for "". `removable`: whether the button would change anything."""

@@ -11,6 +11,7 @@ from workbench.dashboard import look, words
 from workbench.dashboard.buttons import button
 from workbench.dashboard.cards import ROLLOVER, card, drawing, heading, text
 from workbench.dashboard.compare_state import CompareState
+from workbench.dashboard.layouts import Row
 from workbench.dashboard.look import WIDE
 from workbench.views import overlay
 
@@ -33,8 +34,8 @@ class RaceCard:
         self.stop = button("Stop race", "stop", state.stop_race, self._answer)
         self._lanes = [text("", styles=look.share(1, 300)) for _ in range(2)]
         self._over_steps, self._over_time = (pn.Column(styles=look.share(1, 300), **WIDE) for _ in range(2))
-        self._figures = pn.Row(self._over_steps, self._over_time, styles=look.PAIR, **WIDE)
-        self._pair = pn.Row(*self._lanes, styles={**look.PAIR, "margin": "6px 0"}, **WIDE)
+        self._figures = Row(self._over_steps, self._over_time, styles=look.PAIR, **WIDE)
+        self._pair = Row(*self._lanes, styles={**look.PAIR, "margin": "6px 0"}, **WIDE)
         self.view = card(
             text(heading("Race", CAPTION)), self._pair, self._figures, controls=[self.start, self.pause, self.stop]
         )

@@ -18,6 +18,7 @@ from workbench.dashboard.cards import (
 from workbench.dashboard.field_cards import FieldCards
 from workbench.dashboard.form import Form
 from workbench.dashboard.judging import JudgementCard
+from workbench.dashboard.layouts import Column, Row
 from workbench.dashboard.look import WIDE
 from workbench.dashboard.notices import Notices
 from workbench.dashboard.ocean import MapCard, SkillCard
@@ -33,6 +34,7 @@ class Page:
         self.state = state = TrainState(search)
         self._shell = shell
         self._drawn = {}
+        self._begun = ""  # the run whose curves are drawn
         self._trajectory = None
         self._shown = False
         self._kinds = [
@@ -52,9 +54,9 @@ class Page:
         self._notices = Notices(state.dismiss)
         self._record = text("")
         self._words = text(words.INTRO)
-        self._intro = pn.Column(self._words, self._record, styles={**look.CARD, **look.share(2, 300)}, **WIDE)
+        self._intro = Column(self._words, self._record, styles={**look.CARD, **look.share(2, 300)}, **WIDE)
         pair = pn.Row(self._intro, self.trajectory.view, self.loss.view, styles=look.PAIR, **WIDE)
-        self._ocean = pn.Row(self.maps.view, self.skill.view, styles=look.PAIR, visible=False, **WIDE)
+        self._ocean = Row(self.maps.view, self.skill.view, styles=look.PAIR, visible=False, **WIDE)
         self.main = pn.Column(
             self._notices.view,
             self.bar.view,
@@ -102,6 +104,7 @@ class Page:
             return
         if self._fresh("state", self.state.revision):
             self._draw_state()
+        self._begin()
         drawn = next((draw for draw in self._kinds if draw()), None) if self._shown else None
         if drawn is None:
             self._drawn["all"] = version
@@ -114,6 +117,16 @@ class Page:
             return False
         self._drawn[what] = version
         return True
+
+    def _begin(self) -> None:
+        """Forget the curves of another run than the one that is shown now."""
+        run = self.state.run.id if self.state.run is not None else ""
+        if run == self._begun:
+            return
+        self._begun = run
+        self.loss.clear()
+        self.coefficients.clear()
+        self.state.rewind()
 
     def _draw_state(self) -> None:
         runs = self.state.run is not None
