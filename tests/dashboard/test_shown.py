@@ -1,13 +1,17 @@
 """What views and cards make of parameters and units."""
 
 import numpy as np
+import pytest
 import xarray as xr
 from bokeh.models import ColumnDataSource, Slope
 
+from workbench.dashboard import words
 from workbench.dashboard.cards import EquationCard, ParameterCard
+from workbench.dashboard.jobs import Snapshot
+from workbench.dashboard.layouts import Column
 from workbench.datasets import systems
 from workbench.experiments.protocol import Equation, Report
-from workbench.views import parameters, record
+from workbench.views import equation, parameters, record
 
 
 def curves(count: int) -> xr.Dataset:
@@ -49,3 +53,36 @@ def test_units_are_told_where_there_are_any():
     card = EquationCard(lambda: None)
     card.update(Report(equations=(Equation("l", "t", ((1.0, "x", "x"),)),), trajectory=pendulum))
     assert "Units: theta in rad, time in s." in card._metrics.object
+
+
+@pytest.mark.parametrize(
+    "state, step, total, said",
+    [
+        ("finished", 9, 11, "of at most 11"),
+        ("finished", 11, 11, "of 11"),
+        ("running", 0, 0, "Making the data and the model"),
+        ("stopped", 3, 11, "The best state is kept. Resume goes on."),
+        ("stopped", 0, 0, "No step was made. Resume begins."),
+    ],
+)
+def test_the_numbers_of_a_run_say_how_far_it_is(state, step, total, said):
+    snapshot = Snapshot(state, "", "", "", step, total, 0.1, 10.0, 500.0, 1)
+    html = words.numbers(snapshot, wrong=False, changed=False)
+    assert said in html
+    assert ("at most" in said) == ("at most" in html)
+
+
+def test_powers_are_raised_and_names_are_escaped():
+    assert equation.raised("x^2 y^10") == "x<sup>2</sup> y<sup>10</sup>"
+    assert equation.raised("<b>^2") == "&lt;b&gt;<sup>2</sup>"
+
+
+def test_a_column_comes_and_goes_by_its_style_alone():
+    column = Column("text", styles={"gap": "1px"}, visible=False)
+    model = column.get_root()
+    assert (model.visible, model.styles) == (True, {"gap": "1px", "display": "none"})
+    column.visible = True
+    assert (model.visible, model.styles) == (True, {"gap": "1px", "display": ""})
+    column.styles = {"gap": "2px"}
+    column.visible = False
+    assert model.styles == {"gap": "2px", "display": "none"}

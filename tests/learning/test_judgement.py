@@ -10,6 +10,7 @@ from workbench.datasets import lorenz
 from workbench.experiments.judgement import judge
 from workbench.experiments.lorenz import simulated
 from workbench.judging import Judgement
+from workbench.models.library import Polynomials
 from workbench.views import certainty, judgement
 
 RECORD = lorenz.simulate(points=3000, step=0.01, noise=0.5, seed=0)
@@ -84,3 +85,17 @@ def test_certainty_tells_sure_terms_from_doubtful_ones_and_leaves_out_the_rest()
     assert "&lt;x&gt;" in table
     assert 'rowspan="3"' in table
     assert certainty.table(coefficients().drop_vars("inclusion")) == ""
+
+
+def test_a_system_that_is_not_chaotic_has_no_lyapunov_times():
+    times = np.linspace(0, 20, 2000)
+    states = np.stack([np.cos(times), -np.sin(times)], axis=1)
+    both = {name: (("time", "variable"), states) for name in ("truth", "data", "estimate")}
+    circle = xr.Dataset(both, coords={"time": ("time", times), "variable": ["x", "y"]})
+    library = Polynomials(("x", "y"), 1)
+    coefficients = np.array([[0.0, 0.0], [0.0, -1.0], [1.0, 0.0]])
+    judged = judge(library, coefficients, circle)
+    assert judged.horizon.whole
+    assert judged.horizon.lyapunov_times is None
+    assert not judged.lyapunov.chaotic
+    assert "Lyapunov times" not in "; ".join(judged.sentences)

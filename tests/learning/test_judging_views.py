@@ -55,6 +55,11 @@ def coefficients() -> xr.Dataset:
 # the front
 
 
+def test_many_decades_have_as_many_labels_as_there_is_room_for():
+    figure = hv.render(pareto_view(pareto([1, 2, 3], [1.0, 1e-7, 1e-15])), backend="bokeh")
+    assert 4 <= len(figure.yaxis[0].ticker.ticks) <= 7
+
+
 def test_the_front_shows_every_model_the_front_and_the_knee():
     front = pareto([1, 2, 3, 4, 2], [1.0, 0.1, 0.001, 0.0009, 0.5])
     figure = pareto_view(front)

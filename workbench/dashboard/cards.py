@@ -257,6 +257,7 @@ class TrajectoryCard:
         self._waiting.visible, self.end.visible = data is None, data is not None
         if data is None:
             self._scene.visible = self._series.visible = False
+            self._head.object, self._legend.object = heading("Trajectory", ""), ""
             return
         # another file has other variables, or others of the same names
         key = " ".join([key, str(data.attrs.get("title", "")), *map(str, data["variable"].values)])

@@ -53,17 +53,22 @@ def numbers(snapshot: Snapshot | None, *, wrong: bool, changed: bool, replays: b
     """Step, time and memory of the run, what to do next, and how far it is."""
     hint = "Correct the marked setting, then press Start." if wrong else ""
     if snapshot is None:
-        ready = "Press Start. What moves below is a stored run." if replays else "Press Start."
+        ready = (
+            "Press Start. What moves below is a stored run, with settings of its own." if replays else "Press Start."
+        )
         return f'<div class="numbers"><span class="unit">{hint or ready}</span></div>'
     if changed and not wrong:
         hint = "The settings differ from those of this run."
     if snapshot.state in ("stopped", "interrupted") and not hint:
-        hint = "The best state is kept. Resume goes on."
+        hint = "The best state is kept. Resume goes on." if snapshot.step else "No step was made. Resume begins."
+    if snapshot.state == "running" and not snapshot.total:
+        hint = "Making the data and the model …"
     if snapshot.position:
         ahead = "next" if snapshot.position == 1 else f"number {snapshot.position}"
         hint = f"Waiting for other runs to halt: {ahead} in line."
+    upto = "of at most" if snapshot.state == "finished" and snapshot.step < snapshot.total else "of"
     parts = [
-        f"<span>step <b>{snapshot.step:,}</b> <span class='unit'>of {snapshot.total:,}</span></span>",
+        f"<span>step <b>{snapshot.step:,}</b> <span class='unit'>{upto} {snapshot.total:,}</span></span>",
         f"<span><b>{snapshot.seconds:.1f}</b> <span class='unit'>s</span></span>",
         f"<span><b>{_short(snapshot.ms_per_step)}</b> <span class='unit'>ms/step</span></span>",
         f"<span><b>{snapshot.memory_mb:,.0f}</b> <span class='unit'>MB</span></span>",

@@ -100,7 +100,7 @@ class LotkaVolterra(System):
     """
 
     title = "Lotka-Volterra"
-    summary = "Hares and lynx over a century: who feeds on whom, and how fast, in thousands and years."
+    summary = "Hares and lynx over forty years: who feeds on whom, and how fast, in thousands and years."
     variables = ("hares", "lynx")
     unit, time_unit = "thousand", "yr"
     start = (34.0, 5.9)

@@ -142,7 +142,7 @@ def doubts_about(library: Library, found: Discovery, data: xr.Dataset) -> tuple[
 def equations(library: Library, coefficients: np.ndarray) -> tuple[Equation, ...]:
     """One equation per variable, terms in the order of the library, zeros left out."""
     made = []
-    dot, primes = (r"\dot", "'") if library.order == 1 else (r"\ddot", "''")
+    primes = "'" * library.order
     for variable, column in zip(library.variables, coefficients.T, strict=True):
         name = writing.latex(terms.name(variable))
         kept = [
@@ -150,8 +150,7 @@ def equations(library: Library, coefficients: np.ndarray) -> tuple[Equation, ...
             for value, candidate in zip(column.tolist(), library.candidates, strict=True)
             if value != 0
         ]
-        left = f"{dot} {name}" if len(name) == 1 else f"{dot}{{{name}}}"
-        made.append(Equation(left, f"{variable}{primes}", tuple(kept)))
+        made.append(Equation(writing.rate(name, library.order), f"{variable}{primes}", tuple(kept)))
     return tuple(made)
 
 

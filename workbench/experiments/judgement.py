@@ -37,7 +37,8 @@ def judge(
     with np.errstate(all="ignore"):
         left = judging.residuals(model, times, states)
         rate = judging.lyapunov(model, starts, step=step, time=float(times[0]), steps=STEPS, settle=SETTLE, most=STARTS)
-    exponent = rate.exponent if exponent is None else exponent
+    if exponent is None:
+        exponent = rate.exponent if rate.chaotic else np.nan
     return Judgement(library.inputs, units, front, chosen, left, _horizon(trajectory, exponent), rate)
 
 

@@ -136,7 +136,7 @@ def shortcomings(skill: xr.Dataset) -> tuple[str, ...]:
         if own < other:
             said.append(
                 f"{lead} {skill['lead'].attrs['units']}s ahead the forecast does not beat {best} "
-                f"(skill {own:.3f} against {other:.3f})."
+                f"(skill {own:.3f} against {other:.3f})"
             )
     return tuple(said)
 

@@ -177,7 +177,7 @@ def equations(library: Polynomials, coefficients: np.ndarray) -> tuple[Equation,
     made = []
     for variable, column in zip(library.variables, coefficients.T, strict=True):
         rows = zip(column.tolist(), library.latex, library.names, strict=True)
-        left = rf"\dot{{{writing.latex(terms.name(variable))}}}"
+        left = writing.rate(writing.latex(terms.name(variable)))
         made.append(Equation(left, f"{variable}'", tuple(row for row in rows if row[0] != 0)))
     return tuple(made)
 

@@ -16,12 +16,14 @@ class Lyapunov:
     """exponent: per unit of time; error: its standard error, from the spread over trajectories (NaN for a single one).
 
     lost: the share of the trajectories that blew up and do not count. message: what it means, in words.
+    chaotic: small differences grow, beyond what the error and the finite time leave open.
     """
 
     exponent: float
     error: float
     lost: float
     message: str
+    chaotic: bool = False
 
 
 def lyapunov(
@@ -56,7 +58,9 @@ def lyapunov(
         return Lyapunov(float("nan"), float("nan"), lost, f"no exponent: {lost:.0%} of the trajectories blow up")
     exponent = float(rates.mean())
     error = float(rates.std(ddof=1) / np.sqrt(len(rates))) if len(rates) > 1 else float("nan")
-    return Lyapunov(exponent, error, lost, _words(exponent, error, steps * step))
+    # over a finite time a bounded difference still grows or shrinks by a factor of about e
+    margin = 3 * np.nan_to_num(error) + 1 / (steps * step)
+    return Lyapunov(exponent, error, lost, _words(exponent, margin), bool(exponent > margin))
 
 
 def _growth(
@@ -87,9 +91,7 @@ def _growth(
     return total / (counted * step)
 
 
-def _words(exponent: float, error: float, length: float) -> str:
-    # over a finite time a bounded difference still grows or shrinks by a factor of about e
-    margin = 3 * np.nan_to_num(error) + 1 / length
+def _words(exponent: float, margin: float) -> str:
     if exponent > margin:
         return f"chaotic: small differences grow e-fold within {1 / exponent:.3g}"
     if exponent < -margin:

@@ -19,12 +19,11 @@ FORMAT = "equations/1"
 
 def latex(library: Library, coefficients: np.ndarray, digits: int = 4) -> str:
     r"""The equations as an `aligned` environment, coefficients with so many significant digits."""
-    dot = r"\dot" if library.order == 1 else r"\ddot"
     rows = []
     for variable, column in zip(library.variables, coefficients.T, strict=True):
         kept = [(value, name) for value, name in zip(column.tolist(), library.latex, strict=True) if value]
         right = _sum(kept, lambda value: f"{value:.{digits}g}", r"\,")
-        left = rf"{dot}{{{writing.latex(terms.name(variable))}}}"
+        left = writing.rate(writing.latex(terms.name(variable)), library.order)
         rows.append(f"{left} &= {right}")
     return "\\begin{aligned}\n" + " \\\\\n".join(rows) + "\n\\end{aligned}\n"
 

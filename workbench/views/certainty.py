@@ -6,6 +6,8 @@ from html import escape
 import numpy as np
 import xarray as xr
 
+from workbench.views.equation import raised
+
 RARE = 0.2
 """Inclusion probability below which a term that is not kept is not worth a row."""
 
@@ -41,10 +43,10 @@ def table(coefficients: xr.Dataset) -> str:
         count = sum(other[0] == variable for other in found)
         first = index == 0 or found[index - 1][0] != variable
         lead = f'<th scope="rowgroup" rowspan="{count}">{escape(variable)}</th>' if first else ""
-        term, estimate, interval, share, verdict = map(escape, cells)
+        estimate, interval, share, verdict = map(escape, cells[1:])
         kind = "right" if verdict in ("sure", "left out") else "extra"
         body.append(
-            f"<tr>{lead}<td class='term'>{term}</td><td class='number found'>{estimate}</td>"
+            f"<tr>{lead}<td class='term'>{raised(cells[0])}</td><td class='number found'>{estimate}</td>"
             f"<td class='number'>{interval}</td><td class='number'>{share}</td>"
             f"<td class='verdict {kind}'>{verdict}</td></tr>"
         )

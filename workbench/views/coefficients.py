@@ -14,6 +14,7 @@ from bokeh.models import ColumnDataSource, DataRange1d, FixedTicker, LinearAxis
 from bokeh.plotting import figure
 
 from workbench.views import palette
+from workbench.views.equation import raised
 
 HEIGHT = 260
 
@@ -137,7 +138,7 @@ def table(coefficients: xr.Dataset, digits: int = 3) -> str:
         terms = [i for i in range(len(truth)) if truth[i, j] != 0 or estimate[i, j] != 0]
         for position, i in enumerate(terms):
             lead = f'<th scope="rowgroup" rowspan="{len(terms)}">{escape(str(variable))}</th>' if position == 0 else ""
-            name = escape(str(coefficients.candidate.values[i]))
+            name = raised(str(coefficients.candidate.values[i]))
             rows.append(
                 f"<tr>{lead}{_cells(name, float(truth[i, j]), float(estimate[i, j]), float(scale), digits)}</tr>"
             )
@@ -161,7 +162,7 @@ def _table_alone(coefficients: xr.Dataset) -> str:
         terms = np.flatnonzero(values["estimate"][:, j])
         for position, i in enumerate(terms):
             span = f'<th scope="rowgroup" rowspan="{len(terms)}">{escape(str(variable))}</th>' if position == 0 else ""
-            term = f"<td class='term'>{escape(str(coefficients.candidate.values[i]))}</td>"
+            term = f"<td class='term'>{raised(str(coefficients.candidate.values[i]))}</td>"
             found = f"<td class='number found'>{values['estimate'][i, j]:.4g}</td>"
             more = ""
             if "lower" in values:

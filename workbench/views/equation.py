@@ -4,6 +4,7 @@ Browsers set MathML themselves. MathJax in Bokeh's page keeps everything that it
 for half an hour took a gigabyte of the browser.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from html import escape
@@ -53,6 +54,11 @@ def metrics(values: Mapping[str, float], names: Mapping[str, str]) -> str:
         f"<div><b>{_number(value)}</b><span>{escape(names.get(key, key))}</span></div>" for key, value in values.items()
     ]
     return f'<div class="metrics">{"".join(tiles)}</div>' if tiles else ""
+
+
+def raised(term: str) -> str:
+    """A term in plain text, such as x^2 y, as HTML with its powers raised."""
+    return re.sub(r"\^(\d+)", r"<sup>\1</sup>", escape(term))
 
 
 def doubts(sentences: Sequence[str]) -> str:

@@ -8,6 +8,8 @@ from workbench.views import palette
 from workbench.views.picture import framed, options
 
 RING = 14
+MOST = 7
+"""Decades that have room for a label each."""
 
 
 def pareto(front: Front, *, chosen: int | None = None, error: str = "error (standard deviations)") -> hv.Overlay:
@@ -38,7 +40,8 @@ def pareto(front: Front, *, chosen: int | None = None, error: str = "error (stan
 
 
 def _ticks(errors: np.ndarray) -> list[float]:
-    """Of a logarithmic axis: 1, 2 and 5 times the powers of ten over two decades at most, else these powers alone."""
+    """Of a logarithmic axis: 1, 2 and 5 times the powers of ten over two decades at most, else these powers alone, and
+    no more of them than have room."""
     decades = range(int(np.floor(np.log10(errors.min()))), int(np.ceil(np.log10(errors.max()))) + 1)
     factors = (1, 2, 5) if len(decades) <= 3 else (1,)
-    return [factor * 10.0**decade for decade in decades for factor in factors]
+    return [factor * 10.0**decade for decade in decades[:: -(-len(decades) // MOST)] for factor in factors]

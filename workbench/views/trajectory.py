@@ -17,6 +17,8 @@ HEIGHT = 420
 MOST_POINTS = 4000
 MOST_SERIES = 6
 BAND = ("lower", "upper")
+FAR = 2.15
+"""Distance of the eye, in sides of the cube: the names of the axes are in view, too."""
 
 
 def span(trajectory: xr.Dataset) -> tuple[float, float, float]:
@@ -90,7 +92,7 @@ def eye(trajectory: xr.Dataset) -> dict[str, float]:
     least = np.linalg.svd(scaled, full_matrices=False)[2][-1]
     least = np.array([1.0, 1.0, 0.0]) if abs(least[2]) > 0.8 else least * (1.0 if least[0] >= 0 else -1.0)
     view = least / np.linalg.norm(least) + np.array([0.0, 0.0, 0.35])
-    return dict(zip("xyz", np.round(1.9 * view / np.linalg.norm(view), 3).tolist(), strict=True))
+    return dict(zip("xyz", np.round(FAR * view / np.linalg.norm(view), 3).tolist(), strict=True))
 
 
 def phase(trajectory: xr.Dataset, key: str, view: dict[str, float], *, dark: bool) -> dict[str, Any]:
@@ -124,7 +126,7 @@ def phase(trajectory: xr.Dataset, key: str, view: dict[str, float], *, dark: boo
             "bgcolor": "rgba(0,0,0,0)",
             "aspectmode": "cube",
             "uirevision": key,
-            "camera": {"eye": view},
+            "camera": {"eye": view, "center": {"x": 0, "y": 0, "z": -0.1}},
             **axes,
         },
     }
