@@ -290,11 +290,11 @@ def test_an_expression_is_written_for_people(text, short, latex):
     assert (candidate(text).name, candidate(text).latex) == (short, latex)
 
 
-def test_a_dot_stands_over_letters_and_a_prime_behind_words():
+def test_a_dot_stands_over_letters_and_words_are_derived_by_d_over_dt():
     written = [
         writing.rate(writing.latex(terms.name(name)), order) for name in ("x", "alpha", "hares") for order in (1, 2)
     ]
     assert written == [
         *(r"\dot{x}", r"\ddot{x}", r"\dot{\alpha}", r"\ddot{\alpha}"),
-        *(r"\mathrm{hares}'", r"\mathrm{hares}''"),
+        *(r"\mathrm{d}\,\mathrm{hares}/\mathrm{d}t", r"\mathrm{d}^2\,\mathrm{hares}/\mathrm{d}t^2"),
     ]

@@ -49,7 +49,7 @@ def test_equations_have_the_names_and_units_of_the_file(kept):
         ["upper_tank", "lower_tank"],
     ]
     assert report.equations[0].terms[0][0] == pytest.approx(-0.5, rel=0.02)
-    assert report.equations[1].left_latex == r"\mathrm{lower\_tank}'"
+    assert report.equations[1].left_latex == r"\mathrm{d}\,\mathrm{lower\_tank}/\mathrm{d}t"
     values = report.coefficients
     assert str(values["unit"].sel(candidate="upper_tank", variable="lower_tank").values) == "1/min"
     assert str(values["unit"].sel(candidate="1", variable="lower_tank").values) == "l/min"

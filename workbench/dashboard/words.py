@@ -66,7 +66,7 @@ def numbers(snapshot: Snapshot | None, *, wrong: bool, changed: bool, replays: b
     if snapshot.position:
         ahead = "next" if snapshot.position == 1 else f"number {snapshot.position}"
         hint = f"Waiting for other runs to halt: {ahead} in line."
-    upto = "of at most" if snapshot.state == "finished" and snapshot.step < snapshot.total else "of"
+    upto = "of ≤" if snapshot.state == "finished" and snapshot.step < snapshot.total else "of"
     parts = [
         f"<span>step <b>{snapshot.step:,}</b> <span class='unit'>{upto} {snapshot.total:,}</span></span>",
         f"<span><b>{snapshot.seconds:.1f}</b> <span class='unit'>s</span></span>",

@@ -52,8 +52,9 @@ def model(config: Config, data: xr.Dataset) -> Model:
 
 def report(model: Model, data: xr.Dataset) -> Report:
     """The last solution beside the closed form, and the error of every number of derivatives."""
-    attributes = {"units": "1", "long_name": "solution of the linear ODE"}
+    attributes = {"units": "1", "long_name": "solution of the linear ODE", "short_name": "solver"}
     trajectory = data.assign(estimate=(("time", "variable"), model.curve().numpy(), attributes))
+    trajectory.attrs["caption"] = "What the solver makes of the equation and the first state, over the closed form."
     errors = {f"error_{K}": error for K, error in model.errors.items()}
     title = data.attrs["title"]
     (system,) = (system for system in linear.SYSTEMS.values() if system.title == title)

@@ -6,14 +6,15 @@ from workbench.models.terms import FUNCTIONS, Node
 
 GREEK = {"alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa", "lambda", "mu", "nu"}
 GREEK |= {"xi", "pi", "rho", "sigma", "tau", "phi", "chi", "psi", "omega"}
-WORD = r"\mathrm"
+WORD = r"\mathrm{"
 _SUM, _QUOTIENT, _PRODUCT, _POWER, _ATOM = range(1, 6)
 
 
 def rate(name: str, order: int = 1) -> str:
-    r"""A derivative with respect to time, of a name in LaTeX: \dot over a letter, a prime after a word."""
+    r"""A derivative with respect to time, of a name in LaTeX: \dot over a letter, d word/dt of a word."""
     if name.startswith(WORD):
-        return name + "'" * order
+        power = "" if order == 1 else f"^{order}"
+        return rf"\mathrm{{d}}{power}\,{name}/\mathrm{{d}}t{power}"
     return rf"\{'d' * order}ot{{{name}}}"
 
 
@@ -117,7 +118,7 @@ class _Latex(_Text):
         elif base[0].isalpha() and base[1:].isdecimal():
             letters = f"{base[0]}_{{{base[1:]}}}"
         else:
-            letters = rf"{WORD}{{{word}}}"
+            letters = rf"{WORD}{word}}}"
         return letters if base == text else rate(letters)
 
     def constant(self, text: str) -> str:

@@ -70,10 +70,15 @@ def caption(trajectory: xr.Dataset) -> str:
     return "The record to learn from."
 
 
+def _found(trajectory: xr.Dataset) -> str:
+    """What the estimate is called."""
+    return str(trajectory["estimate"].attrs.get("short_name", "discovered"))
+
+
 def legend(trajectory: xr.Dataset) -> str:
     """What is drawn, as HTML: a span of the class "key" per line, with "truth", "found" or "data"."""
     parts = [("truth", "truth")] if "truth" in trajectory else []
-    parts += [("found", "discovered")] if "estimate" in trajectory else []
+    parts += [("found", _found(trajectory))] if "estimate" in trajectory else []
     data = "data, with noise" if "truth" in trajectory else "data"
     parts += [("data", data)] if noisy(trajectory) else []
     return "".join(f'<span class="key {kind}">{words}</span>' for kind, words in parts)
@@ -105,7 +110,7 @@ def phase(trajectory: xr.Dataset, key: str, view: dict[str, float], *, dark: boo
         traces.append(_line(trajectory.truth.values, "truth", palette.TRUTH, palette.TRUTH_WIDTH, 0.85))
     if "estimate" in trajectory:
         inside = ((trajectory.estimate >= low) & (trajectory.estimate <= high)).all("variable")
-        traces.append(_line(trajectory.estimate.where(inside).values, "discovered", palette.FOUND, 3, 1.0))
+        traces.append(_line(trajectory.estimate.where(inside).values, _found(trajectory), palette.FOUND, 3, 1.0))
     axes = {
         f"{letter}axis": {
             "title": {"text": variable_label(trajectory, i)},
