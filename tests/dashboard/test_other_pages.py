@@ -247,6 +247,16 @@ def test_every_data_set_has_a_record_and_an_address(data):
     assert data("?search=one variable").names() == ["decay"]
 
 
+def test_the_record_of_a_system_is_made_too(data, monkeypatch):
+    monkeypatch.setitem(data_state.experiments.TABLE, "duffing", "workbench.experiments.systems:duffing")
+    state = data()
+    state.make("duffing")
+    made = state.making("duffing")
+    wait_until(lambda: not made.active, "it is made")
+    assert (made.state, made.words) == ("done", "")
+    assert making.kept_record("duffing", state.setup("duffing")).variable == "x"
+
+
 def test_a_record_is_made_in_a_process_and_kept(data, fakes):
     state = data()
     state.make("decay")

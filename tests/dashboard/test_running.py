@@ -27,6 +27,14 @@ def in_process(monkeypatch):
     monkeypatch.setenv("WORKBENCH_RUNNER", "process")
 
 
+def test_a_system_runs_in_a_process_too(registry, in_process):
+    experiment = experiments.at("workbench.experiments.systems:duffing")
+    job = registry.create(experiment, experiment.Config(points=500))
+    job.start()
+    assert job.wait(PATIENCE)
+    assert (job.state, job.snapshot().message) == ("finished", "")
+
+
 def test_a_line_serves_in_order_of_arrival():
     line = Line(2)
     assert [line.enter(name) for name in "abcd"] == [True, True, False, False]

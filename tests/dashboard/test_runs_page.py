@@ -202,6 +202,31 @@ def test_ticking_further_runs_leaves_their_tags(runs_page, three, fakes):
     assert runs.read_tags(fakes / "runs") == {first: ["old"]}
 
 
+def test_what_a_filter_hides_is_not_acted_upon(state, three):
+    page = state()
+    page.select([job.id for job in three])
+    page.enter("search", "noise=0.5")
+    assert [row.id for row in page.selected()] == [three[1].id]
+    page.delete()
+    page.enter("search", "")
+    assert [row.id for row in page.selected()] == [three[0].id, three[2].id]
+
+
+def test_a_deletion_can_be_thought_better_of(runs_page, three):
+    page = runs_page()
+    page.table.selected = [three[0].id]
+    page.refresh()
+    page._ask_delete()
+    page.refresh()
+    assert page.confirm.visible
+    assert page.keep.visible
+    page._keep()
+    page.refresh()
+    assert not page.confirm.visible
+    page._delete()
+    assert len(page.state.rows) == 3
+
+
 def test_what_is_entered_outlives_a_drawing_in_the_same_moment(runs_page, three, in_loop):
     async def enter_and_draw():
         page = runs_page()

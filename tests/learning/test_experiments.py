@@ -15,6 +15,12 @@ from workbench.experiments.protocol import Config, Equation, Group, Report, sett
 NAMES = experiments.names()
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_another_process_finds_an_experiment_by_its_place(name):
+    experiment = experiments.get(name)
+    assert experiments.at(experiment.__name__) is experiment
+
+
 class Stuck:
     """A model that knows its coefficients."""
 
@@ -123,7 +129,7 @@ def test_the_report_of_the_truth_is_perfect():
     report = lorenz.report(Stuck(lorenz.true_coefficients(library)), record)
     assert report.equations == report.true_equations
     assert report.equations[1].text(0) == "y' = 28 x - 1 y - 1 x z"
-    assert report.equations[2].latex(1) == r"\dot z = -2.7\,z + 1.0\,x\,y"
+    assert report.equations[2].latex(1) == r"\dot{z} = -2.7\,z + 1.0\,x\,y"
     assert report.metrics["rmse"] == 0
     assert (report.metrics["precision"], report.metrics["recall"]) == (1, 1)
     assert report.metrics["horizon"] == pytest.approx(1499 * 0.01 * 0.906)

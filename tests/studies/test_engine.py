@@ -62,6 +62,12 @@ def test_lorenz_gives_the_same_digits(client, tmp_path):
     assert (found.recall.sel(noise=0) == 1).all()
 
 
+def test_a_system_is_studied_too(client, tmp_path):
+    found = run(Study(tmp_path / "a", "van_der_pol", {"noise": (0.0, 1.0)}, range(1), {"points": 500}), client)
+    assert (found.status == "finished").all()
+    assert (found.recall == 1).all()
+
+
 def test_complete_cells_are_kept_when_a_study_goes_on_or_grows(client, make_study, tmp_path):
     note = str(tmp_path / "diary")
     first = make_study(diary=note)

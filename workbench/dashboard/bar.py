@@ -2,11 +2,10 @@
 
 from collections.abc import Callable
 
-import panel as pn
-
 from workbench.dashboard import look, words
 from workbench.dashboard.buttons import button
 from workbench.dashboard.cards import text
+from workbench.dashboard.layouts import Column, Row
 from workbench.dashboard.look import WIDE
 from workbench.dashboard.session import TrainState
 
@@ -25,12 +24,12 @@ class Bar:
         self.step = button("Step", self._icon("skip_next"), state.step, answer)
         self.stop = button("Stop", self._icon("stop"), state.stop, answer)
         self.reset = button("Reset", self._icon("replay"), state.reset, answer, variant="text")
-        buttons = pn.Row(self.start, self.pause, self.step, self.stop, self.reset, margin=0, styles=look.LINE)
+        buttons = Row(self.start, self.pause, self.step, self.stop, self.reset, margin=0, styles=look.LINE)
         self._chip = text("", sizing_mode=None)
         self._numbers = text("", styles=look.share(1, 250))
-        line = pn.Row(self._chip, self._numbers, styles={"gap": "20px", **look.share(1, 350)}, **WIDE)
-        both = pn.Row(buttons, line, styles={**look.LINE, "gap": "8px 24px", "align-items": "center"}, **WIDE)
-        self.view = pn.Column(both, styles={**look.CARD, "padding": "12px 18px"}, **WIDE)
+        line = Row(self._chip, self._numbers, styles={"gap": "20px", **look.share(1, 350)}, **WIDE)
+        both = Row(buttons, line, styles={**look.LINE, "gap": "8px 24px", "align-items": "center"}, **WIDE)
+        self.view = Column(both, styles={**look.CARD, "padding": "12px 18px"}, **WIDE)
 
     def update(self) -> None:
         """Show which buttons make sense, and the numbers of the run."""

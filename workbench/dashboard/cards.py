@@ -10,7 +10,7 @@ import xarray as xr
 from bokeh.models import ColumnDataSource
 
 from workbench.dashboard import look
-from workbench.dashboard.layouts import Column
+from workbench.dashboard.layouts import Column, Row
 from workbench.dashboard.library import Library
 from workbench.dashboard.look import WIDE
 from workbench.experiments.protocol import Report
@@ -41,7 +41,7 @@ def heading(title: str, caption: str) -> str:
 def card(head: pn.pane.HTML, *body: Any, controls: Sequence[Any] = (), **styles: str) -> Column:
     """A titled surface, not visible yet: its heading, controls on the right, then the body."""
     head.styles = look.share(1, 190)
-    top = pn.Row(head, *controls, styles={**look.LINE, "margin-bottom": "8px"}, **WIDE)
+    top = Row(head, *controls, styles={**look.LINE, "margin-bottom": "8px"}, **WIDE)
     return Column(top, *body, styles={**look.CARD, **styles}, visible=False, **WIDE)
 
 
@@ -123,9 +123,9 @@ class EquationCard:
         self._metrics = text("")
         self._doubts = text("")
         found, true = text('<h3 class="key found">Discovered</h3>'), text('<h3 class="key truth">True</h3>')
-        left = pn.Column(found, self._found, styles=look.share(7, 300), **WIDE)
+        left = Column(found, self._found, styles=look.share(7, 300), **WIDE)
         self._right = Column(true, self._true, styles=look.share(6, 300), **WIDE)
-        both = pn.Row(left, self._right, styles=look.PAIR, **WIDE)
+        both = Row(left, self._right, styles=look.PAIR, **WIDE)
         self.view = card(
             text(heading("Equations", "What the run has found so far, beside what made the data.")),
             both,
@@ -166,7 +166,7 @@ class LossCard:
         self._source = None
         self.metric = choice("Curve", ["loss"], "loss", width=130)
         self.scale = segments(["log", "linear"], "log", 120)
-        self._plot = pn.Column(**WIDE)
+        self._plot = Column(**WIDE)
         watch(self._again, self.metric, self.scale)
         self.view = card(
             text(heading("Learning curve", "Every step pale, smoothed on top.")),
@@ -307,7 +307,7 @@ class CoefficientCard:
         self._quiet = None
         self._source = None
         self._heads = None
-        self._paths = pn.Row(styles=look.PAIR, **WIDE)
+        self._paths = Row(styles=look.PAIR, **WIDE)
         self._table = text("")
         self._captions = text(""), text("")
         self.over_steps = card(self._captions[0], self._paths)
@@ -363,7 +363,7 @@ class ParameterCard:
 
     def __init__(self) -> None:
         self._source = None
-        self._plots = pn.Row(styles=look.PAIR, **WIDE)
+        self._plots = Row(styles=look.PAIR, **WIDE)
         self.view = card(text(heading("Parameters", "A dot per curve; on the blue line it is right.")), self._plots)
 
     def update(self, report: Report | None) -> None:

@@ -17,7 +17,9 @@ def results(labels: Sequence[str], found: Mapping[str, Any], memory: Mapping[str
         _result(label, found.get(label), memory.get(label, math.nan), min(known, default=math.nan), busy)
         for label in labels
     ]
-    titles = ("forward", "backward", "time, of the quickest", "peak memory", "largest difference", "largest error")
+    bases = [found[label].reference.label for label in labels if label in found and found[label].reference]
+    apart = f"largest difference to {escape(bases[0])}" if bases else "largest difference"
+    titles = ("forward", "backward", "time, of the quickest", "peak memory", apart, "largest error")
     head = "".join(f"<th scope='col' class='number'>{title}</th>" for title in titles)
     head = f"<thead><tr><th scope='col'>solver</th>{head}</tr></thead>"
     return f"<div class='scroll'><table class='plain'>{head}<tbody>{''.join(rows)}</tbody></table></div>"
@@ -63,7 +65,6 @@ def _key(label: str) -> str:
 
 LAWS = "time or memory = constant × size^exponent; the limit is where the law meets the budget of one point."
 TITLES = {
-    "dense qr": "dense qr (reference)",
     "banded cholesky": "banded cholesky (as published)",
     "mnn cholesky": "mnn cholesky (original MNN)",
 }

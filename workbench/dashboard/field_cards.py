@@ -9,7 +9,7 @@ from bokeh.models import ColumnDataSource
 
 from workbench.dashboard import look
 from workbench.dashboard.cards import card, drawing, heading, text, watch
-from workbench.dashboard.layouts import Column
+from workbench.dashboard.layouts import Column, Row
 from workbench.dashboard.look import WIDE
 from workbench.experiments.protocol import Report
 from workbench.views import waves
@@ -28,7 +28,7 @@ class DrawnCard:
     def __init__(self, title: str, caption: str, columns: Columns, draw: Draw, least: int) -> None:
         self._title, self._columns, self._draw, self._least = title, columns, draw, least
         self._sources, self._shape = {}, None
-        self._head, self._plots = text(heading(title, caption)), pn.Column(**WIDE)
+        self._head, self._plots = text(heading(title, caption)), Column(**WIDE)
         self.view = card(self._head, self._plots)
 
     def _drawn(self, plot: Any) -> pn.pane.Bokeh:
@@ -51,7 +51,7 @@ class DrawnCard:
             plots = self._draw(self._sources, part)
             across = 2 if len(plots) == 4 else 3
             rows = [plots[first : first + across] for first in range(0, len(plots), across)]
-            self._plots.objects = [pn.Row(*map(self._drawn, row), styles=look.PAIR, **WIDE) for row in rows]
+            self._plots.objects = [Row(*map(self._drawn, row), styles=look.PAIR, **WIDE) for row in rows]
             return
         for name, own in columns.items():
             self._sources[name].data = dict(own)
@@ -64,7 +64,7 @@ class RolloutCard:
         self._image = None
         self._source = None
         self._sizes = None
-        self._plot = pn.Column(**WIDE)
+        self._plot = Column(**WIDE)
         self._moment = text("")
         self.player = pn.widgets.Player(
             start=0, end=1, value=0, interval=INTERVAL, loop_policy="loop", show_loop_controls=False, **WIDE
@@ -121,7 +121,7 @@ class FieldCards:
             240,
         )
         self.profile.view.styles = {**self.profile.view.styles, **look.share(1, 330)}
-        pair = pn.Row(self.rollout.view, self.profile.view, styles=look.PAIR, **WIDE)
+        pair = Row(self.rollout.view, self.profile.view, styles=look.PAIR, **WIDE)
         self.view = Column(self.image.view, pair, self.maps.view, styles={"gap": "14px"}, visible=False, **WIDE)
 
     def update(self, report: Report | None, key: str) -> None:

@@ -11,6 +11,7 @@ import panel_material_ui as pmui
 from workbench import experiments
 from workbench.dashboard import look
 from workbench.dashboard.chosen import Chosen
+from workbench.dashboard.layouts import Column
 from workbench.dashboard.look import WIDE
 from workbench.dashboard.session import TrainState
 from workbench.dashboard.settings import Setting, written
@@ -94,7 +95,7 @@ class Controls:
         self._shown = None
         self._controls = {}
         self._folds = []
-        self.view = pn.Column(**WIDE)
+        self.view = Column(**WIDE)
 
     def _entered(self, name: str, value: Any) -> None:
         if written(value) != written(self.state.shown().get(name)):
@@ -128,7 +129,7 @@ class Controls:
 
     def _fold(self, group: str) -> tuple[pmui.Accordion, list[Control]]:
         controls = [control for control in self._controls.values() if control.setting.group == group]
-        inside = pn.Column(*[control.widget for control in controls], **WIDE)
+        inside = Column(*[control.widget for control in controls], **WIDE)
         return pmui.Accordion(
             (self.state.folds[group], inside),
             active=[],
@@ -157,9 +158,9 @@ class Form:
         )
         self._choice.param.watch(self._chosen, "value")
         self._summary = pn.pane.HTML("", stylesheets=[look.STYLE], margin=(0, 2, 6, 2), sizing_mode="stretch_width")
-        self._files = pn.Column(**WIDE)
+        self._files = Column(**WIDE)
         self._controls = Controls(state)
-        self.view = pn.Column(self._choice, self._summary, self._files, self._controls.view, **look.SIDE)
+        self.view = Column(self._choice, self._summary, self._files, self._controls.view, **look.SIDE)
 
     def _chosen(self, event: Any) -> None:
         if event.new != self.state.experiment.name:

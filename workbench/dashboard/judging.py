@@ -3,10 +3,9 @@
 from collections.abc import Callable
 from typing import Any
 
-import panel as pn
-
 from workbench.dashboard import look
 from workbench.dashboard.cards import card, drawing, heading, segments, text, watch
+from workbench.dashboard.layouts import Row
 from workbench.dashboard.look import WIDE
 from workbench.experiments.protocol import Report
 from workbench.views import certainty
@@ -30,7 +29,7 @@ class JudgementCard:
         self.kind = segments(KINDS, KINDS[0], 300)
         watch(redraw, self.kind)
         self._words, self._caption = text(""), text("")
-        self._plots = pn.Row(styles=look.PAIR, **WIDE)
+        self._plots = Row(styles=look.PAIR, **WIDE)
         head = text(heading("How sure", "How sure each term is, and how far the equations foretell."))
         self.view = card(head, self._words, self._caption, self._plots, controls=[self.kind])
 

@@ -1,4 +1,4 @@
-"""Columns and rows that come and go without the page being laid out again."""
+"""Columns and rows that come and go without the page being laid out again, and that fit a phone."""
 
 from typing import Any
 
@@ -23,6 +23,12 @@ class _ByStyle:
             own = params["styles"] or {}
             params["styles"] = {**own, "display": own.get("display", "") if self.visible else "none"}
         return super()._process_param_change(params)
+
+    def _compute_sizing_mode(self, children: Any, props: dict[str, Any]) -> dict[str, Any]:
+        """As wide as there is room: Panel would ask for the widths of all children in one line, but lines wrap."""
+        found = super()._compute_sizing_mode(children, props)
+        found.pop("min_width", None)
+        return found
 
 
 class Column(_ByStyle, pn.Column):

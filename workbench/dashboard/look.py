@@ -52,6 +52,11 @@ PAGE = {
     },
     "& .header .title": {"color": "inherit !important", "fontSize": "1.15rem", "fontWeight": 700},
     "& .header a": {"color": "inherit"},
+    "& .header .MuiToolbar-root > .MuiBox-root": {"minWidth": 0, "overflowX": "auto"},
+    "@media (max-width: 600px)": {
+        "& .header .title": {"display": "none"},  # the pages need the room
+        "& .header .MuiToolbar-root": {"paddingRight": "4px"},
+    },
     "& .MuiLinearProgress-root": {"display": "none"},
     "& .main": {"backgroundColor": "background.default"},
     "& .sidebar": {"backgroundImage": "none"},

@@ -4,7 +4,6 @@ import hashlib
 import threading
 import time
 from collections.abc import Callable
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +48,7 @@ class Making:
     def _work(self) -> None:
         self._set("making")
         arguments = {
-            "module": experiments.get(self.experiment).__name__,
+            "place": experiments.get(self.experiment).__name__,
             "settings": self.config.model_dump(mode="json"),
             "path": str(self.path),
         }
@@ -122,12 +121,12 @@ def kept_record(experiment: str, config: Config) -> xr.Dataset | None:
         return None
 
 
-def make_in_worker(tell: Callable[..., None], module: str, settings: dict[str, Any], path: str) -> None:
+def make_in_worker(tell: Callable[..., None], place: str, settings: dict[str, Any], path: str) -> None:
     """The job of the process: `data` of the experiment, written to `path`.
 
     `prepare` of the experiment, where it has one, is called before.
     """
-    experiment = import_module(module)
+    experiment = experiments.at(place)
     config = experiment.Config(**settings)
     tell(begin=True)
     if hasattr(experiment, "prepare"):

@@ -12,6 +12,7 @@ a:hover { background: color-mix(in srgb, currentColor 9%, transparent); opacity:
 a:focus-visible { outline: 2px solid var(--panel-primary-color, #005a8c); outline-offset: 1px; }
 a[aria-current] { background: color-mix(in srgb, currentColor 12%, transparent); font-weight: 700; opacity: 1; }
 @media (max-width: 760px) { a { padding: 6px 7px; font-size: .82rem; } }
+@media (max-width: 430px) { nav { gap: 0; } a { padding: 6px 5px; font-size: .78rem; } }
 """
 
 

@@ -1,9 +1,8 @@
 """The cards of fields and forecasts: maps over the globe, and skill against lead time."""
 
-import panel as pn
-
 from workbench.dashboard import look
 from workbench.dashboard.cards import card, choice, drawing, heading, text, watch
+from workbench.dashboard.layouts import Column
 from workbench.dashboard.look import WIDE
 from workbench.experiments.protocol import Report
 from workbench.views import maps, skill
@@ -17,7 +16,7 @@ class MapCard:
     def __init__(self) -> None:
         self._maps = None
         self.quantity = choice("Quantity", [BANDS], BANDS, width=300)
-        self._plot = pn.Column(**WIDE)
+        self._plot = Column(**WIDE)
         self.view = card(
             text(heading("Map", "What the equation of every place says. Grey: land.")),
             self._plot,
@@ -53,7 +52,7 @@ class SkillCard:
     """How good forecasts are, beside the simple ones."""
 
     def __init__(self) -> None:
-        self._plot = pn.Column(**WIDE)
+        self._plot = Column(**WIDE)
         self._table = text("")
         caption = "Of forecasts that see nothing of what they foretell, beside the simple ones to beat."
         self.view = card(text(heading("Forecast skill", caption)), self._plot, self._table, **look.share(2, 330))

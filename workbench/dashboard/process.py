@@ -8,12 +8,11 @@ import os
 import signal
 import traceback
 from collections.abc import Iterator
-from importlib import import_module
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from workbench import runs
+from workbench import experiments, runs
 from workbench.dashboard.cores import cores
 from workbench.experiments.protocol import Config, Experiment, Report
 from workbench.training import Record, Training
@@ -109,11 +108,11 @@ class RemoteTraining:
         return f"the process of the run ended with status {code}"
 
 
-def _serve(pipe: Connection, module: str, settings: dict[str, Any], path: Path, resumes: bool) -> None:
+def _serve(pipe: Connection, place: str, settings: dict[str, Any], path: Path, resumes: bool) -> None:
     """The process: makes the Training, then answers until the pipe ends."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the server, which halts its runs itself
     try:
-        experiment = import_module(module)
+        experiment = experiments.at(place)
         run = runs.read_run(path) if resumes else None
         training = Training(experiment, experiment.Config(**settings), path=path, resume_from=run)
         pipe.send(("made", (training.records, training.total_steps, training.done)))

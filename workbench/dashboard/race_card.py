@@ -4,20 +4,19 @@ from collections.abc import Callable
 from html import escape
 from typing import Any
 
-import panel as pn
 from bokeh.models import ColumnDataSource
 
 from workbench.dashboard import look, words
 from workbench.dashboard.buttons import button
 from workbench.dashboard.cards import ROLLOVER, card, drawing, heading, text
 from workbench.dashboard.compare_state import CompareState
-from workbench.dashboard.layouts import Row
+from workbench.dashboard.layouts import Column, Row
 from workbench.dashboard.look import WIDE
 from workbench.views import overlay
 
 CAPTION = (
     "Two trainings, same seed and data, another solver each, in step: the same answer at another price. What is raced "
-    "stands on the left, under Training."
+    "stands on the left, under Race."
 )
 
 
@@ -33,7 +32,7 @@ class RaceCard:
         self.pause = button("Pause race", "pause", state.pause_race, self._answer)
         self.stop = button("Stop race", "stop", state.stop_race, self._answer)
         self._lanes = [text("", styles=look.share(1, 300)) for _ in range(2)]
-        self._over_steps, self._over_time = (pn.Column(styles=look.share(1, 300), **WIDE) for _ in range(2))
+        self._over_steps, self._over_time = (Column(styles=look.share(1, 300), **WIDE) for _ in range(2))
         self._figures = Row(self._over_steps, self._over_time, styles=look.PAIR, **WIDE)
         self._pair = Row(*self._lanes, styles={**look.PAIR, "margin": "6px 0"}, **WIDE)
         self.view = card(

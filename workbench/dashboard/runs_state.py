@@ -86,8 +86,9 @@ class RunsState(Chosen):
         self.enter("select", ",".join(names))
 
     def selected(self) -> list[Row]:
-        """The ticked runs, in the order in which they were."""
-        return [self.rows[name] for name in self._names() if name in self.rows]
+        """The ticked runs in view, in the order in which they were: what a filter hides is not acted upon."""
+        seen = {row.id: row for row in self.visible()}
+        return [seen[name] for name in self._names() if name in seen]
 
     def _names(self) -> list[str]:
         return [name for name in dict.fromkeys(str(self.shown()["select"]).split(",")) if name]
@@ -134,7 +135,7 @@ class RunsState(Chosen):
                 continue
             row.path.unlink(missing_ok=True)
         self.look()
-        self.select([row.id for row in self.selected()])
+        self.select([name for name in self._names() if name in self.rows])
 
     def tags(self) -> list[str]:
         """The tags that every ticked run has."""

@@ -15,6 +15,7 @@ from panel.util import edit_readonly
 from workbench.dashboard import look, settings
 from workbench.dashboard.chosen import Chosen, Notice
 from workbench.dashboard.cores import usable
+from workbench.dashboard.layouts import Column
 from workbench.dashboard.listing import listing
 from workbench.dashboard.look import WIDE
 from workbench.dashboard.nav import Nav
@@ -78,7 +79,7 @@ class Shell:
         self._wanted = name
         self._shown = False
         self._seen = None  # the page in view
-        self._side, self._main = pn.Column(**WIDE), pn.Column(styles=look.MAIN, **WIDE)
+        self._side, self._main = Column(**WIDE), Column(styles=look.MAIN, **WIDE)
         self.nav = Nav(page=name, pages=PAGES, margin=(0, 8), height=40)
         self.nav.param.watch(self._asked, "page")
         self.view = self._shell()

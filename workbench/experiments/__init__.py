@@ -29,6 +29,11 @@ def get(name: str) -> Experiment:
     """The experiment of that name. Raises ValueError, which lists the names, for an unknown one."""
     if name not in TABLE:
         raise ValueError(f"there is no experiment {name!r}; there are: {', '.join(TABLE)}")
-    module, _, attribute = TABLE[name].partition(":")
+    return at(TABLE[name])
+
+
+def at(place: str) -> Experiment:
+    """The experiment at a place as in the table: what its `__name__` says, so that another process finds it."""
+    module, _, attribute = place.partition(":")
     found = import_module(module)
     return getattr(found, attribute) if attribute else found

@@ -69,6 +69,7 @@ class Recovery:
         kind = systems.SYSTEMS[name]
         self.kind = kind
         self.name = name
+        self.__name__ = f"{type(self).__module__}:{name}"
         self.title = kind.title
         self.summary = kind.summary
         self.Config = config_of(kind)

@@ -6,7 +6,6 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -14,7 +13,7 @@ from typing import Any
 import dask
 import torch
 
-from workbench import runs
+from workbench import experiments, runs
 from workbench.runs import Run
 from workbench.studies.plan import HALT
 from workbench.training import Training
@@ -25,10 +24,11 @@ LOOK = 0.5
 
 @dataclass(frozen=True)
 class Job:
-    """What a worker is told. `module` is the experiment's; `key` tells whether the worker sees the study's folder."""
+    """What a worker is told. `place` is that of the experiment (see `experiments.at`); `key` tells whether the worker
+    sees the study's folder."""
 
     id: str
-    module: str
+    place: str
     config: Mapping[str, Any]
     folder: str
     key: str
@@ -166,7 +166,7 @@ def _complete(job: Job, folder: Path) -> Outcome:
 
 def _begin(job: Job, folder: Path, attempt: Path) -> Training:
     """The training, from where the furthest readable attempt was saved."""
-    experiment = import_module(job.module)
+    experiment = experiments.at(job.place)
     before = max(_readable(folder / "attempts", job.id), key=lambda run: run.state_step, default=None)
     return Training(experiment, experiment.Config(**job.config), path=attempt, resume_from=before)
 

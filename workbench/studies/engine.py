@@ -61,8 +61,8 @@ def follow(
 
 def jobs(experiment: str, cells: Sequence[Cell], folder: Path, threads: int) -> list[Job]:
     """What the workers are told about these cells."""
-    module, key = experiments.get(experiment).__name__, key_of(folder)
-    return [Job(cell.id, module, dict(cell.config), str(folder), key, threads) for cell in cells]
+    place, key = experiments.get(experiment).__name__, key_of(folder)
+    return [Job(cell.id, place, dict(cell.config), str(folder), key, threads) for cell in cells]
 
 
 LOOK = 0.1

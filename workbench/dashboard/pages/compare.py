@@ -3,7 +3,6 @@
 from typing import Any
 
 import numpy as np
-import panel as pn
 from bokeh.models import ColumnDataSource
 
 from workbench.dashboard import compare_words, look, words
@@ -11,6 +10,7 @@ from workbench.dashboard.buttons import button
 from workbench.dashboard.cards import card, drawing, heading, text
 from workbench.dashboard.compare_state import VARIANTS, CompareState
 from workbench.dashboard.form import Controls
+from workbench.dashboard.layouts import Column, Row
 from workbench.dashboard.look import WIDE
 from workbench.dashboard.notices import Notices
 from workbench.dashboard.race_card import RaceCard
@@ -29,17 +29,17 @@ class Page:
         self._shown = False
         self._plots = {}
         self._controls = Controls(state)
-        self.side = pn.Column(self._controls.view, **look.SIDE)
+        self.side = Column(self._controls.view, **look.SIDE)
         self._notices = Notices(state.dismiss)
         self._sources = {label: ColumnDataSource(solutions.empty()) for label in VARIANTS}
         self._truth = ColumnDataSource({"time": [], "u": [], "data": []})
         self._busy = text("", sizing_mode=None)
         self.cancel = button("Cancel", "stop", state.bench.cancel, shell.soon, visible=False)
         self._head, self._table = text(heading("Solutions", "")), text("")
-        self._u = pn.Column(**WIDE)
+        self._u = Column(**WIDE)
         above = card(self._head, self._u, controls=[self._busy, self.cancel])
         costs = card(text(heading("Costs and distances", "Forward and backward pass, with the gradient.")), self._table)
-        below = [pn.Column(**WIDE) for _ in FIGURES]
+        below = [Column(**WIDE) for _ in FIGURES]
         self._below = dict(zip(FIGURES, below, strict=True))
         pair = [
             card(text(heading(title, "")), below[i], **look.share(1, 330)) for i, title in enumerate(self._titles())
@@ -47,10 +47,10 @@ class Page:
         for part in (above, costs, *pair):
             part.visible = True
         self.race = RaceCard(state, shell.soon)
-        self.main = pn.Column(
+        self.main = Column(
             self._notices.view,
             above,
-            pn.Row(*pair, styles=look.PAIR, **WIDE),
+            Row(*pair, styles=look.PAIR, **WIDE),
             costs,
             self.race.view,
             styles=look.PAGE_BODY,

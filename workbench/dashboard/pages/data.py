@@ -17,6 +17,7 @@ from workbench.dashboard.buttons import Download, button
 from workbench.dashboard.cards import text
 from workbench.dashboard.data_state import DataState
 from workbench.dashboard.data_words import card_html, facts, progress
+from workbench.dashboard.layouts import Column, Row
 from workbench.dashboard.look import WIDE
 from workbench.dashboard.notices import Notices
 from workbench.dashboard.upload import Upload
@@ -41,9 +42,7 @@ class Tile:
         self.netcdf = Download(
             label="NetCDF", filename=f"{name}.nc", callback=self._content, size="small", margin=0, variant="outlined"
         )
-        buttons = pn.Row(
-            self.train, self.make, self.cancel, self.netcdf, styles={**look.LINE, "margin": "8px 0"}, **WIDE
-        )
+        buttons = Row(self.train, self.make, self.cancel, self.netcdf, styles={**look.LINE, "margin": "8px 0"}, **WIDE)
         about = card_html(state.card(name))
         fold = f"<details><summary>About {escape(experiment.title)}</summary>{about}</details>" if about else ""
         takes_files = hasattr(experiment, "keep")
@@ -55,7 +54,7 @@ class Tile:
             choice = [self.record]
         self.make.visible = not takes_files
         parts = (text(head), self._picture, self._facts, *choice, buttons, self._progress, text(fold))
-        self.view = pn.Column(*parts, styles={**look.CARD, **look.share(1, 330)}, **WIDE)
+        self.view = Column(*parts, styles={**look.CARD, **look.share(1, 330)}, **WIDE)
 
     def _read(self, sources: Sequence[Source]) -> None:
         """Read files in a thread: a large one takes seconds, in which the page must answer."""
@@ -97,15 +96,15 @@ class Page:
         self._drawn = None
         self._notices = Notices(state.dismiss)
         self._tiles = {}
-        self._grid = pn.Row(styles=look.PAIR, **WIDE)
-        self.main = pn.Column(self._notices.view, self._grid, styles=look.PAGE_BODY, **WIDE)
+        self._grid = Row(styles=look.PAIR, **WIDE)
+        self.main = Column(self._notices.view, self._grid, styles=look.PAGE_BODY, **WIDE)
         self.filter = pmui.TextInput(label="Filter", size="small", margin=(7, 0), sizing_mode="stretch_width")
         self.filter.param.watch(self._filtered, "value_input")
         about = text(
             "<p class='caption'>Every data set with its picture, dimensions, units and source. A record is kept as one "
             "NetCDF file in the folder of data, and can be taken along.</p>"
         )
-        self.side = pn.Column(about, self.filter, **look.SIDE)
+        self.side = Column(about, self.filter, **look.SIDE)
 
     def _filtered(self, event: Any) -> None:
         if event.new is not None and event.new != self.state.shown()["search"]:

@@ -5,11 +5,10 @@ import time
 from html import escape
 from typing import Any
 
-import panel as pn
 import panel_material_ui as pmui
 from bokeh.models import ColumnDataSource
 
-from workbench.dashboard import exports, look, words
+from workbench.dashboard import exports, layouts, look, words
 from workbench.dashboard.buttons import Download, button
 from workbench.dashboard.cards import card, choice, drawing, heading, segments, text
 from workbench.dashboard.listing import Row
@@ -65,7 +64,7 @@ class Page:
         self._difference = text("")
         self._difference_head = text(heading("Settings", ""))
         self._settings = card(self._difference_head, self._difference)
-        self.main = pn.Column(
+        self.main = layouts.Column(
             self._notices.view, self._cut, listing, self._curves, self._settings, styles=look.PAGE_BODY, **WIDE
         )
         self._make_side()
@@ -80,11 +79,14 @@ class Page:
         self.downloads = {kind: self._download(kind) for kind in exports.KINDS}
         self._tags = pmui.TextInput(label="Tags", size="small", width=190, margin=0, placeholder="good, for the talk")
         self._tags.param.watch(self._tagged, "value")
-        buttons = [self.open, self.resume, *self.downloads.values(), self._tags, self.delete, self.confirm]
-        self._actions = pn.Row(*buttons, styles={**look.LINE, "margin-bottom": "10px", "align-items": "center"}, **WIDE)
+        self.keep = button("Keep", None, self._keep, self._shell.soon, variant="text")
+        shown = [self.open, self.resume, *self.downloads.values(), self._tags]
+        buttons = [*shown, self.delete, self.confirm, self.keep]
+        line = {**look.LINE, "margin-bottom": "10px", "align-items": "center"}
+        self._actions = layouts.Row(*buttons, styles=line, **WIDE)
         self._go_on = button("Resume all", "play_arrow", self._resume_all, self._shell.soon)
         self._cut_words = text("", styles=look.share(1, 250))
-        self._cut = pn.Row(self._cut_words, self._go_on, visible=False, styles={**look.LINE, **look.CARD}, **WIDE)
+        self._cut = layouts.Row(self._cut_words, self._go_on, visible=False, styles={**look.LINE, **look.CARD}, **WIDE)
 
     def _make_overlay(self) -> None:
         self.metric = choice("Curve", ["loss"], "loss", width=150)
@@ -92,7 +94,7 @@ class Page:
         self.scale = segments(["log", "linear"], "log", 120)
         for widget, name in ((self.metric, "curve"), (self.over, "over"), (self.scale, "scale")):
             self._bind(widget, name)
-        self._plot = pn.Column(**WIDE)
+        self._plot = layouts.Column(**WIDE)
         self._legend = text("")
         head = text(heading("Curves", "The ticked runs over each other; those that run go on."))
         self._curves = card(head, self._legend, self._plot, controls=[self.metric, self.over, self.scale])
@@ -108,7 +110,7 @@ class Page:
             "<p class='caption'>All runs of this server and of the command line. Tick some to see their curves over "
             "each other and the settings in which they differ; follow a name to open its run.</p>"
         )
-        self.side = pn.Column(about, self.filter, self.status, **look.SIDE)
+        self.side = layouts.Column(about, self.filter, self.status, **look.SIDE)
 
     def _bind(self, widget: Any, field: str, name: str = "value") -> None:
         def changed(event: Any) -> None:
@@ -175,6 +177,10 @@ class Page:
         self._doomed = []
         self.state.revision += 1
 
+    def _keep(self) -> None:
+        self._doomed = []
+        self.state.revision += 1
+
     def _tagged(self, event: Any) -> None:
         if event.new != ", ".join(self.state.tags()):  # a person has entered it, not `refresh`
             self.state.tag(event.new)
@@ -231,7 +237,7 @@ class Page:
         self._tags.value = ", ".join(self.state.tags())
         asked = bool(self._doomed)
         self.delete.disabled = not enabled["delete"] or asked
-        self.confirm.visible = asked
+        self.confirm.visible = self.keep.visible = asked
         self.confirm.label = f"Delete {len(self._doomed)} for good"
         cut = self.state.interrupted()
         self._cut.visible = bool(cut)

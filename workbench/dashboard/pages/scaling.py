@@ -4,7 +4,6 @@ import io
 from math import inf, isfinite, nan
 from typing import Any
 
-import panel as pn
 import panel_material_ui as pmui
 from bokeh.models import ColumnDataSource
 
@@ -12,6 +11,7 @@ from workbench.dashboard import compare_words, look, words
 from workbench.dashboard.buttons import Download, button
 from workbench.dashboard.cards import card, drawing, heading, text
 from workbench.dashboard.form import Controls
+from workbench.dashboard.layouts import Column, Row
 from workbench.dashboard.look import WIDE
 from workbench.dashboard.notices import Notices
 from workbench.dashboard.scaling_state import ScalingState
@@ -41,17 +41,17 @@ class Page:
             label="Lay saved studies over", options=[], margin=(7, 0), sizing_mode="stretch_width"
         )
         self._overlay.param.watch(self._overlaid, "value")
-        self.side = pn.Column(self._controls.view, self._overlay, **look.SIDE)
+        self.side = Column(self._controls.view, self._overlay, **look.SIDE)
         self._notices = Notices(state.dismiss)
         self._make_bar()
         self._empty = text(EMPTY)
-        self._figure = pn.Column(**WIDE)
+        self._figure = Column(**WIDE)
         self._head = text(heading("Growth", ""))
         self._table = text("")
         self._chart = card(self._head, self._empty, self._figure)
         self._laws = card(text(heading("Laws and limits", compare_words.LAWS)), self._table)
         self._chart.visible = True
-        self.main = pn.Column(self._notices.view, self._bar, self._chart, self._laws, styles=look.PAGE_BODY, **WIDE)
+        self.main = Column(self._notices.view, self._bar, self._chart, self._laws, styles=look.PAGE_BODY, **WIDE)
 
     def _make_bar(self) -> None:
         self.start = button("Measure", "play_arrow", self.state.start, self._shell.soon, variant="contained")
@@ -63,8 +63,8 @@ class Page:
         )
         self._progress = text("", styles=look.share(1, 200))
         parts = [self.start, self.cancel, self._name, self.save, self.csv, self._progress]
-        line = pn.Row(*parts, styles={**look.LINE, "align-items": "center"}, **WIDE)
-        self._bar = pn.Column(line, styles={**look.CARD, "padding": "12px 18px"}, **WIDE)
+        line = Row(*parts, styles={**look.LINE, "align-items": "center"}, **WIDE)
+        self._bar = Column(line, styles={**look.CARD, "padding": "12px 18px"}, **WIDE)
 
     def _save(self) -> None:
         self.state.keep(self._name.value_input or self._name.value)

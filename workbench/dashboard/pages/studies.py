@@ -3,13 +3,13 @@
 from html import escape
 from typing import Any
 
-import panel as pn
 import panel_material_ui as pmui
 
 from workbench.dashboard import look, words
 from workbench.dashboard.buttons import button
 from workbench.dashboard.cards import card, drawing, heading, text
 from workbench.dashboard.form import Controls
+from workbench.dashboard.layouts import Column, Row
 from workbench.dashboard.look import WIDE
 from workbench.dashboard.notices import Notices
 from workbench.dashboard.studies_state import StudiesState, Work
@@ -38,7 +38,7 @@ class Page:
             label="Study", options=[NEW], size="small", margin=(7, 0), sizing_mode="stretch_width"
         )
         self._which.param.watch(self._opened, "value")
-        self.side = pn.Column(self._which, self._controls.view, **look.SIDE)
+        self.side = Column(self._which, self._controls.view, **look.SIDE)
         self._notices = Notices(self.state.dismiss)
         self._bar = self._made_bar()
         self._empty = card(text(""), text(EMPTY))
@@ -50,20 +50,20 @@ class Page:
         )
         self._metric = pmui.Select(label="Shown", options=[], size="small", width=170, margin=0)
         self._metric.param.watch(self._metric_chosen, "value")
-        self._figure = pn.Column(**WIDE)
+        self._figure = Column(**WIDE)
         caption = "The median over the seeds; over further axes, too, where there are more than two."
         self._map = card(text(heading("Map", caption)), self._figure, controls=[self._metric])
         body = (self._notices.view, self._bar, self._empty, self._map, self._grid)
-        self.main = pn.Column(*body, styles=look.PAGE_BODY, **WIDE)
+        self.main = Column(*body, styles=look.PAGE_BODY, **WIDE)
 
-    def _made_bar(self) -> pn.Column:
+    def _made_bar(self) -> Column:
         self.run = button("Run", "play_arrow", self.state.start, self._shell.soon, variant="contained")
         self.cancel = button("Cancel", "stop", self.state.cancel, self._shell.soon)
         self.resume = button("Resume", "replay", self.state.resume, self._shell.soon)
         self._progress = text("", styles=look.share(1, 240))
         parts = [self.run, self.cancel, self.resume, self._progress]
-        line = pn.Row(*parts, styles={**look.LINE, "align-items": "center"}, **WIDE)
-        return pn.Column(line, styles={**look.CARD, "padding": "12px 18px"}, **WIDE)
+        line = Row(*parts, styles={**look.LINE, "align-items": "center"}, **WIDE)
+        return Column(line, styles={**look.CARD, "padding": "12px 18px"}, **WIDE)
 
     def _opened(self, event: Any) -> None:
         name = "" if event.new in (None, NEW) else event.new

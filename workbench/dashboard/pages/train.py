@@ -2,7 +2,6 @@
 
 from typing import Any
 
-import panel as pn
 import xarray as xr
 
 from workbench.dashboard import look, words
@@ -55,9 +54,9 @@ class Page:
         self._record = text("")
         self._words = text(words.INTRO)
         self._intro = Column(self._words, self._record, styles={**look.CARD, **look.share(2, 300)}, **WIDE)
-        pair = pn.Row(self._intro, self.trajectory.view, self.loss.view, styles=look.PAIR, **WIDE)
+        pair = Row(self._intro, self.trajectory.view, self.loss.view, styles=look.PAIR, **WIDE)
         self._ocean = Row(self.maps.view, self.skill.view, styles=look.PAIR, visible=False, **WIDE)
-        self.main = pn.Column(
+        self.main = Column(
             self._notices.view,
             self.bar.view,
             self.equations.view,
