@@ -206,3 +206,40 @@ def test_a_broken_file_is_refused_and_the_next_one_is_taken(visit):
     upload(page, "field notes.csv", field_notes())
     expect(page.get_by_text("field notes.csv: 588 grid points")).to_be_visible()
     expect(button(page, "Start")).to_be_enabled()
+
+
+# Of every figure in view: whether it lies within its card; and whether the page is no wider than the window.
+SPILLED = """() => {
+    const spilled = []
+    const walk = (root, card) => {
+        for (const node of root.children ?? []) {
+            const style = getComputedStyle(node), box = node.getBoundingClientRect()
+            const inner = style.borderRadius === "8px" && style.borderStyle === "solid" && box.height > 150 ? box : card
+            const drawn = node.classList.contains("bk-Figure") && box.height > 0
+            const out = inner === null || box.bottom > inner.bottom || box.right > inner.right
+            if (drawn && out) spilled.push("figure")
+            if (node.tagName === "A" && node.closest("nav") && box.right > innerWidth) spilled.push(node.textContent)
+            walk(node, inner)
+            if (node.shadowRoot) walk(node.shadowRoot, inner)
+        }
+    }
+    walk(document.body, null)
+    const main = document.querySelector(".main-content, body")
+    return main.scrollWidth > innerWidth ? [...spilled, "page"] : spilled
+}"""
+
+
+@pytest.mark.parametrize("width, height", [(1280, 600), (390, 844)])
+def test_whatever_the_window_figures_stay_in_their_cards_and_pages_in_reach(visit, width, height):
+    page = visit()
+    page.set_viewport_size({"width": width, "height": height})
+    if width < 600:  # the settings are in front now; on a phone they are closed at first
+        expect(page.locator(".MuiBackdrop-root")).to_be_visible()
+        page.mouse.click(width - 8, height // 2)
+        expect(page.locator(".MuiBackdrop-root")).to_be_hidden()
+    button(page, "Start").click()
+    expect(state(page)).to_have_text("Finished")
+    expect(page.get_by_text("How sure each term is")).to_be_visible()
+    expect(page.locator(".bk-Figure:visible")).to_have_count(5)  # loss, terms, the coefficients of three variables
+    page.wait_for_timeout(500)  # they take their sizes
+    assert page.evaluate(SPILLED) == []

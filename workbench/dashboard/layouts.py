@@ -21,7 +21,9 @@ class _ByStyle:
         params.pop("visible", None)
         if "styles" in params:
             own = params["styles"] or {}
-            params["styles"] = {**own, "display": own.get("display", "") if self.visible else "none"}
+            shown = own.get("display", "") if self.visible else "none"
+            # Bokeh's 100 % would cut what is higher than the window
+            params["styles"] = {"max-height": "none", **own, "display": shown}
         return super()._process_param_change(params)
 
     def _compute_sizing_mode(self, children: Any, props: dict[str, Any]) -> dict[str, Any]:
