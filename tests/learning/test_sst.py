@@ -288,7 +288,7 @@ def test_what_is_not_beaten_is_said():
         coords={"lead": ("lead", [1, 6], {"units": "month"}), "forecast": ["model", "climatology", "persistence"]},
     )
     assert sst_report.shortcomings(skill) == (
-        "6 months ahead the forecast does not beat climatology (skill -0.100 against 0.000).",
+        "6 months ahead the forecast does not beat climatology (skill -0.100 against 0.000)",
     )
 
 

@@ -16,6 +16,7 @@ from workbench.dashboard.look import WIDE
 from workbench.experiments.protocol import Report
 from workbench.training import Record
 from workbench.views import coefficients, equation, loss, parameters, record, trajectory
+from workbench.views.scrolled import scrolled
 
 ROLLOVER = 4000
 CAPTIONS = {
@@ -328,7 +329,7 @@ class CoefficientCard:
             self._shape, self._source = shape, None
             self._quiet = coefficients.vanishing(values)
             self._rewind()
-        table = f'<div class="scroll">{coefficients.table(values)}</div>'
+        table = scrolled(coefficients.table(values), "coefficients")
         self._table.object = f"<p>{coefficients.verdict(values)}</p>{table}"
 
     def clear(self) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 from workbench.compare import FORMS
 from workbench.dashboard.compare_state import VARIANTS
 from workbench.views.overlay import color
+from workbench.views.scrolled import scrolled
 
 
 def results(labels: Sequence[str], found: Mapping[str, Any], memory: Mapping[str, float], busy: str) -> str:
@@ -22,7 +23,7 @@ def results(labels: Sequence[str], found: Mapping[str, Any], memory: Mapping[str
     titles = ("forward", "backward", "time, of the quickest", "peak memory", apart, "largest error")
     head = "".join(f"<th scope='col' class='number'>{title}</th>" for title in titles)
     head = f"<thead><tr><th scope='col'>solver</th>{head}</tr></thead>"
-    return f"<div class='scroll'><table class='plain'>{head}<tbody>{''.join(rows)}</tbody></table></div>"
+    return scrolled(f"<table class='plain'>{head}<tbody>{''.join(rows)}</tbody></table>", "costs and distances")
 
 
 def _result(label: str, result: Any, memory: float, quickest: float, busy: str) -> str:

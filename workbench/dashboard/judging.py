@@ -9,6 +9,7 @@ from workbench.dashboard.layouts import Row
 from workbench.dashboard.look import WIDE
 from workbench.experiments.protocol import Report
 from workbench.views import certainty
+from workbench.views.scrolled import scrolled
 
 KINDS = ["Terms", "Simulation", "Residuals"]
 CAPTIONS = {
@@ -52,7 +53,7 @@ class JudgementCard:
             self.kind.param.update(options=kinds, value=self.kind.value if self.kind.value in kinds else kinds[0])
         self._drawn = report, self.kind.value
         table = certainty.table(report.coefficients) if report.coefficients is not None else ""
-        self._words.object = f'{judgement.sentences(found)}<div class="scroll">{table}</div>'
+        self._words.object = judgement.sentences(found) + scrolled(table, "how sure each term is")
         self._caption.object = f'<div class="caption">{CAPTIONS.get(self.kind.value, "")}</div>'
         plots = [_wide(render(figure)) for figure in figures.get(self.kind.value, [])]
         self._plots.objects = [drawing(plot, styles=look.share(1, 330)) for plot in plots]

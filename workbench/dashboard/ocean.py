@@ -6,6 +6,7 @@ from workbench.dashboard.layouts import Column
 from workbench.dashboard.look import WIDE
 from workbench.experiments.protocol import Report
 from workbench.views import maps, skill
+from workbench.views.scrolled import scrolled
 
 BANDS = "latitude bands"
 
@@ -64,4 +65,4 @@ class SkillCard:
         if found is None:
             return
         self._plot.objects = [drawing(skill.curve(found))]
-        self._table.object = f'<div class="scroll">{skill.table(found)}</div>'
+        self._table.object = scrolled(skill.table(found), "skill")

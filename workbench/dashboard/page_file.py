@@ -16,6 +16,7 @@ from workbench.experiments.protocol import Report
 from workbench.runs import Run
 from workbench.training import Training
 from workbench.views import coefficients, equation, loss, trajectory
+from workbench.views.scrolled import scrolled
 
 NAMES = {"rmse": "RMSE of the coefficients", "precision": "precision of the terms", "recall": "recall of the terms"}
 BOKEH = Resources(mode="inline", components=["bokeh"])
@@ -72,7 +73,7 @@ def _coefficients(report: Report) -> str:
     if report.coefficients is None:
         return ""
     table = coefficients.table(report.coefficients)
-    return f"<p>{coefficients.verdict(report.coefficients)}</p><div class='scroll'>{table}</div>"
+    return f"<p>{coefficients.verdict(report.coefficients)}</p>{scrolled(table, 'coefficients')}"
 
 
 def _table(left: str, right: str, rows: Any) -> str:

@@ -10,6 +10,7 @@ from workbench.dashboard.compare_state import VARIANTS
 from workbench.dashboard.compare_words import megabytes, milliseconds, title_of
 from workbench.scaling import Budget, Limit, Point, Slope, Status, by_variant, limit, slope
 from workbench.views.overlay import color
+from workbench.views.scrolled import scrolled
 
 FAR = 1000
 """A law says nothing of sizes more than so many times the largest one that was measured."""
@@ -77,7 +78,7 @@ def table(lines: Sequence[Line], axis: str) -> str:
     head = "".join(f"<th scope='col' class='number'>{title}</th>" for title in titles)
     body = "".join(f"<tr><th scope='row'>{numbered(line)}</th>{_cells(line, axis)}</tr>" for line in lines)
     head = f"<thead><tr><th scope='col'>solver</th>{head}</tr></thead>"
-    return f"<div class='scroll'><table class='plain'>{head}<tbody>{body}</tbody></table></div>"
+    return scrolled(f"<table class='plain'>{head}<tbody>{body}</tbody></table>", "laws and limits")
 
 
 def _cells(line: Line, axis: str) -> str:

@@ -9,6 +9,7 @@ from workbench.dashboard.chosen import Notice
 from workbench.dashboard.jobs import Snapshot
 from workbench.dashboard.listing import Row
 from workbench.dashboard.session import TrainState
+from workbench.views.scrolled import scrolled
 
 INTRO = """<div class="intro">
 <h2>Find the equations behind the data</h2>
@@ -156,7 +157,7 @@ def comparison(names: Sequence[str], lines: Sequence[tuple[str, Sequence[str]]])
         for name, values in lines
     )
     head = f"<thead><tr><th scope='col'>setting</th>{head}</tr></thead>"
-    return f"<div class='scroll'><table class='plain'>{head}<tbody>{rows}</tbody></table></div>"
+    return scrolled(f"<table class='plain'>{head}<tbody>{rows}</tbody></table>", "settings")
 
 
 def _notice(notice: Notice) -> str:

@@ -10,6 +10,7 @@ from bokeh.palettes import Cividis256
 from bokeh.plotting import figure
 
 from workbench.views import palette
+from workbench.views.scrolled import scrolled
 
 SIGNS = {"finished": "●", "failed": "✕", "missing": "·"}
 FAILED = "failed"
@@ -30,7 +31,7 @@ def grid(found: xr.Dataset) -> str:
         marks = "".join(_mark(status, word) for status, word in zip(place.values.tolist(), words, strict=True))
         body.append(f"<tr>{values}{marks}</tr>")
     table = f"<thead><tr>{head}{seeds}</tr></thead><tbody>{''.join(body)}</tbody>"
-    return f"{STYLE}<div class='scroll'><table class='cells' aria-label='cells by seed'>{table}</table></div>"
+    return STYLE + scrolled(f"<table class='cells' aria-label='cells by seed'>{table}</table>", "cells")
 
 
 STYLE = f"""<style>

@@ -5,6 +5,8 @@ from html import escape
 import numpy as np
 import xarray as xr
 
+from workbench.views.scrolled import scrolled
+
 MOST_ROWS = 8
 
 
@@ -59,10 +61,10 @@ def _told(record: xr.Dataset) -> str:
     head = "<th scope='col'>variable</th><th scope='col'>unit</th>"
     head += "".join(f"<th scope='col' class='number'>{word}</th>" for word in words)
     more = len(record.variable) - MOST_ROWS
+    table = f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
     return (
         f"<p class='caption'>{escape(str(record.attrs['title']))}: {escape(str(record.attrs['sampling']))}.</p>"
-        f"<div class='scroll'><table><thead><tr>{head}</tr></thead>"
-        f"<tbody>{''.join(rows)}</tbody></table></div>"
+        + scrolled(table, "variables")
         + (f"<p class='caption'>and {more} variables more</p>" if more > 0 else "")
         + repairs(record)
     )
