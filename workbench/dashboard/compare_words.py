@@ -19,8 +19,8 @@ def results(labels: Sequence[str], found: Mapping[str, Any], memory: Mapping[str
         for label in labels
     ]
     bases = [found[label].reference.label for label in labels if label in found and found[label].reference]
-    apart = f"largest difference to {escape(bases[0])}" if bases else "largest difference"
-    titles = ("forward", "backward", "time, of the quickest", "peak memory", apart, "largest error")
+    apart = f"difference to {escape(bases[0])}" if bases else "difference"
+    titles = ("forward", "backward", "time, of the quickest", "peak memory", apart, "error")
     head = "".join(f"<th scope='col' class='number'>{title}</th>" for title in titles)
     head = f"<thead><tr><th scope='col'>solver</th>{head}</tr></thead>"
     return scrolled(f"<table class='plain'>{head}<tbody>{''.join(rows)}</tbody></table>", "costs and distances")

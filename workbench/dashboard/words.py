@@ -54,10 +54,8 @@ def numbers(snapshot: Snapshot | None, *, wrong: bool, changed: bool, replays: b
     """Step, time and memory of the run, what to do next, and how far it is."""
     hint = "Correct the marked setting, then press Start." if wrong else ""
     if snapshot is None:
-        ready = (
-            "Press Start. What moves below is a stored run, with settings of its own." if replays else "Press Start."
-        )
-        return f'<div class="numbers"><span class="unit">{hint or ready}</span></div>'
+        moves = " What moves below is a stored run, with settings of its own." if replays else ""
+        return f'<div class="numbers"><span class="unit">{hint or "Press Start." + moves}</span></div>'
     if changed and not wrong:
         hint = "The settings differ from those of this run."
     if snapshot.state in ("stopped", "interrupted") and not hint:

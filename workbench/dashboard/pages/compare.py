@@ -38,7 +38,15 @@ class Page:
         self._head, self._table = text(heading("Solutions", "")), text("")
         self._u = Column(**WIDE)
         above = card(self._head, self._u, controls=[self._busy, self.cancel])
-        costs = card(text(heading("Costs and distances", "Forward and backward pass, with the gradient.")), self._table)
+        costs = card(
+            text(
+                heading(
+                    "Costs and distances",
+                    "Forward and backward pass, with the gradient; the largest difference and error.",
+                )
+            ),
+            self._table,
+        )
         below = [Column(**WIDE) for _ in FIGURES]
         self._below = dict(zip(FIGURES, below, strict=True))
         pair = [

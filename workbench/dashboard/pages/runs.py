@@ -174,8 +174,7 @@ class Page:
     def _delete(self) -> None:
         if self._doomed == [row.id for row in self.state.selected()]:
             self.state.delete()
-        self._doomed = []
-        self.state.revision += 1
+        self._keep()
 
     def _keep(self) -> None:
         self._doomed = []
