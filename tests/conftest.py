@@ -6,6 +6,24 @@ from collections.abc import Callable
 
 import pytest
 
+from tests import grids
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--exhaustive", action="store_true", help="run the full grid of every test, not every pair of values alone"
+    )
+
+
+@pytest.hookimpl(trylast=True)  # of what -k and -m leave
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if config.getoption("--exhaustive"):
+        return
+    kept = grids.selected(item for item in items if not item.get_closest_marker("exhaustive"))
+    chosen = {id(item) for item in kept}
+    config.hook.pytest_deselected(items=[item for item in items if id(item) not in chosen])
+    items[:] = kept
+
 
 def _require(condition: object, what_to_install: str) -> None:
     if condition:

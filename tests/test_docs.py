@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.waiting import PATIENCE
+
 ROOT = Path(__file__).parents[1]
-PATIENCE = 300  # seconds
 PAGES = sorted((ROOT / "docs").glob("*.md"))
 
 

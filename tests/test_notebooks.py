@@ -8,6 +8,8 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
+from tests.waiting import PATIENCE
+
 ROOT = Path(__file__).parents[1]
 MOST_LINES = 80
 """Of code, brackets alone on a line not counted."""
@@ -36,4 +38,5 @@ def test_the_notebook_is_short(script):
 def test_the_notebook_runs(script, monkeypatch):
     monkeypatch.setenv("WORKBENCH_SHORT", "1")
     notebook = nbformat.read(script.with_suffix(".ipynb"), as_version=4)
-    NotebookClient(notebook, timeout=180, kernel_name="python3", resources={"metadata": {"path": str(ROOT)}}).execute()
+    resources = {"metadata": {"path": str(ROOT)}}
+    NotebookClient(notebook, timeout=PATIENCE, kernel_name="python3", resources=resources).execute()

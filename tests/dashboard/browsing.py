@@ -16,6 +16,7 @@ from urllib.request import urlopen
 import pytest
 
 from tests.needed import needed
+from tests.waiting import PATIENCE, wait_until
 
 sync_api = needed("playwright.sync_api", "install playwright (extra: test)")
 expect = sync_api.expect
@@ -29,7 +30,7 @@ FLAGS = [
 FOUR_THREADS = "four threads"
 with_and_without_threads = pytest.mark.parametrize("server", ["one thread", FOUR_THREADS], indirect=True)
 """For what depends on the order in which a server handles what comes; the rest is served by one thread."""
-PATIENCE = 60_000
+MILLISECONDS = 1000 * PATIENCE  # as Playwright takes it
 SLOW = "experiment=rossler&mode=slow"
 NEVER = ("_pending_writes", "Error thrown from periodic callback", "the page could not be drawn")
 # Of every canvas in view: whether it has a size and something is painted on it.
@@ -60,22 +61,27 @@ def served(folder: Path, *options: str, **environment: str) -> Iterator[tuple[st
             yield f"http://localhost:{port}/app", process
         finally:
             process.terminate()
-            process.wait(120)  # the end of a process that holds torch takes a while on a busy machine
+            process.wait(PATIENCE)
     said = log.read_text()
     assert [words for words in NEVER if words in said] == [], said
 
 
 def wait_for(address: str, process: subprocess.Popen, log: Path) -> None:
-    end = time.monotonic() + 120
-    while time.monotonic() < end and process.poll() is None:
+    """Wait until a server answers, if only with an error."""
+
+    def answers() -> bool:
         try:
-            urlopen(address, timeout=60).close()
-            return
+            urlopen(address, timeout=PATIENCE).close()
         except HTTPError:
-            return
+            return True
         except (URLError, ConnectionError):
-            time.sleep(0.2)
-    pytest.fail(f"the server did not come up: {log.read_text()}")
+            return False
+        return True
+
+    try:
+        wait_until(answers, "the server comes up", process)
+    except pytest.fail.Exception as failure:
+        pytest.fail(f"{failure}: {log.read_text()}")
 
 
 class Visits:
@@ -89,15 +95,15 @@ class Visits:
     def __call__(self, search: str = "") -> "sync_api.Page":
         """A page that is ready."""
         page = self.context.new_page()
-        page.set_default_timeout(PATIENCE)
+        page.set_default_timeout(MILLISECONDS)
         page.on("request", self._asked)
         page.on("websocket", lambda socket: socket.on("framesent", self._sent))
         page.on("console", self._said)
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
         page.goto(f"{self.server}?{search}" if search else self.server)
-        expect(page.get_by_role("navigation", name="Pages")).to_be_visible(timeout=PATIENCE)
+        expect(page.get_by_role("navigation", name="Pages")).to_be_visible(timeout=MILLISECONDS)
         if "page=" not in search:
-            expect(page.get_by_role("heading", name="Trajectory")).to_be_visible(timeout=PATIENCE)
+            expect(page.get_by_role("heading", name="Trajectory")).to_be_visible(timeout=MILLISECONDS)
         return page
 
     def check(self) -> None:
@@ -144,7 +150,7 @@ def go(page: Any, name: str) -> None:
 
 def expect_painted(page: Any, count: int) -> None:
     """Wait until there are `count` visible Bokeh figures with something on their canvases; Plotly has its own."""
-    end, painted = time.monotonic() + PATIENCE / 1e3, []
+    end, painted = time.monotonic() + PATIENCE, []
     while time.monotonic() < end and painted != [True] * count:
         painted = page.locator(".bk-Figure canvas.bk-layer:first-of-type").evaluate_all(PAINTED)
         page.wait_for_timeout(200)

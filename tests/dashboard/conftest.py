@@ -3,12 +3,15 @@
 import asyncio
 from collections.abc import Callable, Coroutine, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.waiting import PATIENCE
 from workbench import experiments
 from workbench.dashboard.jobs import Job
 from workbench.dashboard.registry import Registry
@@ -34,7 +37,7 @@ def registry(fakes: Path) -> Iterator[Registry]:
     yield made
     for job in made:
         job.stop()
-        job.wait(10)
+        job.wait(PATIENCE)
 
 
 @pytest.fixture
@@ -60,14 +63,24 @@ def in_loop() -> Callable[[Coroutine], Any]:
 
 
 @pytest.fixture(scope="session")
-def server(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, chromium_path: str
-) -> Iterator[str]:
+def servers(tmp_path_factory: pytest.TempPathFactory, chromium_path: str) -> Iterator[Callable[..., str]]:
+    """`servers(*options)`: the address of the app, served with these options of `panel serve`, once for all tests."""
+    browsing = import_module("tests.dashboard.browsing")
+    with ExitStack() as running:
+
+        @cache
+        def address(*options: str) -> str:
+            return running.enter_context(browsing.served(tmp_path_factory.mktemp("served"), *options))[0]
+
+        yield address
+
+
+@pytest.fixture
+def server(request: pytest.FixtureRequest, servers: Callable[..., str]) -> str:
     """The address of the served app; see `browsing.with_and_without_threads`."""
     browsing = import_module("tests.dashboard.browsing")
-    threads = ["--num-threads", "4"] if getattr(request, "param", "") == browsing.FOUR_THREADS else []
-    with browsing.served(tmp_path_factory.mktemp("served"), *threads) as (address, _):
-        yield address
+    four = getattr(request, "param", "") == browsing.FOUR_THREADS
+    return servers(*(["--num-threads", "4"] if four else []))
 
 
 @pytest.fixture(scope="session")
@@ -88,7 +101,7 @@ def context(browser: Any) -> Any:
 def visit(server: str, context: Any) -> Iterator[Any]:
     """`visit(search)` opens a page that is ready (see `browsing.Visits`)."""
     browsing = import_module("tests.dashboard.browsing")
-    browsing.expect.set_options(timeout=browsing.PATIENCE)
+    browsing.expect.set_options(timeout=browsing.MILLISECONDS)
     visits = browsing.Visits(server, context)
     yield visits
     visits.check()

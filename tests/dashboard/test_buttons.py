@@ -5,7 +5,7 @@ import asyncio
 import panel as pn
 import pytest
 
-from tests.dashboard.browsing import PATIENCE, button, expect, free_port
+from tests.dashboard.browsing import MILLISECONDS, button, expect, free_port
 from workbench.dashboard.buttons import Button
 
 pytestmark = pytest.mark.browser
@@ -45,6 +45,6 @@ def test_the_last_word_on_a_button_is_the_servers(flickering, context):
     page = context.new_page()
     context.new_cdp_session(page).send("Emulation.setCPUThrottlingRate", {"rate": 8})
     page.goto(flickering)
-    expect(page.get_by_text("Done")).to_have_text(f"Done {len(GAPS) * 8}, wrong 0", timeout=2 * PATIENCE)
+    expect(page.get_by_text("Done")).to_have_text(f"Done {len(GAPS) * 8}, wrong 0", timeout=MILLISECONDS)
     expect(button(page, "Flickers")).to_be_enabled()
     page.close()

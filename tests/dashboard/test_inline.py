@@ -10,6 +10,7 @@ import pydantic
 import pytest
 
 import workbench
+from tests.waiting import PATIENCE
 from workbench import inline
 from workbench.dashboard.history import Cursor
 from workbench.dashboard.pages.train import Page
@@ -96,7 +97,7 @@ def test_a_run_is_drawn_from_its_own_first_step_on(fakes):
         page.refresh()
         page.refresh()
         drawn(page)  # before the first step, as far as it goes
-        assert state.job.wait(30)
+        assert state.job.wait(PATIENCE)
         drawn(page)
         steps = [record.step for record in state.job.read(Cursor())[0]]
         assert curve(page) == steps
@@ -109,13 +110,13 @@ def test_a_run_is_drawn_from_its_own_first_step_on(fakes):
 def test_a_run_without_a_step_shows_no_curve_of_the_one_before(fakes):
     page = Page("experiment=rossler", SimpleNamespace(soon=lambda: None, dark=False, icons=True, has_library=False))
     page.state.start()
-    assert page.state.job.wait(30)
+    assert page.state.job.wait(PATIENCE)
     drawn(page)
     assert curve(page)
     page.state._new()  # a run that waits
     drawn(page)
     assert curve(page) == []
     page.state.job.start()
-    assert page.state.job.wait(30)
+    assert page.state.job.wait(PATIENCE)
     drawn(page)
     assert curve(page) == [record.step for record in page.state.job.read(Cursor())[0]]

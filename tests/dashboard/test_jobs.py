@@ -6,6 +6,7 @@ import time
 import numpy as np
 import pytest
 
+from tests.waiting import PATIENCE, wait_until
 from workbench import experiments, runs
 from workbench.dashboard.cores import Cores
 from workbench.dashboard.history import Cursor, History
@@ -19,11 +20,7 @@ def record(step: int, total: int = 10_000) -> Record:
 
 
 def wait_for_step(job, step: int) -> None:
-    end = time.monotonic() + 20
-    while job.snapshot().step < step and job.state == "running":
-        if time.monotonic() > end:
-            pytest.fail(f"step {step} was not reached: {job.snapshot()}")
-        time.sleep(0.005)
+    wait_until(lambda: job.snapshot().step >= step or job.state != "running", f"step {step}")
 
 
 # history
@@ -73,7 +70,7 @@ def test_start_runs_to_the_end(new_job):
     job = new_job()
     assert job.state == "paused"
     job.start()
-    assert job.wait(20)
+    assert job.wait(PATIENCE)
     assert job.state == "finished"
     assert [r.step for r in job.read(Cursor())[0]] == list(range(1, 9))
     assert job.snapshot().total == 8
@@ -83,10 +80,10 @@ def test_start_runs_to_the_end(new_job):
 def test_the_end_is_the_end(new_job):
     job = new_job()
     job.start()
-    assert job.wait(20)
+    assert job.wait(PATIENCE)
     for act in (job.start, job.step_once, job.stop, job.pause):
         act()
-        assert job.wait(20)
+        assert job.wait(PATIENCE)
         assert (job.state, job.snapshot().step) == ("finished", 8)
 
 
@@ -95,7 +92,7 @@ def test_pause_is_stable_and_resume_goes_on(new_job):
     job.start()
     wait_for_step(job, 3)
     job.pause()
-    assert job.wait(20)
+    assert job.wait(PATIENCE)
     step = job.snapshot().step
     time.sleep(0.2)
     assert (job.state, job.snapshot().step) == ("paused", step)
@@ -108,7 +105,7 @@ def test_step_is_exactly_one_step(new_job):
     job = new_job(mode="slow")
     for count in (1, 2, 3):
         job.step_once()
-        assert job.wait(20)
+        assert job.wait(PATIENCE)
         assert (job.state, job.snapshot().step) == ("paused", count)
 
 
@@ -116,7 +113,7 @@ def test_step_does_nothing_while_it_runs(new_job):
     job = new_job(mode="slow", steps=30, delay=0.002)
     job.start()
     job.step_once()
-    assert job.wait(20)
+    assert job.wait(PATIENCE)
     assert job.state == "finished"
 
 
@@ -125,7 +122,7 @@ def test_stop_ends_the_run_and_keeps_the_best_state(new_job):
     job.start()
     wait_for_step(job, 4)
     job.stop()
-    assert job.wait(20)
+    assert job.wait(PATIENCE)
     step = job.snapshot().step
     assert job.state == "stopped"
     assert step < 400
@@ -143,21 +140,21 @@ def test_stop_waits_for_the_step_in_flight_and_says_so(new_job):
     time.sleep(0.15)
     job.stop()
     assert job.snapshot().settling == "stopping"
-    assert job.wait(20)
+    assert job.wait(PATIENCE)
     assert (job.state, job.snapshot().settling, job.snapshot().step) == ("stopped", "", 1)
 
 
 def test_stop_before_the_first_step(new_job):
     job = new_job()
     job.stop()
-    assert job.wait(5)
+    assert job.wait(PATIENCE)
     assert (job.state, job.report) == ("stopped", None)
 
 
 def test_a_crash_is_a_message_with_its_cause(new_job):
     job = new_job(fail_at=4)
     job.start()
-    assert job.wait(20)
+    assert job.wait(PATIENCE)
     snapshot = job.snapshot()
     assert (snapshot.state, snapshot.step) == ("failed", 3)
     assert "step length became negative" in snapshot.message
@@ -168,7 +165,7 @@ def test_a_crash_is_a_message_with_its_cause(new_job):
 def test_a_loss_of_nan_is_a_message_with_step_and_metric(new_job):
     job = new_job(nan_at=3)
     job.start()
-    assert job.wait(20)
+    assert job.wait(PATIENCE)
     assert (job.state, job.snapshot().step) == ("failed", 2)
     assert "step 3: loss is nan" in job.snapshot().message
 
@@ -176,9 +173,9 @@ def test_a_loss_of_nan_is_a_message_with_step_and_metric(new_job):
 def test_a_failed_run_of_another_server_shows_its_cause(new_job):
     job = new_job(fail_at=4)
     job.start()
-    assert job.wait(20)
+    assert job.wait(PATIENCE)
     again = Registry().find(job.id)
-    assert again.wait(20)
+    assert again.wait(PATIENCE)
     assert again.state == "failed"
     assert "step length became negative" in again.snapshot().message
 
@@ -186,10 +183,10 @@ def test_a_failed_run_of_another_server_shows_its_cause(new_job):
 def test_the_last_step_by_hand_finishes_the_run(new_job):
     job = new_job(steps=2)
     job.step_once()
-    assert job.wait(20)
+    assert job.wait(PATIENCE)
     assert job.state == "paused"
     job.step_once()
-    assert job.wait(20)
+    assert job.wait(PATIENCE)
     assert job.state == "finished"
     assert runs.read_run(job.path).status == "finished"
 
@@ -198,8 +195,8 @@ def test_two_jobs_do_not_touch_each_other(new_job):
     bad, good = new_job(mode="slow", delay=0.001, steps=50, fail_at=20), new_job(mode="slow", delay=0.001, steps=50)
     bad.start()
     good.start()
-    assert bad.wait(20)
-    assert good.wait(20)
+    assert bad.wait(PATIENCE)
+    assert good.wait(PATIENCE)
     assert (bad.state, good.state) == ("failed", "finished")
 
 
@@ -207,7 +204,7 @@ def test_version_grows_with_what_is_to_be_shown(new_job):
     job = new_job()
     before = job.version
     job.start()
-    assert job.wait(20)
+    assert job.wait(PATIENCE)
     after = job.version
     assert after > before
     job.snapshot()
@@ -231,7 +228,7 @@ def test_readers_see_growing_steps_while_it_runs(new_job):
     for reader in readers:
         reader.start()
     job.start()
-    assert job.wait(30)
+    assert job.wait(PATIENCE)
     for reader in readers:
         reader.join(10)
     assert faults == []
@@ -256,7 +253,7 @@ def test_ended_jobs_are_let_go_beyond_the_limit(fakes):
     for _ in range(5):
         job = registry.create(experiment, experiment.Config(steps=1))
         job.start()
-        assert job.wait(20)
+        assert job.wait(PATIENCE)
         made.append(job)
     kept = list(registry)
     assert len(kept) <= 3
@@ -270,15 +267,15 @@ def test_a_run_of_another_server_is_opened_from_its_file(new_job, how):
     if how == "stopped":
         for _ in range(5):
             job.step_once()
-            assert job.wait(20)
+            assert job.wait(PATIENCE)
         job.stop()
     else:
         job.start()
-    assert job.wait(20)
+    assert job.wait(PATIENCE)
     here = Registry()
     again = here.find(job.id)
     assert again is not job
-    assert again.wait(20)
+    assert again.wait(PATIENCE)
     assert again.state == how
     assert again.config == job.config
     assert again.snapshot().step == job.snapshot().step
@@ -291,16 +288,16 @@ def test_an_opened_run_goes_on_where_it_stopped(new_job):
     job = new_job(mode="slow", delay=0.001, steps=12)
     for _ in range(5):
         job.step_once()
-        assert job.wait(20)
+        assert job.wait(PATIENCE)
     job.stop()
-    assert job.wait(20)
+    assert job.wait(PATIENCE)
     again = Registry().find(job.id)
     again.resume()
-    assert again.wait(20)
+    assert again.wait(PATIENCE)
     assert (again.state, again.snapshot().step) == ("finished", 12)
     straight = new_job(mode="slow", delay=0.0, steps=12)
     straight.start()
-    assert straight.wait(20)
+    assert straight.wait(PATIENCE)
     np.testing.assert_array_equal(again.report.coefficients.estimate, straight.report.coefficients.estimate)
 
 
@@ -339,8 +336,8 @@ def test_a_job_gives_its_cores_back_at_every_halt(new_job, monkeypatch):
     assert mine.share() == 1
     paused.pause()
     failed.start()
-    assert paused.wait(20)
-    assert failed.wait(20)
+    assert paused.wait(PATIENCE)
+    assert failed.wait(PATIENCE)
     assert mine.share() == 2
 
 
@@ -350,8 +347,8 @@ def test_no_more_compute_at_once_than_there_are_cores_and_who_waits_longest_is_n
 
     def hold() -> None:
         with cores.turn():
-            first.wait(10)
-            go.wait(10)
+            first.wait(PATIENCE)
+            go.wait(PATIENCE)
 
     def compute(name: int) -> None:
         with cores.turn():
@@ -364,7 +361,7 @@ def test_no_more_compute_at_once_than_there_are_cores_and_who_waits_longest_is_n
     holders = [threading.Thread(target=hold) for _ in range(2)]
     for thread in holders:
         thread.start()
-    first.wait(10)
+    first.wait(PATIENCE)
     others = [threading.Thread(target=compute, args=(name,)) for name in range(8)]
     for number, thread in enumerate(others):
         thread.start()
@@ -400,7 +397,7 @@ def test_a_job_that_is_halted_while_it_waits_for_its_turn_does_not_step(new_job,
             time.sleep(0.001)
         before = job.snapshot().step
         getattr(job, halt)()
-    assert job.wait(20)
+    assert job.wait(PATIENCE)
     assert job.state == state
     assert job.snapshot().step == before
     assert runs.read_run(job.path).status == state
@@ -419,5 +416,5 @@ def test_jobs_that_share_one_core_go_on_evenly(new_job, monkeypatch):
     steps = [job.snapshot().step for job in jobs]
     for job in jobs:
         job.stop()
-    assert all(job.wait(20) for job in jobs)
+    assert all(job.wait(PATIENCE) for job in jobs)
     assert max(steps) - min(steps) < 15, steps

@@ -9,7 +9,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from tests.dashboard.browsing import PATIENCE, button, equation, expect, free_port, state, wait_for
+from tests.dashboard.browsing import MILLISECONDS, button, equation, expect, free_port, state, wait_for
 
 pytestmark = pytest.mark.browser
 
@@ -44,19 +44,19 @@ def lab(tmp_path):
 
 
 def test_a_cell_streams_a_training_without_a_network(lab, browser):
-    expect.set_options(timeout=PATIENCE)
+    expect.set_options(timeout=MILLISECONDS)
     context = browser.new_context(viewport={"width": 1280, "height": 1000})
     context.route(re.compile(r"^https?://(?!localhost)"), lambda route: route.abort())
     page, complaints = context.new_page(), []
-    page.set_default_timeout(PATIENCE)
+    page.set_default_timeout(MILLISECONDS)
     page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.goto(lab)
     # the kernel and the extensions of the page come while a cell can already be run
-    expect(page.get_by_text("Python 3 (ipykernel) | Idle")).to_be_visible(timeout=2 * PATIENCE)
+    expect(page.get_by_text("Python 3 (ipykernel) | Idle")).to_be_visible(timeout=MILLISECONDS)
     page.locator(".jp-Notebook .jp-CodeCell .cm-content").first.click()
     page.keyboard.press("Shift+Enter")
-    expect(page.get_by_role("button", name="Start", exact=True)).to_be_visible(timeout=2 * PATIENCE)
+    expect(page.get_by_role("button", name="Start", exact=True)).to_be_visible(timeout=MILLISECONDS)
     expect(page.get_by_role("textbox", name=re.compile("^Noise"))).to_be_visible()
     expect(page.locator(".js-plotly-plot").first).to_be_visible()
     expect(state(page)).to_have_text("Ready")

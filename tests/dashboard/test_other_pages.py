@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from tests.waiting import PATIENCE, wait_until
 from workbench import runs
 from workbench.dashboard import data_state, making, replay, scaling_state
 from workbench.dashboard.compare_state import VARIANTS, CompareConfig, CompareState
@@ -17,17 +18,6 @@ from workbench.dashboard.registry import Registry
 from workbench.dashboard.scaling_state import ScalingState
 from workbench.dashboard.scaling_words import rows, table
 from workbench.scaling import Budget, Case, Point, Status
-
-PATIENCE = 120
-
-
-def wait_until(true, what: str) -> None:
-    end = time.monotonic() + PATIENCE
-    while not true():
-        if time.monotonic() > end:
-            pytest.fail(what)
-        time.sleep(0.01)
-
 
 # Compare
 

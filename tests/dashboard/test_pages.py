@@ -10,7 +10,7 @@ import pytest
 import xarray as xr
 
 from tests.dashboard.browsing import (
-    PATIENCE,
+    MILLISECONDS,
     SLOW,
     button,
     entry,
@@ -32,7 +32,7 @@ TINY = "page=scaling&first=10&last=100&per_decade=1&solvers=banded+qr&repeats=1&
 
 
 def downloaded(page, name: str) -> tuple[str, bytes]:
-    with page.expect_download(timeout=PATIENCE) as waited:
+    with page.expect_download(timeout=MILLISECONDS) as waited:
         button(page, name).click()
     return waited.value.suggested_filename, Path(waited.value.path()).read_bytes()
 

@@ -7,19 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.waiting import PATIENCE, wait_until
 from workbench import experiments, runs
 from workbench.dashboard.line import Line, places
 from workbench.dashboard.registry import Registry
-
-PATIENCE = 60
-
-
-def wait_until(true, what: str) -> None:
-    end = time.monotonic() + PATIENCE
-    while not true():
-        if time.monotonic() > end:
-            pytest.fail(what)
-        time.sleep(0.01)
 
 
 @pytest.fixture

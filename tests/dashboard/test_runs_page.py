@@ -14,14 +14,13 @@ import panel as pn
 import pytest
 from nbclient import NotebookClient
 
+from tests.waiting import PATIENCE
 from workbench import experiments, runs
 from workbench.dashboard import exports
 from workbench.dashboard.listing import Listing
 from workbench.dashboard.pages.runs import Page
 from workbench.dashboard.runs_state import RunsState
 from workbench.training import Training
-
-PATIENCE = 60
 
 
 @pytest.fixture
@@ -273,7 +272,7 @@ def real(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_an_exported_script_gives_the_same_losses_to_the_last_digit(real, tmp_path):
     file = tmp_path / "again.py"
     file.write_bytes(exports.script(real))
-    done = subprocess.run([sys.executable, file], capture_output=True, text=True, timeout=300, check=True)
+    done = subprocess.run([sys.executable, file], capture_output=True, text=True, timeout=PATIENCE, check=True)
     history = [line.split() for line in done.stdout.splitlines() if line[:1].isdigit()]
     kept = runs.read_run(real).records
     assert [(int(step), float(loss)) for step, loss in history] == list(
@@ -284,7 +283,7 @@ def test_an_exported_script_gives_the_same_losses_to_the_last_digit(real, tmp_pa
 def test_an_exported_notebook_gives_the_same_losses_to_the_last_digit(real, tmp_path):
     notebook = nbformat.reads(exports.notebook(real).decode(), as_version=4)
     nbformat.validate(notebook)
-    NotebookClient(notebook, timeout=300, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    NotebookClient(notebook, timeout=PATIENCE, resources={"metadata": {"path": str(tmp_path)}}).execute()
     said = [out["text"] for cell in notebook.cells for out in cell.get("outputs", []) if out["output_type"] == "stream"]
     losses = [float(line.split()[1]) for line in "".join(said).splitlines() if line[:1].isdigit()]
     assert losses == runs.read_run(real).records.loss.values.tolist()

@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.dashboard.browsing import PATIENCE, ROOT, SLOW, Visits, button, expect, served, state
+from tests.dashboard.browsing import MILLISECONDS, ROOT, SLOW, Visits, button, expect, served, state
 from workbench import runs
 
 pytestmark = pytest.mark.browser
@@ -24,7 +24,7 @@ def test_nobody_comes_in_without_the_password(browser, tmp_path):
         context = browser.new_context()
         visits = Visits(address, context)
         page = context.new_page()
-        page.set_default_timeout(PATIENCE)
+        page.set_default_timeout(MILLISECONDS)
         page.on("request", visits._asked)
         answer = page.goto(f"{address}?page=data")
         assert answer.ok
@@ -36,7 +36,7 @@ def test_nobody_comes_in_without_the_password(browser, tmp_path):
         page.get_by_label("Name").fill("ada")
         page.get_by_label("Password").fill("lovelace")
         page.get_by_role("button", name="Log in").click()
-        expect(page.get_by_role("navigation", name="Pages")).to_be_visible(timeout=PATIENCE)
+        expect(page.get_by_role("navigation", name="Pages")).to_be_visible(timeout=MILLISECONDS)
         visits.check()
         context.close()
 
@@ -47,15 +47,15 @@ def test_a_run_whose_process_is_killed_is_a_message_and_the_server_lives(browser
         visits = Visits(address, context)
         page = visits(f"{SLOW}&steps=100000")
         button(page, "Start").click()
-        expect(state(page)).to_have_text("Running", timeout=PATIENCE)
-        expect(page.locator(".numbers").first).to_contain_text(re.compile("step [1-9]"), timeout=PATIENCE)
+        expect(state(page)).to_have_text("Running", timeout=MILLISECONDS)
+        expect(page.locator(".numbers").first).to_contain_text(re.compile("step [1-9]"), timeout=MILLISECONDS)
         victim = [c for c in psutil.Process(server.pid).children() if "spawn_main" in " ".join(c.cmdline())][-1]
         victim.send_signal(signal.SIGKILL)
-        expect(page.get_by_role("alert")).to_contain_text("SIGKILL", timeout=PATIENCE)
+        expect(page.get_by_role("alert")).to_contain_text("SIGKILL", timeout=MILLISECONDS)
         expect(state(page)).to_have_text("Failed")
         other = visits("experiment=decay")
         button(other, "Start").click()
-        expect(state(other)).to_have_text("Finished", timeout=PATIENCE)
+        expect(state(other)).to_have_text("Finished", timeout=MILLISECONDS)
         visits.check()
         context.close()
 
@@ -65,7 +65,7 @@ def test_an_end_of_the_server_keeps_the_run_and_the_next_offers_to_go_on(browser
     with served(tmp_path) as (address, _):
         page = Visits(address, context)(f"{SLOW}&steps=100000")
         button(page, "Start").click()
-        expect(state(page)).to_have_text("Running", timeout=PATIENCE)
+        expect(state(page)).to_have_text("Running", timeout=MILLISECONDS)
         time.sleep(1)
         page.close()
     (file,) = (tmp_path / "runs").glob("rossler-*.nc")
@@ -74,14 +74,14 @@ def test_an_end_of_the_server_keeps_the_run_and_the_next_offers_to_go_on(browser
     assert kept.steps > 0
     with served(tmp_path) as (address, _):
         visits = Visits(address, context)
-        expect(visits().get_by_role("alert")).to_contain_text("cut short", timeout=PATIENCE)
+        expect(visits().get_by_role("alert")).to_contain_text("cut short", timeout=MILLISECONDS)
         page = visits("page=runs")
-        expect(page.get_by_text(file.stem).first).to_be_visible(timeout=PATIENCE)
+        expect(page.get_by_text(file.stem).first).to_be_visible(timeout=MILLISECONDS)
         button(page, "Resume all").click()
         page.get_by_role("link", name=file.stem).click()
-        expect(state(page)).to_have_text("Running", timeout=PATIENCE)
+        expect(state(page)).to_have_text("Running", timeout=MILLISECONDS)
         button(page, "Stop").click()
-        expect(state(page)).to_have_text("Stopped", timeout=PATIENCE)
+        expect(state(page)).to_have_text("Stopped", timeout=MILLISECONDS)
         visits.check()
     assert runs.read_run(file).steps > kept.steps
     context.close()

@@ -1,9 +1,8 @@
 """The state of the Train page, driven without a browser."""
 
-import time
-
 import pytest
 
+from tests.waiting import PATIENCE, wait_until
 from workbench.dashboard.registry import Registry
 from workbench.dashboard.session import TrainState
 
@@ -14,11 +13,7 @@ def session(registry):
 
 
 def wait_for_preview(state: TrainState) -> None:
-    end = time.monotonic() + 20
-    while state.preview.version == 0:
-        if time.monotonic() > end:
-            pytest.fail("no preview")
-        time.sleep(0.01)
+    wait_until(lambda: state.preview.version > 0, "the preview")
 
 
 # settings
@@ -102,9 +97,7 @@ def test_data_that_cannot_be_made_are_an_error_in_words(session, monkeypatch):
 
     monkeypatch.setattr(state.experiment, "data", broken)
     state.enter("seed", "77")
-    end = time.monotonic() + 20
-    while state.preview.version == before and time.monotonic() < end:
-        time.sleep(0.01)
+    wait_until(lambda: state.preview.version != before, "another preview")
     assert "the disk is gone" in state.preview.error
 
 
@@ -117,10 +110,10 @@ def test_buttons_follow_the_job(session):
     state.start()
     assert [name for name, on in state.enabled().items() if on] == ["pause", "stop"]
     state.toggle()
-    assert state.job.wait(20)
+    assert state.job.wait(PATIENCE)
     assert [name for name, on in state.enabled().items() if on] == ["resume", "step", "stop", "reset"]
     state.stop()
-    assert state.job.wait(20)
+    assert state.job.wait(PATIENCE)
     assert [name for name, on in state.enabled().items() if on] == ["start", "resume", "step", "reset"]
     state.reset()
     assert state.job is None
@@ -133,19 +126,19 @@ def test_resume_while_a_single_step_is_under_way_lets_the_run_go_on(session):
     assert state.job.stepping
     assert [name for name, on in state.enabled().items() if on] == ["resume", "stop"]
     state.toggle()
-    assert state.job.wait(20)
+    assert state.job.wait(PATIENCE)
     assert state.job.state == "finished"
 
 
 def test_step_from_idle_starts_paused_and_does_one(session):
     state = session("?mode=slow")
     state.step()
-    assert state.job.wait(20)
+    assert state.job.wait(PATIENCE)
     assert (state.job.state, state.job.snapshot().step) == ("paused", 1)
     first = state.job
     state.step()
     assert state.job is first
-    assert first.wait(20)
+    assert first.wait(PATIENCE)
     assert first.snapshot().step == 2
 
 
@@ -153,7 +146,7 @@ def test_start_after_the_end_is_a_new_run(session):
     state = session()
     state.start()
     first = state.job
-    assert first.wait(20)
+    assert first.wait(PATIENCE)
     state.start()
     assert state.job is not first
     assert state.job.id != first.id
@@ -170,7 +163,7 @@ def test_start_does_nothing_while_a_run_goes_on(session):
 def test_records_come_once_and_again_after_rewind(session):
     state = session()
     state.start()
-    assert state.job.wait(20)
+    assert state.job.wait(PATIENCE)
     fresh, restart = state.records()
     assert restart
     assert [r.step for r in fresh] == list(range(1, 9))
@@ -182,7 +175,7 @@ def test_records_come_once_and_again_after_rewind(session):
 def test_changed_settings_are_noticed(session):
     state = session()
     state.start()
-    assert state.job.wait(20)
+    assert state.job.wait(PATIENCE)
     assert not state.changed
     state.enter("noise", "0.5")
     assert state.changed
@@ -193,7 +186,7 @@ def test_changed_settings_are_noticed(session):
 def test_reset_clears_the_view_and_keeps_the_file(session):
     state = session()
     state.start()
-    assert state.job.wait(20)
+    assert state.job.wait(PATIENCE)
     path = state.job.path
     state.reset()
     assert state.job is None
@@ -233,7 +226,7 @@ def test_the_address_of_another_experiments_run_wins(session, registry):
 def test_two_sessions_watch_the_same_job_each_with_its_cursor(session, registry):
     one = session()
     one.start()
-    assert one.job.wait(20)
+    assert one.job.wait(PATIENCE)
     two = TrainState(one.query(), registry)
     assert len(one.records()[0]) == 8
     assert len(two.records()[0]) == 8
@@ -278,18 +271,18 @@ def test_a_run_of_an_earlier_server_is_opened_from_its_file(session):
     state = session("?mode=slow")
     for _ in range(3):
         state.step()
-        assert state.job.wait(20)
+        assert state.job.wait(PATIENCE)
     state.stop()
-    assert state.job.wait(20)
+    assert state.job.wait(PATIENCE)
     again = TrainState(state.query(), Registry())
     assert again.notices == []
     assert again.job is not state.job
-    assert again.job.wait(20)
+    assert again.job.wait(PATIENCE)
     assert (again.job.state, again.job.snapshot().step) == ("stopped", 3)
     assert again.enabled()["resume"]
     again.toggle()
     again.job.pause()
-    assert again.job.wait(20)
+    assert again.job.wait(PATIENCE)
 
 
 def test_an_unreadable_run_file_is_named(session, fakes):

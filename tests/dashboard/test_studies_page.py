@@ -8,6 +8,7 @@ import distributed
 import numpy as np
 import pytest
 
+from tests.waiting import wait_until
 from workbench.studies import Study, results
 from workbench.studies.plan import studies_folder
 from workbench.views import cells
@@ -39,11 +40,8 @@ def state(fakes, cluster, monkeypatch):
     return studies_state.StudiesState
 
 
-def ended(work, timeout: float = 60):
-    end = time.monotonic() + timeout
-    while work.running:
-        assert time.monotonic() < end
-        time.sleep(0.05)
+def ended(work):
+    wait_until(lambda: not work.running, "the end of the study")
     return work
 
 

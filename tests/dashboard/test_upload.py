@@ -1,10 +1,9 @@
 """Files of a person on the Train page, driven without a browser."""
 
-import time
-
 import numpy as np
 import pytest
 
+from tests.waiting import PATIENCE, wait_until
 from workbench import experiments
 from workbench.dashboard import upload
 from workbench.dashboard.form import Form
@@ -23,20 +22,13 @@ def state(registry, monkeypatch):
     return TrainState("?experiment=table", registry)
 
 
-def wait_for(condition) -> None:
-    end = time.monotonic() + 30
-    while not condition():
-        if time.monotonic() > end:
-            pytest.fail("it did not happen")
-        time.sleep(0.01)
-
-
 def test_an_upload_becomes_the_record_and_its_preview(state):
     assert state.config.record == "example"
     state.upload([Source("mine.csv", GOOD)])
     assert state.config.record.startswith("mine-")
     assert state.notices == []
-    wait_for(lambda: state.preview.data is not None and "mine.csv" in state.preview.data.attrs["title"])
+    preview = state.preview
+    wait_until(lambda: preview.data is not None and "mine.csv" in preview.data.attrs["title"], "the preview")
     assert state.report().trajectory["variable"].values.tolist() == ["x"]
     again = TrainState(state.query(), state.jobs)
     assert again.config.record == state.config.record
@@ -68,7 +60,7 @@ def test_an_upload_clears_an_old_run_and_a_run_keeps_its_record(state):
     state.upload([Source("mine.csv", GOOD)])
     state.enter("draws", "20")
     state.start()
-    wait_for(lambda: state.job.snapshot().state == "finished" and state.job.wait(20))
+    wait_until(lambda: state.job.snapshot().state == "finished" and state.job.wait(PATIENCE), "the end of the run")
     assert [equation.left_text for equation in state.report().equations] == ["x'"]
     state.upload([Source("other.csv", OTHER)])
     assert state.job is None

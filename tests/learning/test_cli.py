@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.waiting import PATIENCE
 from workbench import cli, experiments, runs
 
 ROOT = Path(__file__).parents[2]
@@ -145,7 +146,7 @@ def test_ctrl_c_keeps_the_run_and_says_how_to_go_on(folder):
         while not process.stdout.readline().startswith("step "):
             assert process.poll() is None
         process.send_signal(signal.SIGINT)
-        told, complaints = process.communicate(timeout=60)
+        told, complaints = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130
     assert "Traceback" not in complaints
     assert f"resume {path}" in told

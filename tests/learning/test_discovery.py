@@ -113,9 +113,9 @@ def test_units_of_states_and_time_do_not_matter(powers):
 
 def test_the_reference_solver_and_chunks_agree(monkeypatch):
     record = lorenz_record(0.1, points=120)
-    results = [discover([record], QUADRATIC, Settings(backend=b, draws=20, window=15)) for b in ("auto", "dense")]
+    results = [discover([record], QUADRATIC, Settings(backend=b, draws=20, window=10)) for b in ("auto", "dense")]
     monkeypatch.setattr(blocks, "CHUNK", 3000)
-    results.append(discover([record], QUADRATIC, Settings(draws=20, window=15)))
+    results.append(discover([record], QUADRATIC, Settings(draws=20, window=10)))
     assert results[0].denoised
     for other in results[1:]:
         np.testing.assert_allclose(other.coefficients, results[0].coefficients, rtol=1e-5)

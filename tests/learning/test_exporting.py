@@ -147,11 +147,17 @@ def test_broken_json_is_refused_in_words(change, words):
         exporting.from_json(text)
 
 
-@pytest.mark.parametrize("form", EXPORTS)
-def test_the_command_writes_every_form(form, tmp_path, capsys, monkeypatch):
-    monkeypatch.setenv("WORKBENCH_DATA", str(tmp_path))
-    run, output = tmp_path / "run.nc", tmp_path / "equations"
+@pytest.fixture(scope="module")
+def lorenz_run(tmp_path_factory):
+    """The run file of a trained Lorenz experiment."""
+    run = tmp_path_factory.mktemp("lorenz") / "run.nc"
     assert cli.main(["train", "lorenz", "--points", "500", "--output", str(run)]) == 0
+    return run
+
+
+@pytest.mark.parametrize("form", EXPORTS)
+def test_the_command_writes_every_form(form, lorenz_run, tmp_path, capsys):
+    run, output = lorenz_run, tmp_path / "equations"
     assert cli.main(["export", str(run), "--as", form, "--output", str(output)]) == 0
     text = output.read_text(encoding="utf-8")
     capsys.readouterr()

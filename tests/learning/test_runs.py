@@ -1,5 +1,6 @@
 """Run files: what is written is read, what is no run is told, and a kill leaves a file that can be read."""
 
+import os
 import random
 import signal
 import subprocess
@@ -146,29 +147,39 @@ def test_new_runs_get_names_of_their_own(tmp_path, monkeypatch):
     assert all(path.stem.replace("-", "").isalnum() and path.suffix == ".nc" for path in paths)
 
 
-TRAINER = """
-import sys
+TRAINERS = """
+import os, sys
 from pathlib import Path
 from tests.learning import fake
 from workbench.training import Training
-run = Training(fake, fake.Config(length=10**6, size=200_000), path=Path(sys.argv[1]))
-for record in run:
-    run.save()
-    if record.step == 2:
-        print("running", flush=True)
+
+def train(path):
+    run = Training(fake, fake.Config(length=10**6, size=200_000), path=path)
+    for record in run:
+        run.save()
+        if record.step == 2:
+            print(os.getpid(), flush=True)
+
+for path in sys.argv[1:]:
+    child = os.fork()
+    if child == 0:
+        train(Path(path))
+    os.waitpid(child, 0)
+    print("dead", flush=True)
 """
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="kills as POSIX does")
 def test_a_kill_at_any_moment_leaves_a_file_that_can_be_read(tmp_path):
-    path, draw = tmp_path / "run.nc", random.Random(0)
-    for _ in range(4):
-        with subprocess.Popen([sys.executable, "-c", TRAINER, path], cwd=ROOT, stdout=subprocess.PIPE) as process:
-            assert process.stdout.readline() == b"running\n"
+    """One process imports everything and forks a training per file, one after the other."""
+    paths, draw = [tmp_path / f"run{i}.nc" for i in range(8)], random.Random(0)
+    with subprocess.Popen([sys.executable, "-c", TRAINERS, *paths], cwd=ROOT, stdout=subprocess.PIPE) as process:
+        for path in paths:
+            trainer = int(process.stdout.readline())
             time.sleep(draw.uniform(0, 0.1))
-            process.send_signal(signal.SIGKILL)
-        read = runs.read_run(path)
-        assert read.status == "running"
-        assert read.steps >= 2
-        assert int(read.state["counts"][0]) == read.state_step == read.steps
-        path.unlink()
+            os.kill(trainer, signal.SIGKILL)
+            assert process.stdout.readline() == b"dead\n"
+            read = runs.read_run(path)
+            assert read.status == "running"
+            assert read.steps >= 2
+            assert int(read.state["counts"][0]) == read.state_step == read.steps

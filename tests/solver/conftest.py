@@ -1,6 +1,5 @@
 """What every solver test shares, and the kernels of the GPU backend on the CPU."""
 
-import subprocess
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -8,8 +7,8 @@ from pathlib import Path
 import pytest
 import torch
 
+from tests.solver import cxx
 from tests.solver.gpu_host import launch_by
-from tests.solver.test_sanitizers import INSTALL, KERNELS, compiler
 from workbench.solver import launcher
 from workbench.solver.backends import cuda, cuda_call, cuda_plan
 from workbench.solver.sizes import sizes_of
@@ -27,27 +26,25 @@ def one_thread() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def library(required: Callable[[object, str], None], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the GPU kernels, compiled for the CPU: in float64, and in float32."""
-    folder = tmp_path_factory.mktemp("gpu_host")
-    cxx = compiler((), folder)
-    required(cxx, INSTALL)
+def library(required: Callable[[object, str], None]) -> tuple[Path, Path]:
+    """The GPU kernels, compiled for the CPU: in float64, and in float32."""
+    command = cxx.compiler(())
+    required(command, cxx.INSTALL)
     fused = ["-mfma"] if torch.backends.cpu.get_cpu_capability() in ("AVX2", "AVX512") else []  # as on a GPU
-    options = "-std=c++20", "-O1", "-w", "-fPIC", "-shared", "-ffp-contract=fast", *fused, f"-I{KERNELS}"
-    defined = "-DSMNN_ISA=gpu_host", "-DSMNN_LANES=1"
+    options = "-std=c++20", "-O1", "-w", "-fPIC", "-shared", "-ffp-contract=fast", *fused
+    options += "-DSMNN_ISA=gpu_host", "-DSMNN_LANES=1"
+    source = HERE / "gpu_host.cpp"
 
-    def make(name: str, *more: str) -> subprocess.CompletedProcess[str]:
-        command = (*cxx, *options, *defined, *more, HERE / "gpu_host.cpp", "-o", folder / name)
-        return subprocess.run(command, capture_output=True, text=True, timeout=900)
+    def make(precision: str) -> Path:
+        return cxx.build("gpu_host.so", [(source, [f"-DSMNN_{precision}"])], options, command)
 
     with ThreadPoolExecutor(2) as pool:
-        for made in pool.map(make, ("gpu_host.so", "gpu_host32.so"), ("-DSMNN_DOUBLE", "-DSMNN_SINGLE")):
-            assert made.returncode == 0, made.stderr[-4000:]
-    return folder
+        double, single = pool.map(make, ("DOUBLE", "SINGLE"))
+    return double, single
 
 
 @pytest.fixture
-def host(library: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+def host(library: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
     """`cuda` serves CPU tensors by those kernels. A function that says where matrices lie: in "registers", or always in
     "memory", or in the shared memory of a "warp"."""
 
@@ -63,7 +60,7 @@ def host(library: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None
         sizes = sizes_of(tuple([shape for shape, _ in layout]), T, T0, central)
         return cuda_plan.Plan(layout, sizes, central, method)
 
-    monkeypatch.setattr(launcher, "launch", launch_by(library))
+    monkeypatch.setattr(launcher, "launch", launch_by(*library))
     monkeypatch.setattr(cuda.Call, "empty", nothing_stays)
     monkeypatch.setattr(cuda, "unfit", lambda device: "")
     return lie

@@ -26,12 +26,13 @@ def summed(x: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
     return {name: x[name].narrow(-rows[name], 0, 1) if name in rows else x[name] for name in x}
 
 
-def whole_grid(**environment: str) -> int:
+def whole_grid(exhaustive: bool, **environment: str) -> int:
     """How many tests passed of all that go through every backend, run for `cuda` in a process of its own with the
     plugins gpu_host and gpu_grid. Raises AssertionError with its output where one fails."""
     files = [str(HERE / f"test_{name}.py") for name in GRID]
     plugins = [option for name in ("gpu_host", "gpu_grid") for option in ("-p", f"tests.solver.{name}")]
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *plugins, "-k", "cuda"]
+    command += ["--exhaustive"] if exhaustive else []
     # where the normal equations break down: the last rounding decides whether it is here or at the next smaller step
     command += ["--deselect", "tests/solver/test_faults.py::test_cholesky_says_so_or_is_right[1e-06-5-central-cuda]"]
     env = {**os.environ, **environment}

@@ -1,8 +1,8 @@
 """The kernels of the GPU backend on the CPU (gpu_host.cpp), in the place of a GPU.
 
-As a plugin of pytest (`-p tests.solver.gpu_host`, with the folder of the compiled libraries in SMNN_GPU_HOST) it puts
-`cuda` among the backends of every solver test. Default rows go by a
-warp per system, central rows by a thread in memory.
+As a plugin of pytest (`-p tests.solver.gpu_host`, with the compiled libraries in SMNN_GPU_HOST, float64 first) it puts
+`cuda` among the backends of every solver test. Default rows go by a warp per system, central rows by a thread in
+memory.
 """
 
 import ctypes
@@ -30,14 +30,14 @@ def name(instance: launcher.Instance) -> str:
     return f"{instance.kernel}_{method}_{shape}"
 
 
-def launch_by(path: Path) -> Launch:
-    """`launcher.launch` by the libraries at this path: gpu_host.so, and for "qr32" gpu_host32.so."""
-    libraries = {single: ctypes.CDLL(str(path / f"gpu_host{single}.so")) for single in ("", "32")}
+def launch_by(double: Path, single: Path) -> Launch:
+    """`launcher.launch` by these libraries, for "qr32" by the second."""
+    libraries = ctypes.CDLL(str(double)), ctypes.CDLL(str(single))
 
     def launch(
         device: torch.device, instance: launcher.Instance, words: "array[int]", threads: int, shared: int = 0
     ) -> None:
-        library = libraries["32" if instance.method == "qr32" else ""]
+        library = libraries[instance.method == "qr32"]
         assert len(words) == library.call_words()
         call = ctypes.c_void_p(words.buffer_info()[0])
         kernel = getattr(library, name(instance))
@@ -48,7 +48,7 @@ def launch_by(path: Path) -> Launch:
 
 
 def pytest_configure() -> None:
-    path = os.environ.get("SMNN_GPU_HOST")
-    if path:
-        launcher.launch, launcher.UNROLLED = launch_by(Path(path)), 0
+    paths = os.environ.get("SMNN_GPU_HOST")
+    if paths:
+        launcher.launch, launcher.UNROLLED = launch_by(*map(Path, paths.split(os.pathsep))), 0
         cuda.unfit = lambda device: ""

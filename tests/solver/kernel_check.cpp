@@ -22,15 +22,13 @@
 #include "threads.hpp"
 
 namespace smnn {
-namespace baseline {
-extern const Kernel kernel;
+extern const Kernel baseline_0_0, baseline_1_2;
 }
-}  // namespace smnn
 
 using namespace smnn;
 using Long = long double;
 using Numbers = std::vector<double>;
-static const Kernel& kernel = baseline::kernel;
+static const Kernel& kernel_of(const Problem& p) { return baseline_1_2.serves(p) ? baseline_1_2 : baseline_0_0; }
 static constexpr double NOTHING = std::numeric_limits<double>::quiet_NaN();
 
 // Numbers at the alignment of a vector register with guards on both sides. The end is where the user's end is.
@@ -260,6 +258,7 @@ struct Results {
           initial(in.c.systems() * in.c.T0 * in.c.D * in.c.K0), steps(sums(in) * in.steps.points), deficient(size_t(in.c.lefts), -1),
           suspect(size_t(in.c.systems()), -1), groups(sums(in)) {
         const Problem p = in.problem();
+        const Kernel& kernel = kernel_of(p);
         const bool whole = in.c.keep == 2 || in.c.columns > 1;
         if (whole || in.c.keep) kept = std::make_unique<Guarded>(kernel.kept_size(p, whole));
         const Kept where{kept ? kept->data() : nullptr, whole};
@@ -278,7 +277,7 @@ struct Results {
 
 private:
     static int64_t sums(const Inputs& in) {
-        return in.c.columns > 1 || in.c.constant ? std::max(kernel.groups(in.problem()), in.c.lefts) : in.c.lefts;
+        return in.c.columns > 1 || in.c.constant ? std::max(kernel_of(in.problem()).groups(in.problem()), in.c.lefts) : in.c.lefts;
     }
 };
 

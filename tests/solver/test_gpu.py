@@ -45,9 +45,10 @@ def test_gpu_solutions_and_gradients(size, D, E, K, method, central, gpu):
 
 @pytest.mark.gpu
 @pytest.mark.slow
-def test_gpu_the_whole_grid(gpu):
+def test_gpu_the_whole_grid(gpu, request):
     """Every solver test that goes through all backends, with `cuda` on the GPU as one of them."""
-    assert whole_grid(SMNN_GPU_GRID=str(gpu)) > 1000
+    exhaustive = request.config.getoption("--exhaustive")
+    assert whole_grid(exhaustive, SMNN_GPU_GRID=str(gpu)) > (1000 if exhaustive else 300)
 
 
 @pytest.mark.gpu

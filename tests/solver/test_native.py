@@ -14,6 +14,7 @@ import pytest
 import torch
 
 from tests.solver.cases import assert_agrees, both_row_modes, every_method, judged, linear_ode, randn
+from tests.waiting import PATIENCE
 from workbench.solver import LinearODE, RankDeficient, Status, Weights, solve
 from workbench.solver.backends import banded, native
 
@@ -380,7 +381,7 @@ def test_child_and_grandchild_made_by_fork():
     """The threads of the parent are not there: each gets its own instead of waiting for those for ever."""
     root = Path(__file__).parents[2]
     command = [sys.executable, "-W", "ignore", "-c", FORK]
-    done = subprocess.run(command, cwd=root, timeout=100, capture_output=True, text=True)
+    done = subprocess.run(command, cwd=root, timeout=PATIENCE, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
 
 

@@ -5,12 +5,14 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
+from tests.waiting import wait_until
+
 ROOT = Path(__file__).parents[2]
-PATIENCE = 120
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
 
 
@@ -48,12 +50,10 @@ class Processes:
 
     def wait(self, condition: Callable[[], bool], *alive: subprocess.Popen) -> None:
         """Until `condition`, as long as these processes live."""
-        end = time.monotonic() + PATIENCE
-        while not condition():
-            dead = [process.args for process in alive if process.poll() is not None]
-            if dead or time.monotonic() > end:
-                raise AssertionError(f"ended: {dead}; said:\n{self.said()}")
-            time.sleep(0.05)
+        try:
+            wait_until(condition, "what these processes should do", *alive)
+        except pytest.fail.Exception as failure:
+            raise AssertionError(f"{failure}; they wrote:\n{self.said()}") from None
 
     def said(self) -> str:
         return "\n".join(path.read_text() for path in sorted(self.folder.glob("process-*.log")))

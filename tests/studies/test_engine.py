@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from tests.waiting import wait_until
 from workbench import runs
 from workbench.studies import Study, follow, results, run
 from workbench.studies.cell import publish, record_failure, run_cell
@@ -145,13 +146,14 @@ def test_a_cancelled_study_stops_soon_and_goes_on_without_repeating_a_step(clien
 
 def wait_until_saved(study: Study) -> list[runs.Run]:
     """What the interrupted cells have saved, once none is computed any more."""
-    end = time.monotonic() + 20
-    while time.monotonic() < end:
-        found = [runs.read_run(path) for path in (study.folder / "attempts").glob("*.nc")]
-        if found and all(run.status == "stopped" for run in found):
-            return found
-        time.sleep(0.1)
-    raise AssertionError([run.status for run in found])
+    found: list[runs.Run] = []
+
+    def saved() -> bool:
+        found[:] = [runs.read_run(path) for path in (study.folder / "attempts").glob("*.nc")]
+        return bool(found) and all(run.status == "stopped" for run in found)
+
+    wait_until(saved, "interrupted cells are saved")
+    return found
 
 
 def test_a_worker_that_does_not_see_the_folder_sends_the_run_file(client, make_study):

@@ -9,6 +9,7 @@ import pytest
 
 from tests.studies.processes import Processes, kill
 from tests.studies.test_engine import MEASURED, one_by_one
+from tests.waiting import PATIENCE
 from workbench import runs
 from workbench.studies import connected, follow, run
 
@@ -38,7 +39,7 @@ def test_every_cell_is_complete_once_whoever_was_killed(processes, make_study, t
     scheduler, address = processes.scheduler("127.0.0.2")
     workers = [processes.worker(address, f"127.0.0.{number}") for number in (3, 4)]
     with connected(address) as client:
-        client.wait_for_workers(2, timeout=60)
+        client.wait_for_workers(2, timeout=PATIENCE)
         hosts = {worker["host"] for worker in client.scheduler_info()["workers"].values()}
         assert hosts == {"127.0.0.3", "127.0.0.4"}
         outcomes = follow(study, client)
@@ -52,7 +53,7 @@ def test_every_cell_is_complete_once_whoever_was_killed(processes, make_study, t
         with pytest.raises(ConnectionError, match=r"tcp:..127.0.0.2:\d+ was lost.* run the study again"):
             list(outcomes)
     assert 7 <= complete() < 20
-    workers[1].wait(60)  # finishes or drops what it computes, and leaves
+    workers[1].wait(PATIENCE)  # finishes or drops what it computes, and leaves
 
     scheduler, address = processes.scheduler("127.0.0.2")
     worker = processes.worker(address, "127.0.0.3")

@@ -2,7 +2,7 @@
 
     from workbench.scaling import Budget, Case, grid, measure, variants
     cases = [Case(T=2, B=8, backend=name, method=method) for name, method in variants()]
-    for point in measure(cases, axis="T", sizes=grid(10, 40), budget=Budget(seconds=2)):
+    for point in measure(cases, axis="T", sizes=grid(10, 20), budget=Budget(seconds=2)):
         print(point.case.label, point.case.T, point.status, point.seconds, point.memory)
 
 Every point is measured in a fresh process under a time and a memory budget: what exceeds it is a mark, a Point whose

@@ -20,6 +20,7 @@ factor is computed again segment by segment in the cache: the same numbers bit f
 import logging
 from collections.abc import Sequence
 from math import prod
+from types import ModuleType
 
 import torch
 from torch import Tensor
@@ -31,11 +32,25 @@ try:
     from workbench.solver import _native
 except ImportError:
     _native = None  # type: ignore[assignment]
-    _MISSING = "the compiled extension is missing"
-else:
-    _MISSING = ""
 
 logger = logging.getLogger(__name__)
+
+INTERFACE = 1
+"""The version of binding.cpp that this file calls."""
+
+
+def _check(module: ModuleType | None) -> str:
+    """Why the compiled extension cannot be used: a sentence without its full stop; "" where it can."""
+    if module is None:
+        return "the compiled extension is missing"
+    if getattr(module, "interface", 0) != INTERFACE:
+        return "the compiled extension is that of another version of this package"
+    if not module.instruction_sets():
+        return f"the compiled extension is for {', '.join(module.compiled_sets())}, which this machine cannot run"
+    return ""
+
+
+_MISSING = _check(_native)
 
 METHODS = ("qr", "cholesky")
 GRADIENTS = ("coefficients", "forcing", "initial", "steps")
@@ -83,7 +98,7 @@ def refusal(problem: LinearODE, method: str) -> str:
 
 def instruction_sets() -> list[str]:
     """Those that this machine can run and the kernel was compiled for, best first."""
-    return list(_native.instruction_sets()) if _native else []
+    return [] if _MISSING else list(_native.instruction_sets())
 
 
 class Plan:

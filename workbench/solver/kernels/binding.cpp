@@ -5,6 +5,7 @@
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
+#include <algorithm>
 #include <array>
 #include <stdexcept>
 #include <string>
@@ -18,35 +19,47 @@ namespace nb = nanobind;
 
 namespace smnn {
 
-#if defined(SMNN_X86)
-namespace baseline { extern const Kernel kernel; }
-namespace avx2 { extern const Kernel kernel; }
-namespace avx512 { extern const Kernel kernel; }
-#else
-namespace baseline { extern const Kernel kernel; }
-#endif
+// The kernels that were compiled: CMakeLists.txt lists them, instruction sets from the least demanding to the best, and for
+// each the known shapes before the general path.
+#define SMNN_KERNEL(name) extern const Kernel name;
+SMNN_KERNELS
+#undef SMNN_KERNEL
 
 namespace {
 
-// The kernels that this machine can run, best first.
-std::vector<const Kernel*> runnable() {
-    std::vector<const Kernel*> found;
+const Kernel* const kernels[] = {
+#define SMNN_KERNEL(name) &name,
+    SMNN_KERNELS
+#undef SMNN_KERNEL
+};
+
+bool runs_here(const std::string& instruction_set) {
 #if defined(SMNN_X86)
-#if defined(__GNUC__) || defined(__clang__)
     __builtin_cpu_init();
-    if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl"))
-        found.push_back(&avx512::kernel);
-    if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) found.push_back(&avx2::kernel);
+    if (instruction_set == "avx512")
+        return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vl");
+    if (instruction_set == "avx2") return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
 #endif
-#endif
-    found.push_back(&baseline::kernel);
-    return found;
+    return instruction_set == "baseline";
 }
 
-const Kernel& named(const std::string& name) {
-    for (const Kernel* kernel : runnable())
-        if (name.empty() || name == kernel->name) return *kernel;
-    throw std::invalid_argument("instruction set '" + name + "' is not one that this machine can run");
+// The instruction sets that were compiled and that this machine can run, best first.
+std::vector<std::string> instruction_sets() {
+    std::vector<std::string> names;
+    for (const Kernel* kernel : kernels)
+        if ((names.empty() || names[0] != kernel->instruction_set) && runs_here(kernel->instruction_set))
+            names.insert(names.begin(), kernel->instruction_set);
+    return names;
+}
+
+// The kernel of an instruction set ("": the best) for the shape of a problem.
+const Kernel& kernel_for(const Problem& p, const std::string& instruction_set) {
+    const std::vector<std::string> names = instruction_sets();
+    const std::string wanted = instruction_set.empty() && !names.empty() ? names[0] : instruction_set;
+    if (std::find(names.begin(), names.end(), wanted) != names.end())
+        for (const Kernel* kernel : kernels)
+            if (wanted == kernel->instruction_set && kernel->serves(p)) return *kernel;
+    throw std::invalid_argument("instruction set '" + wanted + "' is not one that was compiled and that this machine can run");
 }
 
 template <class T = double>
@@ -65,18 +78,13 @@ Array array(const double* data, const Layout& values, size_t dims) {
 
 // A problem without its numbers: what a call adds are the seven addresses of its arguments.
 struct Plan {
-    Problem p{};
+    Problem p;
     const Kernel& kernel;
 
     Plan(int64_t T, int64_t T0, int64_t E, int64_t D, int64_t K, int64_t K0, bool cholesky, bool central, int64_t columns,
-         const std::vector<int64_t>& batch, const std::vector<Layout>& arguments, const std::string& isa)
-        : kernel(named(isa)) {
-        if (batch.size() > MOST_BATCH_DIMS) throw std::invalid_argument("too many batch dimensions");
+         const std::vector<int64_t>& batch, const std::vector<Layout>& arguments, const std::string& instruction_set)
+        : p(problem(T, T0, E, D, K, K0, cholesky, central, columns, batch)), kernel(kernel_for(p, instruction_set)) {
         if (arguments.size() != 7) throw std::invalid_argument("a problem has seven arguments");
-        p.T = T, p.T0 = T0, p.E = E, p.D = D, p.K = K, p.K0 = K0;
-        p.cholesky = cholesky, p.central = central, p.columns = columns;
-        p.batch_dims = int64_t(batch.size()), p.systems = 1;
-        for (size_t i = 0; i < batch.size(); ++i) p.systems *= p.batch[i] = batch[i];
         for (size_t i = 0; i < 7; ++i) *all(p)[i] = array(nullptr, arguments[i], batch.size());
     }
     Problem at(const std::array<int64_t, 7>& addresses) const {
@@ -86,6 +94,16 @@ struct Plan {
     }
 
 private:
+    static Problem problem(int64_t T, int64_t T0, int64_t E, int64_t D, int64_t K, int64_t K0, bool cholesky, bool central, int64_t columns,
+                           const std::vector<int64_t>& batch) {
+        if (batch.size() > MOST_BATCH_DIMS) throw std::invalid_argument("too many batch dimensions");
+        Problem p{};
+        p.T = T, p.T0 = T0, p.E = E, p.D = D, p.K = K, p.K0 = K0;
+        p.cholesky = cholesky, p.central = central, p.columns = columns;
+        p.batch_dims = int64_t(batch.size()), p.systems = 1;
+        for (size_t i = 0; i < batch.size(); ++i) p.systems *= p.batch[i] = batch[i];
+        return p;
+    }
     static std::array<Array*, 7> all(Problem& p) {
         return {&p.coefficients, &p.forcing, &p.initial, &p.steps, &p.weight_equation, &p.weight_initial, &p.weight_taylor};
     }
@@ -117,9 +135,12 @@ NB_MODULE(_native, m) {
     nb::class_<Plan>(m, "Problem")
         .def(nb::init<int64_t, int64_t, int64_t, int64_t, int64_t, int64_t, bool, bool, int64_t, const std::vector<int64_t>&, const std::vector<Layout>&,
                       const std::string&>());
-    m.def("instruction_sets", [] {
+    m.attr("interface") = 1;  // native.py expects the same number: raise both when a signature here changes
+    m.def("instruction_sets", instruction_sets);
+    m.def("compiled_sets", [] {
         std::vector<std::string> names;
-        for (const Kernel* kernel : runnable()) names.push_back(kernel->name);
+        for (const Kernel* kernel : kernels)
+            if (names.empty() || names.back() != kernel->instruction_set) names.push_back(kernel->instruction_set);
         return names;
     });
     m.def("kept_size", [](const Plan& plan, bool whole) { return plan.kernel.kept_size(plan.p, whole); });

@@ -72,10 +72,11 @@ struct Adjoint {
     double* steps;         // (systems, T-1 or 1)
 };
 
-// The functions of one instruction set.
+// The functions of one instruction set and one shape, with both methods (kernel.cpp).
 struct Kernel {
-    const char* name;
+    const char* instruction_set;
     int lanes;
+    int64_t D, K;                                      // the shape, with E = D; 0 and 0: any, and central rows
     int64_t (*kept_size)(const Problem&, bool whole);  // numbers of `Kept::data`
     int64_t (*shared_size)(const Problem&);            // numbers that `factor` makes, whatever the columns
     int64_t (*groups)(const Problem&);                 // groups of lanes: see Adjoint
@@ -83,6 +84,8 @@ struct Kernel {
     void (*factor)(const Problem&, Kept, int64_t* deficient, int threads);  // of the left-hand sides, for several columns
     void (*solve)(const Problem&, Kept, Solve, int threads);
     void (*adjoint)(const Problem&, Kept, Adjoint, int threads);
+
+    bool serves(const Problem& p) const { return D == 0 || (p.D == D && p.K == K && p.E == D && !p.central); }
 };
 
 }  // namespace smnn
