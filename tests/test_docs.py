@@ -18,7 +18,14 @@ def blocks(page: Path) -> list[str]:
     return re.findall(r"```python\n(.*?)```", page.read_text(), re.S)
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if blocks(page)], ids=lambda page: page.stem)
+@pytest.mark.parametrize(
+    "page",
+    [
+        pytest.param(page, id=page.stem, marks=pytest.mark.exhaustive if page.stem == "studies" else [])  # a cluster
+        for page in PAGES
+        if blocks(page)
+    ],
+)
 def test_the_code_runs(page, tmp_path):
     """As a file of its own, in a folder of its own."""
     file = tmp_path / f"{page.stem}_example.py"

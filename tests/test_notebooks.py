@@ -1,6 +1,10 @@
 """Every notebook runs, at its short setting, and is what its script says."""
 
+import json
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import jupytext
@@ -34,8 +38,36 @@ def test_the_notebook_is_short(script):
     assert len(re.findall(r"^(?! *#).*\w", code, re.M)) <= MOST_LINES
 
 
+@pytest.fixture(scope="session")
+def errors(tmp_path_factory):
+    """Of every notebook, run in one process that imports the packages once: its first error, "" for none."""
+    broken = tmp_path_factory.mktemp("notebooks") / "broken.ipynb"
+    cells = [nbformat.v4.new_code_cell(source) for source in ("x = 1", "x / 0", "x = 2")]
+    nbformat.write(nbformat.v4.new_notebook(cells=cells), broken)
+    notebooks = [str(broken), *(str(script.with_suffix(".ipynb")) for script in SCRIPTS)]
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.run_notebooks", *notebooks],
+        cwd=ROOT,
+        env=os.environ | {"WORKBENCH_SHORT": "1"},
+        capture_output=True,
+        text=True,
+        timeout=2 * PATIENCE,
+    )
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert found.pop(str(broken)) == "ZeroDivisionError('division by zero') in\nx / 0"
+    return found
+
+
+@pytest.mark.xdist_group("notebooks")
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
-def test_the_notebook_runs(script, monkeypatch):
+def test_the_notebook_runs(script, errors):
+    assert errors[str(script.with_suffix(".ipynb"))] == ""
+
+
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
+def test_the_notebook_runs_in_a_kernel_of_its_own(script, monkeypatch):
     monkeypatch.setenv("WORKBENCH_SHORT", "1")
     notebook = nbformat.read(script.with_suffix(".ipynb"), as_version=4)
     resources = {"metadata": {"path": str(ROOT)}}

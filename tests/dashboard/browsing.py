@@ -27,9 +27,13 @@ FLAGS = [
     *("--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--disable-gpu-compositing"),
     *("--disable-background-networking", "--disable-component-update"),
 ]
+in_browser = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
+"""Marks of tests that share one server and one browser: all run in one worker."""
 FOUR_THREADS = "four threads"
-with_and_without_threads = pytest.mark.parametrize("server", ["one thread", FOUR_THREADS], indirect=True)
-"""For what depends on the order in which a server handles what comes; the rest is served by one thread."""
+with_and_without_threads = pytest.mark.parametrize(
+    "server", ["one thread", pytest.param(FOUR_THREADS, marks=pytest.mark.exhaustive)], indirect=True
+)
+"""For what depends on the order in which a server handles messages; the rest is served by one thread."""
 MILLISECONDS = 1000 * PATIENCE  # as Playwright takes it
 SLOW = "experiment=rossler&mode=slow"
 NEVER = ("_pending_writes", "Error thrown from periodic callback", "the page could not be drawn")

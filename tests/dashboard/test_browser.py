@@ -14,12 +14,13 @@ from tests.dashboard.browsing import (
     equation,
     expect,
     expect_painted,
+    in_browser,
     state,
     step_of,
     with_and_without_threads,
 )
 
-pytestmark = pytest.mark.browser
+pytestmark = in_browser
 
 
 @with_and_without_threads
@@ -85,6 +86,7 @@ def test_pause_is_stable_step_is_one_and_stop_ends(visit):
     expect(page.get_by_text("Find the equations behind the data")).to_be_visible()
 
 
+@pytest.mark.exhaustive
 @with_and_without_threads
 def test_a_second_tab_watches_and_another_session_trains_on_its_own(visit):
     one = visit(f"{SLOW}&steps=100000")
@@ -229,7 +231,7 @@ SPILLED = """() => {
 }"""
 
 
-@pytest.mark.parametrize("width, height", [(1280, 600), (390, 844)])
+@pytest.mark.parametrize("width, height", [pytest.param(1280, 600, marks=pytest.mark.exhaustive), (390, 844)])
 def test_whatever_the_window_figures_stay_in_their_cards_and_pages_in_reach(visit, width, height):
     page = visit()
     page.set_viewport_size({"width": width, "height": height})

@@ -3,16 +3,15 @@
 import json
 import re
 import signal
-import time
 from pathlib import Path
 
 import psutil
 import pytest
 
-from tests.dashboard.browsing import MILLISECONDS, ROOT, SLOW, Visits, button, expect, served, state
+from tests.dashboard.browsing import MILLISECONDS, ROOT, SLOW, Visits, button, expect, in_browser, served, state
 from workbench import runs
 
-pytestmark = pytest.mark.browser
+pytestmark = in_browser
 
 LOGIN = ["--basic-login-template", "workbench/dashboard/login.html", "--cookie-secret", "not for real use"]
 
@@ -41,6 +40,7 @@ def test_nobody_comes_in_without_the_password(browser, tmp_path):
         context.close()
 
 
+@pytest.mark.exhaustive
 def test_a_run_whose_process_is_killed_is_a_message_and_the_server_lives(browser, tmp_path):
     with served(tmp_path, WORKBENCH_RUNNER="process") as (address, server):
         context = browser.new_context()
@@ -60,13 +60,13 @@ def test_a_run_whose_process_is_killed_is_a_message_and_the_server_lives(browser
         context.close()
 
 
+@pytest.mark.exhaustive
 def test_an_end_of_the_server_keeps_the_run_and_the_next_offers_to_go_on(browser, tmp_path):
     context = browser.new_context()
     with served(tmp_path) as (address, _):
         page = Visits(address, context)(f"{SLOW}&steps=100000")
         button(page, "Start").click()
-        expect(state(page)).to_have_text("Running", timeout=MILLISECONDS)
-        time.sleep(1)
+        expect(page.locator(".numbers").first).to_contain_text(re.compile("step [1-9]"), timeout=MILLISECONDS)
         page.close()
     (file,) = (tmp_path / "runs").glob("rossler-*.nc")
     kept = runs.read_run(file)

@@ -106,13 +106,15 @@ def test_marks_and_map_show_every_cell(fakes, tmp_path):
     assert len(alone.renderers[0].data_source.data["value"]) == 1
 
 
+@pytest.mark.exhaustive
+@pytest.mark.xdist_group("browser")
 @pytest.mark.browser
 def test_a_study_fills_its_grid_in_a_browser(visit):
     from tests.dashboard.browsing import button, expect, expect_painted
 
     page = visit("page=studies&experiment=linear&axes=points%3D20%2C40&seeds=2&settings=")
     button(page, "Run").click()
-    expect(page.get_by_text("4 of 4 cells, complete")).to_be_visible(timeout=180_000)
+    expect(page.get_by_text("4 of 4 cells, complete")).to_be_visible()
     expect(page.locator("td.finished")).to_have_count(4)
     expect_painted(page, 1)
     expect(page).to_have_url(re.compile("show=&study=linear-"))  # nobody has chosen what the map shows

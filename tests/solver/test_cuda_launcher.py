@@ -71,18 +71,27 @@ def test_the_key_of_a_binary_knows_every_header():
     assert known == set(launcher.SOURCES)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    "arch", [pytest.param(arch, marks=[] if arch == "sm_90" else pytest.mark.exhaustive) for arch in ARCHITECTURES]
-)
-def test_compiles_for(arch, compiles):
+def require_compiled(wanted: list[launcher.Instance], arch: str) -> None:
     """Every kernel. At three unknowns matrices stay in registers, but for those of the chain of pieces."""
-    wanted = [*instances([(1, 3, 1), (5, 2, 1)]), *instances([(2, 2, 1)], central=True)]
-    rows = table([*wanted, *instances([(1, 3, 1), (5, 2, 1)], methods=["qr32"])], (arch,))
+    rows = table(wanted, (arch,))
     assert {row["kernel"] for row in rows} == {*PLAIN, *SHARED, *PIECES, *WARPS}
     for row in rows:
         assert row["general"] or row["kernel"] in ("JoinPieces", "SolveChain") or row["local_bytes"] <= 16, row
         assert 0 < int(str(row["registers"])) <= 255
+
+
+@pytest.mark.slow
+def test_every_kernel_compiles(compiles):
+    """Each kernel by one method, for one architecture."""
+    chosen = [*instances([(1, 3, 1)], methods=["qr"]), *instances([(5, 2, 1)], methods=["cholesky"])]
+    require_compiled([*chosen, *instances([(2, 2, 1)], central=True, methods=["qr"])], "sm_90")
+
+
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("arch", ARCHITECTURES)
+def test_every_kernel_compiles_by_every_method(arch, compiles):
+    chosen = [*instances([(1, 3, 1), (5, 2, 1)]), *instances([(2, 2, 1)], central=True)]
+    require_compiled([*chosen, *instances([(1, 3, 1), (5, 2, 1)], methods=["qr32"])], arch)
 
 
 @pytest.fixture

@@ -15,7 +15,8 @@ import pytest
 import torch
 
 from tests.studies import fit
-from tests.studies.processes import ENVIRONMENT, PATIENCE, ROOT
+from tests.studies.processes import ENVIRONMENT, ROOT
+from tests.waiting import PATIENCE
 from workbench import runs
 from workbench.studies.parallel import Ranks, share
 from workbench.training import Training
@@ -69,6 +70,7 @@ def test_two_processes_have_the_losses_of_one_and_checkpoints_fit_either(tmp_pat
         np.testing.assert_allclose(last.state[name], array, rtol=1e-6, err_msg=name)
 
 
+@pytest.mark.exhaustive
 @pytest.mark.skipif(sys.platform == "win32", reason="signals as POSIX has them")
 def test_a_killed_rank_is_a_clear_error_and_leaves_a_checkpoint(tmp_path):
     path = tmp_path / "run.nc"

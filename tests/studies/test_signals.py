@@ -24,6 +24,7 @@ def processes(tmp_path) -> Iterator[Processes]:
 
 
 @pytest.mark.slow
+@pytest.mark.exhaustive
 def test_every_cell_is_complete_once_whoever_was_killed(processes, make_study, tmp_path):
     study = make_study(seeds=range(10), length=12, delay=0.08)
     folder = study.folder / "cells"

@@ -1,0 +1,30 @@
+"""Run notebooks one after the other in this process, which imports the packages once; used by test_notebooks.py.
+
+python -m tests.run_notebooks NOTEBOOK.ipynb ...    # prints {notebook: error or ""} as JSON
+"""
+
+import json
+import sys
+from pathlib import Path
+
+import nbformat
+from IPython.core.interactiveshell import InteractiveShell
+from IPython.utils.capture import capture_output
+
+
+def error_of(shell: InteractiveShell, notebook: Path) -> str:
+    """The first error of a notebook, run cell by cell in an empty namespace; "" if there is none."""
+    shell.reset()
+    for cell in nbformat.read(notebook, as_version=4).cells:
+        if cell.cell_type != "code":
+            continue
+        with capture_output():
+            done = shell.run_cell(cell.source)
+        if not done.success:
+            return f"{done.error_before_exec or done.error_in_exec!r} in\n{cell.source}"
+    return ""
+
+
+if __name__ == "__main__":
+    shell = InteractiveShell.instance()
+    print(json.dumps({name: error_of(shell, Path(name)) for name in sys.argv[1:]}))
