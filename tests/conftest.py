@@ -15,6 +15,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+GROUPS = {"chromium_path": "browser", "library": "GPU kernels on the CPU"}
+"""Tests that use a fixture share what it makes (a server and a browser; compiled kernels) in one worker."""
+
+
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
+def pytest_itemcollected(item: pytest.Item) -> None:
+    for fixture, group in GROUPS.items():
+        if fixture in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.xdist_group(group))
+
+
 @pytest.hookimpl(trylast=True)  # of what -k and -m leave
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     if config.getoption("--exhaustive"):

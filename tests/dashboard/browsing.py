@@ -27,8 +27,6 @@ FLAGS = [
     *("--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--disable-gpu-compositing"),
     *("--disable-background-networking", "--disable-component-update"),
 ]
-in_browser = [pytest.mark.browser, pytest.mark.xdist_group("browser")]
-"""Marks of tests that share one server and one browser: all run in one worker."""
 FOUR_THREADS = "four threads"
 with_and_without_threads = pytest.mark.parametrize(
     "server", ["one thread", pytest.param(FOUR_THREADS, marks=pytest.mark.exhaustive)], indirect=True

@@ -14,13 +14,12 @@ from tests.dashboard.browsing import (
     equation,
     expect,
     expect_painted,
-    in_browser,
     state,
     step_of,
     with_and_without_threads,
 )
 
-pytestmark = in_browser
+pytestmark = pytest.mark.browser
 
 
 @with_and_without_threads

@@ -5,10 +5,10 @@ import asyncio
 import panel as pn
 import pytest
 
-from tests.dashboard.browsing import MILLISECONDS, button, expect, free_port, in_browser
+from tests.dashboard.browsing import MILLISECONDS, button, expect, free_port
 from workbench.dashboard.buttons import Button
 
-pytestmark = in_browser
+pytestmark = pytest.mark.browser
 GAPS = (2, 5, 8, 8, 8, 8, 12, 20) * 4
 """Milliseconds between two changes; about 8 are the worst where a browser runs at an eighth of its speed."""
 

@@ -9,9 +9,9 @@ from pathlib import Path
 import nbformat
 import pytest
 
-from tests.dashboard.browsing import MILLISECONDS, button, equation, expect, free_port, in_browser, state, wait_for
+from tests.dashboard.browsing import MILLISECONDS, button, equation, expect, free_port, state, wait_for
 
-pytestmark = [*in_browser, pytest.mark.exhaustive]
+pytestmark = [pytest.mark.browser, pytest.mark.exhaustive]
 
 CELL = 'import workbench\nworkbench.explore("lorenz", points=1000)'
 

@@ -17,7 +17,6 @@ from tests.dashboard.browsing import (
     expect,
     expect_painted,
     go,
-    in_browser,
     state,
     step_of,
     with_and_without_threads,
@@ -26,7 +25,7 @@ from tests.needed import needed
 
 axe = needed("axe_playwright_python.sync_playwright", "install axe-playwright-python (extra: test)")
 
-pytestmark = in_browser
+pytestmark = pytest.mark.browser
 
 PAGES = ("Train", "Compare", "Scaling", "Studies", "Runs", "Data")
 TINY = "page=scaling&first=10&last=100&per_decade=1&solvers=banded+qr&repeats=1&seconds=60"

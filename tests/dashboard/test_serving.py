@@ -8,10 +8,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.dashboard.browsing import MILLISECONDS, ROOT, SLOW, Visits, button, expect, in_browser, served, state
+from tests.dashboard.browsing import MILLISECONDS, ROOT, SLOW, Visits, button, expect, served, state
 from workbench import runs
 
-pytestmark = in_browser
+pytestmark = pytest.mark.browser
 
 LOGIN = ["--basic-login-template", "workbench/dashboard/login.html", "--cookie-secret", "not for real use"]
 

@@ -107,7 +107,6 @@ def test_marks_and_map_show_every_cell(fakes, tmp_path):
 
 
 @pytest.mark.exhaustive
-@pytest.mark.xdist_group("browser")
 @pytest.mark.browser
 def test_a_study_fills_its_grid_in_a_browser(visit):
     from tests.dashboard.browsing import button, expect, expect_painted
