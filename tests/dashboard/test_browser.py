@@ -40,6 +40,7 @@ def test_start_leads_to_the_equations_and_a_reload_finds_them_again(visit):
     assert page.url == address
 
 
+@pytest.mark.exhaustive
 def test_the_three_dimensional_library_comes_only_where_it_is_drawn(visit):
     asked = []
     visit.context.on("request", lambda request: asked.append(request.url))
@@ -51,6 +52,7 @@ def test_the_three_dimensional_library_comes_only_where_it_is_drawn(visit):
     assert len([url for url in asked if "plotly-" in url]) == 1
 
 
+@pytest.mark.exhaustive
 def test_without_the_three_dimensional_library_the_trajectory_is_drawn_over_time(visit):
     visit.context.route(re.compile("plotly-"), lambda route: route.abort())
     page = visit("experiment=rossler")
@@ -131,6 +133,7 @@ def test_a_crash_is_a_message_and_the_page_lives_on(visit):
     expect(state(page)).to_have_text("Finished")
 
 
+@pytest.mark.exhaustive
 def test_dark_theme_and_every_choice_of_a_card_can_be_drawn(visit):
     page = visit("experiment=rossler")
     button(page, "Start").click()
@@ -196,6 +199,7 @@ def test_a_file_with_gaps_and_noise_leads_to_its_equations_without_a_setting(vis
     assert page.url == address
 
 
+@pytest.mark.exhaustive
 @with_and_without_threads
 def test_a_broken_file_is_refused_and_the_next_one_is_taken(visit):
     page = visit("experiment=table&record=..%2Fsecrets")
@@ -230,7 +234,8 @@ SPILLED = """() => {
 }"""
 
 
-@pytest.mark.parametrize("width, height", [pytest.param(1280, 600, marks=pytest.mark.exhaustive), (390, 844)])
+@pytest.mark.exhaustive
+@pytest.mark.parametrize("width, height", [(1280, 600), (390, 844)])
 def test_whatever_the_window_figures_stay_in_their_cards_and_pages_in_reach(visit, width, height):
     page = visit()
     page.set_viewport_size({"width": width, "height": height})

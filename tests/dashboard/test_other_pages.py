@@ -60,10 +60,9 @@ def test_a_change_is_compared_again_and_the_race_is_none():
 def test_what_exceeds_the_budget_is_a_mark_and_cancel_ends_it():
     state = CompareState("?solvers=dense+qr&memory=false&points=5000&budget=60")
     wait_until(lambda: state.bench.busy == "solving", "it solves")
-    begin = time.monotonic()
     state.bench.cancel()
     wait_until(lambda: not state.bench.busy, "it ends")
-    assert time.monotonic() - begin < 30
+    assert "dense qr" not in state.bench.results
     marked = compared("?solvers=dense+qr&memory=false&points=5000&budget=0.5")
     assert marked.result("dense qr").status in (Status.OVER_TIME, Status.OVER_MEMORY, Status.OUT_OF_MEMORY)
     assert marked.result("dense qr").u is None

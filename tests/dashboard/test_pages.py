@@ -68,7 +68,7 @@ def serious(page) -> list[str]:
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=[] if name in ("Train", "Data") else pytest.mark.exhaustive) for name in PAGES]
+    "name", [pytest.param(name, marks=[] if name == "Train" else pytest.mark.exhaustive) for name in PAGES]
 )
 def test_axe_finds_nothing_serious_in_either_theme(visit, name):
     page = visit(f"page={name.lower()}" if name != "Train" else "experiment=rossler")
@@ -161,6 +161,7 @@ def test_a_study_is_measured_saved_and_laid_over(visit):
     expect(other.get_by_role("row", name=re.compile(rf"banded qr \({name}\)"))).to_be_visible()
 
 
+@pytest.mark.exhaustive
 def test_a_record_is_made_with_progress_and_taken_along(visit):
     page = visit("page=data&search=decay")
     expect(page.get_by_role("heading", name="Decay")).to_be_visible()
@@ -175,6 +176,7 @@ def test_a_record_is_made_with_progress_and_taken_along(visit):
     expect(page).to_have_url(re.compile("experiment=decay"))
 
 
+@pytest.mark.exhaustive
 @with_and_without_threads
 def test_a_hundred_rapid_clicks_lose_nothing(visit):
     page = visit(f"{SLOW}&steps=100000&delay=0.005")
@@ -213,6 +215,7 @@ BROKEN = {
 }
 
 
+@pytest.mark.exhaustive
 @with_and_without_threads
 def test_broken_files_are_refused_in_words_and_a_good_one_is_read(visit):
     page = visit("page=data&search=own+data")

@@ -13,7 +13,7 @@ from workbench.solver import ode_forward
 
 def slow(*tensors: Tensor, n_steps: int, **options: Any) -> Tensor:
     """Takes n_steps milliseconds."""
-    time.sleep(1e-3 * n_steps)
+    time.sleep(1e-2 * n_steps)
     return ode_forward(*tensors, n_steps=n_steps, **options)
 
 

@@ -1,12 +1,14 @@
 """How sure discovery is: standard errors, intervals, inclusion, truncation, and the front of models."""
 
 import numpy as np
+import pytest
 
 from tests.learning.discoveries import QUADRATIC, TRUE, TRUTH, found, lorenz_record
 from workbench.models.discovery import discover
 from workbench.models.preparation import Settings
 
 
+@pytest.mark.exhaustive
 def test_stated_errors_are_the_errors_that_are_made():
     """z, error over standard error, has the size 1 over seeds that nothing was chosen on."""
     scores = []

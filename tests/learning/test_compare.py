@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from tests.waiting import PATIENCE
 from workbench import compare, scaling
 from workbench.compare import FORMS, Example, Result, Variant, every_variant
 from workbench.scaling import Budget, Case, Host, Status
@@ -118,9 +119,9 @@ def test_what_is_slow_comes_last_and_is_ended_by_its_budget(host):
     variants = [Variant(f"{ODD}slow"), Variant("banded")]
     quick, slow = run(Example(T=100_000, h=1e-4), *variants, budget=budget, host=host)[::-1]
     assert {quick.status, slow.status} == {Status.OVER_TIME}
-    first, last = run(Example(T=300), *variants, budget=Budget(1.2), host=host)
+    first, last = run(Example(T=30), *variants, budget=Budget(PATIENCE), host=host)
     assert {first.variant.backend, last.variant.backend} == {"banded", f"{ODD}slow"}
-    assert last.forward > 0.3
+    assert last.forward >= 0.3
     assert last.largest_difference < 1e-12
 
 
@@ -142,7 +143,7 @@ def test_stop_ends_the_running_worker(host):
     threading.Timer(0.3, stop.set).start()
     begin = time.monotonic()
     assert run(Example(T=60_000), Variant(f"{ODD}slow"), budget=Budget(100), stop=stop, host=host) == []
-    assert time.monotonic() - begin < 5
+    assert time.monotonic() - begin < PATIENCE  # the solver would take twice as long
 
 
 def test_examples_say_what_does_not_fit():
@@ -158,6 +159,7 @@ def test_examples_say_what_does_not_fit():
         Example(h=0)
 
 
+@pytest.mark.exhaustive
 @pytest.mark.parametrize("module", [compare, scaling], ids=lambda module: module.__name__)
 def test_the_example_of_the_docstring_runs(module: ModuleType, capsys):
     lines = [line for line in module.__doc__.splitlines() if line.startswith("    ")]

@@ -100,6 +100,7 @@ def test_what_is_known_stays():
     assert rmse(result.coefficients) < 0.1
 
 
+@pytest.mark.exhaustive
 @examples(max_examples=4, deadline=None)
 @given(st.lists(st.floats(-3, 3), min_size=4, max_size=4))
 def test_units_of_states_and_time_do_not_matter(powers):

@@ -11,6 +11,7 @@ import psutil
 import pytest
 import torch
 
+from tests.waiting import PATIENCE
 from workbench import scaling
 from workbench.scaling import Budget, Case, Host, Point, Status, measure, slope
 from workbench.scaling.fit import student_t95
@@ -167,6 +168,7 @@ def test_a_case_is_the_problem_it_says(case, batch):
 # measuring
 
 
+@pytest.mark.exhaustive
 def test_every_backend_of_the_table_is_measured(host):
     cases = [Case(T=2, B=4, backend=name, method=method) for name, method in scaling.variants()]
     found = list(measure(cases, sizes=[40, 20], budget=Budget(seconds=20), repeats=2, host=host))
@@ -193,12 +195,12 @@ def test_the_batch_is_an_axis_too(host):
 
 def test_over_the_time_budget_is_a_mark_and_larger_sizes_are_not_run(host):
     begin = time.monotonic()
-    found = list(measure([Case(T=2, backend=f"{ODD}slow")], sizes=[50, 60_000, 80_000], budget=Budget(3.0), host=host))
+    found = list(measure([Case(T=2, backend=f"{ODD}slow")], sizes=[5, 60_000, 80_000], budget=Budget(3.0), host=host))
     assert [point.status for point in found] == [Status.OK, Status.OVER_TIME, Status.OVER_TIME]
     assert found[0].forward >= 0.05
     assert found[1].words == "took more than 3 s"
     assert found[2].words.startswith("not run: T = 60,000 was over")
-    assert time.monotonic() - begin < 15
+    assert time.monotonic() - begin < PATIENCE  # the solver would take twice as long
 
 
 def test_over_the_memory_budget_is_a_mark_and_the_caller_is_unharmed(host):
@@ -226,7 +228,7 @@ def test_inputs_beyond_the_budget_are_not_even_made(host):
     ],
 )
 def test_what_refuses_fails_or_dies_is_a_point_with_its_reason(case, status, words, host):
-    (point,) = measure([case], sizes=[500], budget=Budget(20), host=host)
+    (point,) = measure([case], sizes=[500], budget=Budget(PATIENCE), host=host)
     assert (point.status, words in point.words) == (status, True), point.words
 
 
@@ -250,7 +252,7 @@ def test_stop_ends_the_running_point(host):
     threading.Timer(0.3, stop.set).start()
     begin = time.monotonic()
     assert list(running) == []
-    assert time.monotonic() - begin < 3
+    assert time.monotonic() - begin < PATIENCE
 
 
 def test_closing_between_points_ends_the_worker():

@@ -32,6 +32,7 @@ def test_an_orbit_closes_after_its_period_and_the_centre_stays():
     assert (apart.min(), apart.max()) == (pytest.approx(0.5), pytest.approx(1.5, rel=1e-4))
 
 
+@pytest.mark.exhaustive
 def test_the_law_is_rolled_out_from_what_was_seen_alone():
     _, record, report = trained(draws=20)
     assert report.metrics["rolled_10"] < 1e-4

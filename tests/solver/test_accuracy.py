@@ -69,6 +69,7 @@ def test_only_the_discretisation_is_left(h, T, error, backend):
     assert np.max(np.abs(u - exact)) == pytest.approx(error, rel=0.02)
 
 
+@pytest.mark.exhaustive
 @every_linear_backend
 @pytest.mark.slow
 def test_no_digits_lost_in_a_long_record(backend):

@@ -10,6 +10,7 @@ from tests.solver.test_native import arguments, ode
 from workbench.scaling import Case, Status
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
 def test_every_section():
     """`native` in the place of `cuda`; what it refuses is told."""

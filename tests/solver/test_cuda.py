@@ -123,6 +123,7 @@ def test_memory_layouts(method, host):
         assert all(torch.equal(one, other) for one, other in zip(found, expected, strict=True))
 
 
+@pytest.mark.exhaustive
 @pytest.mark.slow
 def test_the_whole_grid(library, request):
     """Every solver test that goes through all backends, with `cuda` as one of them, as on a GPU (test_gpu.py); a warp

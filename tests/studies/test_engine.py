@@ -54,6 +54,7 @@ def test_results_are_those_of_one_by_one_with_time_and_memory(client, make_study
     assert not list((study.folder / "attempts").iterdir())
 
 
+@pytest.mark.exhaustive
 def test_lorenz_gives_the_same_digits(client, tmp_path):
     axes, settings = {"noise": (0.0, 0.1)}, {"points": 400, "mode": "projection", "draws": 20}
     found = run(Study(tmp_path / "a", "lorenz", axes, range(2), settings), client)

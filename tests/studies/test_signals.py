@@ -76,6 +76,7 @@ def test_every_cell_is_complete_once_whoever_was_killed(processes, make_study, t
     assert found.drop_vars([*MEASURED, "run"]).equals(bare.drop_vars([*MEASURED, "run"]))
 
 
+@pytest.mark.exhaustive
 def test_a_cell_that_ends_its_workers_fails_alone(make_study, tmp_path):
     """Also what a run that takes too much memory looks like: the system ends its process."""
     study = make_study(axes={"drift": (0.0, -9.0)}, seeds=(0,))
