@@ -14,7 +14,7 @@ from tests.solver import cxx
 BOUNDS = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-ftrivial-auto-var-init=pattern")
 RACES = ("-fsanitize=thread",)
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("sanitizers")]
+pytestmark = pytest.mark.slow
 
 
 def program(required: Callable[[object, str], None], flags: tuple[str, ...], lanes: int) -> Path:
@@ -32,12 +32,13 @@ def program(required: Callable[[object, str], None], flags: tuple[str, ...], lan
     return cxx.build("kernel_check", units, options, command)
 
 
-@pytest.mark.parametrize("lanes", [2, 8])
+@pytest.mark.parametrize("lanes", [2, pytest.param(8, marks=pytest.mark.exhaustive)])
 def test_bounds_and_undefined_behaviour(lanes, required):
     done = cxx.call(program(required, BOUNDS, lanes))
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
 
 
+@pytest.mark.exhaustive
 def test_races(required):
     """Several callers at once, each with several threads."""
     done = cxx.call(program(required, RACES, 2), "together", TSAN_OPTIONS="halt_on_error=1")

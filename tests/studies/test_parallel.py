@@ -50,6 +50,7 @@ def alone(path: Path, **settings: int) -> runs.Run:
     return runs.read_run(path)
 
 
+@pytest.mark.exhaustive
 def test_two_processes_have_the_losses_of_one_and_checkpoints_fit_either(tmp_path):
     """Three steps alone, five shared, four alone: the twelve of one process."""
     whole, path = alone(tmp_path / "whole.nc"), tmp_path / "run.nc"
