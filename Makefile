@@ -34,7 +34,8 @@ app: $(VENV)/.app ## install what the page needs (once) and serve it at http://l
 	  $(OPTIONS) $(if $(filter none,$(BROWSER)),,--show)
 
 WORKERS ?= 2
-PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist loadgroup
+# A file is run by one worker: what its tests share (a server, a browser, compiled kernels) is made once.
+PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 test: lint ## check the style and the types, run the tests (two at a time)
 	$(PYTEST)
 

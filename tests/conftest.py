@@ -15,15 +15,13 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
-GROUPS = {"chromium_path": "browser", "library": "GPU kernels on the CPU"}
-"""Tests that use a fixture share what it makes (a server and a browser; compiled kernels) in one worker."""
-
-
-@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
-def pytest_itemcollected(item: pytest.Item) -> None:
-    for fixture, group in GROUPS.items():
-        if fixture in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.xdist_group(group))
+LONGEST = (
+    "tests/test_notebooks",
+    "tests/dashboard/test_pages",
+    "tests/dashboard/test_browser",
+    "tests/solver/test_cuda",
+)
+"""Files that take longest. They begin first: each is run as a whole by one worker, and the other must not wait for it."""
 
 
 @pytest.hookimpl(trylast=True)  # of what -k and -m leave
@@ -33,7 +31,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     kept = grids.selected(item for item in items if not item.get_closest_marker("exhaustive"))
     chosen = {id(item) for item in kept}
     config.hook.pytest_deselected(items=[item for item in items if id(item) not in chosen])
-    items[:] = kept
+    items[:] = sorted(kept, key=lambda item: not item.nodeid.startswith(LONGEST))
 
 
 def _require(condition: object, what_to_install: str) -> None:

@@ -61,7 +61,6 @@ def errors(tmp_path_factory):
     return found
 
 
-@pytest.mark.xdist_group("notebooks")
 @pytest.mark.parametrize("script", [s for s in SCRIPTS if s.stem not in SLOW], ids=lambda path: path.stem)
 def test_the_notebook_runs(script, errors):
     assert errors[str(script.with_suffix(".ipynb"))] == ""
