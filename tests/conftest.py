@@ -21,7 +21,7 @@ LONGEST = (
     "tests/dashboard/test_browser",
     "tests/solver/test_cuda",
 )
-"""Files that take longest. They begin first: each is run as a whole by one worker, and the other must not wait for it."""
+"""Files that take longest begin first: each is run as a whole by one worker, and the other must not wait for it."""
 
 
 @pytest.hookimpl(trylast=True)  # of what -k and -m leave
