@@ -8,7 +8,7 @@ from tests.learning.discoveries import QUADRATIC, TRUE, lorenz_record
 from workbench.models import blocks
 from workbench.models.discovery import discover
 from workbench.models.preparation import Settings
-from workbench.models.selection import Criterion, backward, cross_validated, descent, eliminate, exchanged
+from workbench.models.selection import Criterion, backward, cross_validated, descent, eliminate, exchanged, fit
 
 
 def problem(seed: int, windows: int = 4) -> tuple[blocks.Block, np.ndarray]:
@@ -32,6 +32,23 @@ def test_selection_finds_the_terms_one_problem_or_many(seed):
     assert chosen.values[[1, 4, 6]] == pytest.approx([1, -2, 0.5], abs=0.03)
     grams = np.stack([block.grams.sum(axis=0), 3 * block.grams.sum(axis=0)])
     np.testing.assert_array_equal(eliminate(grams, 3 * totals, criterion), [chosen.kept] * 2)
+
+
+def test_the_criterion_is_the_extended_bayesian_one():
+    """A term goes if n log(1 + gain / rss) < log n + 2 log C."""
+    criterion, limit = Criterion(0.0, 400, 8), np.expm1((np.log(400) + 2 * np.log(8)) / 400)
+    gains = limit * np.array([0.99, 1.01])
+    assert criterion.droppable(gains, np.array([1.0]), np.ones(2)).tolist() == [True, False]
+    assert criterion.value(2.0, 3) == pytest.approx(400 * np.log(2) + 3 * (np.log(400) + 2 * np.log(8)))
+
+
+def test_standard_errors_are_those_of_least_squares():
+    """sqrt(rss / (n - P) (X^T X)^-1), for n = 12 independent samples."""
+    block, _ = problem(0)
+    kept = np.isin(np.arange(8), [1, 4, 6])
+    found, gram = fit(block, kept), block.triangle[:, :-1].T @ block.triangle[:, :-1]
+    expected = np.sqrt(found.rss / (12 - 3) * np.diag(np.linalg.inv(gram[np.ix_(kept, kept)])))
+    np.testing.assert_allclose(found.deviations(12.0)[kept], expected, rtol=1e-9)
 
 
 def test_a_share_drops_what_is_significant_but_small():
