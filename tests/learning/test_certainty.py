@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import scipy.stats
 
 from tests.learning.discoveries import QUADRATIC, TRUE, TRUTH, found, lorenz_record
 from workbench.models.discovery import discover
@@ -25,6 +26,8 @@ def test_intervals_hold_their_estimate_and_inclusion_tells_true_terms():
     for lower, upper in ((result.lower, result.upper), (result.drawn_lower, result.drawn_upper)):
         assert ((lower <= result.coefficients) & (result.coefficients <= upper)).all()
     assert (result.lower[~TRUE] == 0).all()
+    half = scipy.stats.norm.ppf(0.975) * result.deviation + result.truncation
+    np.testing.assert_allclose(result.upper - result.coefficients, half, rtol=1e-5)
     assert result.inclusion[TRUE].min() > 0.9
     assert result.inclusion[~TRUE].max() < 0.5
 
