@@ -51,6 +51,14 @@ def test_every_format_gives_the_same_record(name):
     assert "60 grid points, one every 0.1 s" in record.attrs["sampling"]
 
 
+def test_rows_of_one_time_become_their_mean_variable_by_variable():
+    """Of three rows at t = 0.4, one without a value of y."""
+    lines = [f"{i / 10:.1f},{i},{-i}" for i in range(40)]
+    lines[5:5] = ["0.4,7,", "0.4,16,8"]
+    record = read([Source("again.csv", "\n".join(["time,x,y", *lines]).encode())])
+    assert record["data"].values[:6].tolist() == [[0, 0], [1, -1], [2, -2], [3, -3], [9, 2], [5, -5]]
+
+
 def trajectories(file):
     for place in range(3):
         plain(file.create_group(f"run{place}"), t=TIMES, x=np.sin(TIMES + place))
