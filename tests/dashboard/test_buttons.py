@@ -13,6 +13,13 @@ GAPS = (2, 5, 8, 8, 8, 8, 12, 20) * 4
 """Milliseconds between two changes; about 8 are the worst where a browser runs at an eighth of its speed."""
 
 
+def test_the_state_that_a_browser_reports_is_not_taken():
+    """As a slow browser reports it: a state of before, when the server has set another one since."""
+    made = Button(label="Start")
+    made._process_events({"disabled": True, "label": "Off"})
+    assert (made.disabled, made.label) == (False, "Start")
+
+
 @pytest.fixture
 def flickering():
     """The address of a page with a button per gap: at a press of "Go" each is disabled and enabled again."""
@@ -37,6 +44,7 @@ def flickering():
     server.stop()
 
 
+@pytest.mark.browser
 def test_the_last_word_on_a_button_is_the_servers(flickering, context):
     """However slow the browser is: in the end every button is as the server has set it last."""
     page = context.new_page()

@@ -26,6 +26,16 @@ def test_a_system_runs_in_a_process_too(registry, in_process):
     assert (job.state, job.snapshot().message) == ("finished", "")
 
 
+def test_a_run_that_fails_gives_its_place_to_the_next(registry, new_job, monkeypatch):
+    monkeypatch.setenv("WORKBENCH_JOBS", "1")
+    bad, next_one = new_job(fail_at=2), new_job()
+    bad.start()
+    next_one.start()
+    assert bad.wait(PATIENCE)
+    assert next_one.wait(PATIENCE)
+    assert (bad.state, next_one.state) == ("failed", "finished")
+
+
 def test_a_line_serves_in_order_of_arrival():
     line = Line(2)
     assert [line.enter(name) for name in "abcd"] == [True, True, False, False]
