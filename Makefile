@@ -20,7 +20,7 @@ ifdef TORCH
 export UV_TORCH_BACKEND := $(TORCH)
 endif
 # What the compiled kernel is built from: when one of these changes, the next `make` builds it again.
-KERNEL := CMakeLists.txt $(wildcard workbench/solver/kernels/*.cpp workbench/solver/kernels/*.hpp)
+KERNEL := CMakeLists.txt $(wildcard workbench/solver/kernels/*.hpp workbench/solver/kernels/cpu/*.?pp)
 
 .PHONY: help fit app bench-ui soak test test-exhaustive coverage mutants lint notebooks docs native clean
 .DEFAULT_GOAL := help

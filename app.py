@@ -1,5 +1,5 @@
 """The dashboard: `panel serve app.py` (or `make app`), then open /app."""
 
-from workbench.dashboard import shell
+from workbench.dashboard.app import shell
 
 shell.page().servable()

@@ -34,13 +34,14 @@ from chart import heat_map
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from workbench.datasets import lorenz, windows
+from workbench.datasets import windows
+from workbench.datasets.ode import lorenz
+from workbench.discovery.data import Trajectory
+from workbench.discovery.engine.preparation import Settings
+from workbench.discovery.engine.projection import discover
 from workbench.experiments.lorenz import true_coefficients
-from workbench.models.discovery import discover
-from workbench.models.library import Polynomials
-from workbench.models.preparation import Settings
-from workbench.models.trajectories import Trajectory
 from workbench.scaling import machine
+from workbench.symbolic.library import Polynomials
 
 ROOT = Path(__file__).parents[1]
 LIBRARY = Polynomials(lorenz.VARIABLES, 2)

@@ -72,7 +72,7 @@ def traffic(problem: LinearODE, method: str) -> tuple[int, int]:
     read, the factor read twice, a written and read, lambda written; then u, lambda and the arguments read and their
     gradients written.
     """
-    plan = cuda.Call(problem, method).plan
+    plan = cuda.CudaCall(problem, method).plan
     kept = plan.shared() if plan.columns > 1 else plan.own()
     factor = sum(map(prod, kept)) * plan.real.itemsize
     points = plan.systems * problem.T * problem.R

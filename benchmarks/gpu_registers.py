@@ -13,7 +13,7 @@ from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
 
-from workbench.solver.launcher import Instance, compiled
+from workbench.solver.backends.cuda.nvrtc import Instance, compiled
 
 ARCHITECTURES = ("sm_80", "sm_90", "sm_120")
 SHAPES = ((1, 3, 1), (1, 5, 1), (2, 3, 2), (3, 3, 3), (4, 5, 3))  # D, K, E

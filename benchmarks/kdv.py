@@ -37,11 +37,12 @@ from torch import Tensor, nn
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from workbench import metrics
-from workbench.datasets import field_files, waves, windows
+from workbench.datasets import windows
+from workbench.datasets.pde import equations, hdf5
+from workbench.diagnostics import metrics
 from workbench.experiments import pde
-from workbench.models.forecast import Forecast, Plan, Waves
-from workbench.models.forecast_networks import FRAMES, PRESETS, Forecaster, count
+from workbench.models.kdv.forecast import Forecast, TrainingPlan, Waves
+from workbench.models.kdv.networks import FRAMES, PRESETS, WaveForecaster, count
 from workbench.scaling import machine
 from workbench.solver import available
 
@@ -60,12 +61,12 @@ def generate(options: argparse.Namespace) -> dict[str, Any]:
     """The easy set, then one trajectory beside Radau."""
     found = {"trajectories": 3 * options.count}
     folder = options.folder or Path("build/kdv-benchmark")
-    for split in field_files.SPLITS:
-        path = folder / field_files.file_name(waves.SETUPS["kdv-easy"], split, options.count)
+    for split in hdf5.SPLITS:
+        path = folder / hdf5.file_name(equations.SETUPS["kdv-easy"], split, options.count)
         path.unlink(missing_ok=True)
     with timed(found, "set"):
-        for split in field_files.SPLITS:
-            field_files.generate("kdv-easy", split, options.count, folder=folder, progress=_bar(split))
+        for split in hdf5.SPLITS:
+            hdf5.generate("kdv-easy", split, options.count, folder=folder, progress=_bar(split))
     return found | _beside_radau()
 
 
@@ -74,17 +75,17 @@ def _beside_radau() -> dict[str, Any]:
     from scipy.integrate import solve_ivp
 
     found = {}
-    setup = replace(waves.SETUPS["kdv-easy"], kept=250)
+    setup = replace(equations.SETUPS["kdv-easy"], kept=250)
     with timed(found, "one_trajectory"):
-        made = waves.simulate(setup, range(1), seed=0)
+        made = equations.simulate(setup, range(1), seed=0)
     with timed(found, "one_trajectory_radau"):
         length, times, start = made.lengths[0], made.t[0], made.u[0, 0]
         radau = solve_ivp(
             lambda t, u: -u * diff(u, period=length) - diff(u, order=3, period=length),
             (0.0, times[-1]), start, method="Radau", t_eval=times, rtol=1e-9, atol=1e-9,
         ).y.T  # fmt: skip
-    finer = waves.simulate(replace(setup, substeps=8 * setup.substeps), range(1), seed=0).u[0]
-    drift = waves.drift(start, made.u[0], waves.EQUATIONS["kdv"])
+    finer = equations.simulate(replace(setup, substeps=8 * setup.substeps), range(1), seed=0).u[0]
+    drift = equations.drift(start, made.u[0], equations.EQUATIONS["kdv"])
     size = np.abs(finer).max()
     return found | {
         "largest_difference_to_radau": float(np.abs(made.u[0] - radau).max() / size),
@@ -95,7 +96,7 @@ def _beside_radau() -> dict[str, Any]:
     }
 
 
-def _bar(name: str) -> field_files.Progress:
+def _bar(name: str) -> hdf5.Progress:
     return lambda done, total: print(f"{name}: {done} of {total}", flush=True)
 
 
@@ -124,7 +125,7 @@ def _discovered(config: pde.Config) -> dict[str, float]:
         model.step()
     found = model.result()
     seconds = time.process_time() - begin
-    truth = np.array([waves.EQUATIONS[data.attrs["equation"]].terms.get(term.name, 0.0) for term in model.terms])
+    truth = np.array([equations.EQUATIONS[data.attrs["equation"]].terms.get(term.name, 0.0) for term in model.terms])
     true = truth != 0
     return {
         "error": float(np.abs(found.coefficients / np.where(true, truth, 1.0) - 1)[true].max()),
@@ -137,7 +138,7 @@ def _discovered(config: pde.Config) -> dict[str, float]:
 
 
 class Fourier(nn.Module):
-    """A Fourier neural operator that forecasts as `Forecaster` does: what it says is added to the last frame."""
+    """A Fourier neural operator that forecasts as `WaveForecaster` does: what it says is added to the last frame."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -149,20 +150,20 @@ class Fourier(nn.Module):
     def forward(self, x: Tensor, *, half: bool = False) -> Tensor:
         return x[:, -1:] + self.operator(x)
 
-    roll_out = Forecaster.roll_out
+    roll_out = WaveForecaster.roll_out
 
 
 def forecast(options: argparse.Namespace) -> dict[str, Any]:
     """Both for the same seconds of processor time, one after the other, and persistence."""
     sets = {}
     for split, size in (("train", 128), ("valid", 16), ("test", 128)):
-        path = field_files.generate("kdv-easy", split, size, folder=options.folder or Path("build/kdv-benchmark"))
-        sets[split] = Waves(*windows.fields(field_files.read(path, count=size)))
+        path = hdf5.generate("kdv-easy", split, size, folder=options.folder or Path("build/kdv-benchmark"))
+        sets[split] = Waves(*windows.fields(hdf5.read(path, count=size)))
     u = sets["test"].u.numpy()
     still = np.broadcast_to(u[:, FRAMES - 1 : FRAMES], u[:, FRAMES:].shape)
     found = {"persistence": _judged(u, still), "seconds": options.seconds}
     for name in [options.only] if options.only else ["small", "fourier"]:
-        model = Forecast(sets["train"], sets["valid"], Plan(steps=10**9, stop=10**9))
+        model = Forecast(sets["train"], sets["valid"], TrainingPlan(steps=10**9, stop=10**9))
         if name == "fourier":
             model.network = Fourier()
             model._adam = torch.optim.Adam(model.network.parameters(), lr=model.plan.rate)
@@ -270,10 +271,10 @@ def step(options: argparse.Namespace) -> dict[str, Any]:
     sys.path.insert(0, str(options.published))
     smnn = importlib.import_module("smnn")
     smnn.mnn = None  # without its optional compiled extension
-    u = waves.simulate(waves.SETUPS["kdv-easy"], range(32), seed=0).u[:, : 2 * FRAMES - 1].astype(np.float32)
+    u = equations.simulate(equations.SETUPS["kdv-easy"], range(32), seed=0).u[:, : 2 * FRAMES - 1].astype(np.float32)
     u = torch.from_numpy(u)
     theirs = Published(smnn.ode_forward)
-    ours = Forecaster(PRESETS["paper"], torch.Generator().manual_seed(0))
+    ours = WaveForecaster(PRESETS["paper"], torch.Generator().manual_seed(0))
     sides = {"published": (theirs, theirs.pieces, theirs.solved)}
     sides["ours"] = (ours, ours.pieces, lambda pieces: _ours_solved(pieces))
     times = {name: [] for name in sides}

@@ -27,7 +27,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from workbench.datasets import windows
 from workbench.experiments import lorenz
-from workbench.models.library import Polynomials
+from workbench.symbolic.library import Polynomials
 
 WARM_UP = 5
 

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from scipy.integrate import solve_ivp
 
-from workbench.datasets import tables
+from workbench.datasets import tabular
 from workbench.experiments import table
 
 RESULTS = Path(__file__).parent / "results" / "own_data.json"
@@ -109,7 +109,7 @@ def csv(name: str, seed: int) -> str:
 
 def discovered(content: str) -> dict[str, dict[str, float]]:
     """The terms of every equation, from the text of a file at default settings."""
-    record = tables.read([tables.Source("file.csv", content.encode())])
+    record = tabular.read([tabular.Source("file.csv", content.encode())])
     model = table.model(table.Config(), record)
     while not model.done:
         model.step()

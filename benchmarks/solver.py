@@ -33,7 +33,7 @@ from chart import Curve, Panel, page
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from workbench.compare import Example, Variant, compare
-from workbench.scaling import Budget, Case, Host, Point, Status, by_variant, grid, limit, machine, measure, slope
+from workbench.scaling import Budget, Case, Host, JobStatus, Point, by_variant, grid, limit, machine, measure, slope
 from workbench.scaling import variants as every_pair
 from workbench.scaling.timing import one_pass, solver
 
@@ -104,7 +104,7 @@ def alternate(cases: Sequence[Case], repeats: int, budget: Budget, host: Host) -
     for case in cases:
         (point,) = measure([case], sizes=[case.T], budget=budget, repeats=1, host=host)
         found[name_of(case)] = {"status": point.status, "words": point.words}
-        if point.status is Status.OK:
+        if point.status is JobStatus.OK:
             passes[case], spent[case] = [], 0.0
             found[name_of(case)] = {"memory_MB": point.memory / 1e6}
     for round_number in range(repeats + 1):
@@ -147,7 +147,7 @@ def growth(
 def summary(curve: list[Point], budget: Budget) -> dict[str, Any]:
     """Slopes from T = 1e4 on (below, where nothing larger was reached) and the predicted limit."""
     row = {"variant": name_of(curve[0].case), "points": [numbers(point) for point in curve]}
-    good = [point for point in curve if point.status is Status.OK]
+    good = [point for point in curve if point.status is JobStatus.OK]
     large = [point for point in good if point.case.T >= 10_000]
     used = large if len(large) > 2 else good[-4:]
     if len(used) > 2:
@@ -170,7 +170,7 @@ def numbers(point: Point) -> dict[str, Any]:
 
 def show_point(point: Point) -> None:
     cost = f"{point.forward:9.4f} + {point.backward:9.4f} s, {point.memory / 1e6:9.1f} MB"
-    said = cost if point.status is Status.OK else point.words
+    said = cost if point.status is JobStatus.OK else point.words
     print(f"T = {point.case.T:7d} {name_of(point.case):16s} {point.status:22s} {said}", flush=True)
 
 
@@ -186,10 +186,10 @@ def memory(pairs: Sequence[tuple[str, str]], budget: Budget, host: Host, device:
         found = {name_of(p.case): p for p in points}
         for name, point in found.items():
             row = {"shape": shape, "variant": name, "status": point.status, "words": point.words}
-            if point.status is Status.OK:
+            if point.status is JobStatus.OK:
                 row |= {"forward_MB": point.memory_forward / 1e6, "MB": point.memory / 1e6}
-            published = found.get("published", Point(size, Status.FAILED))
-            if {point.status, published.status} == {Status.OK} and name != "published":
+            published = found.get("published", Point(size, JobStatus.FAILED))
+            if {point.status, published.status} == {JobStatus.OK} and name != "published":
                 row["share of published"] = point.memory / published.memory
             rows.append(row)
             share = f"  {row['share of published']:.2f} of published" if "share of published" in row else ""
@@ -209,7 +209,7 @@ def accuracy(pairs: Sequence[tuple[str, str]], budget: Budget, host: Host, devic
         example = Example("oscillator", T=T, h=h, K=3, device=device)
         for result in compare(example, variants, budget=budget, host=host):
             row = {"h": h, "T": T, "variant": result.variant.label, "status": result.status}
-            row |= {"error": result.largest_error} if result.status is Status.OK else {"words": result.words}
+            row |= {"error": result.largest_error} if result.status is JobStatus.OK else {"words": result.words}
             rows.append(row)
             print(f"h = {h:g} T = {T:6d} {row['variant']:16s} {row.get('error', row['status'])}", flush=True)
     return rows
@@ -226,9 +226,9 @@ def panels(result: dict[str, Any], points: Sequence[Point]) -> Iterator[Panel]:
     for what, quantity, unit in (("time", "best", "seconds"), ("memory", "memory", "bytes above the inputs")):
         panel = Panel(f"Growth of {what} with T: 8 systems, R = 3", "grid points T", f"{unit}, forward and backward")
         for key, curve in by_variant(points).items():
-            good = [(p.case.T, getattr(p, quantity)) for p in curve if p.status is Status.OK]
+            good = [(p.case.T, getattr(p, quantity)) for p in curve if p.status is JobStatus.OK]
             good = [(T, value) for T, value in good if value > 0]
-            marked = next((p for p in curve if p.status is not Status.OK), None)
+            marked = next((p for p in curve if p.status is not JobStatus.OK), None)
             marks = [(marked.case.T, good[-1][1], str(marked.status))] if marked and good else []
             law = laws[name_of(key)].get(f"slope of {what}")
             said = f"{name_of(key)}, slope {law['value']:.2f}" if law else name_of(key)

@@ -33,8 +33,8 @@ sys.path.insert(0, str(Path(__file__).parent))
 import chart
 
 from workbench.experiments import sst
-from workbench.models.direct import Direct, Plan
-from workbench.models.identifier import GIVEN, Networks
+from workbench.models.sst.forecaster import ForecastSettings, SeasonalForecaster
+from workbench.models.sst.identifier import GIVEN, Networks
 
 RESULTS = Path(__file__).parent / "results"
 CHUNKS = (52, 104, 208, 416, 832, 1727)
@@ -193,9 +193,9 @@ def oisst() -> dict[str, Any]:
     values = torch.randn(T, D, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     for t in range(1, T):
         values[t] += 0.95 * values[t - 1]
-    plan = Plan(training=T - 208, harmonics=3, leads=(4,), piece=520, memory=520)
+    plan = ForecastSettings(training=T - 208, harmonics=3, leads=(4,), piece=520, memory=520)
     before = _peak_mb()
-    model = Direct(days, values, torch.ones(D, dtype=torch.float64), plan)
+    model = SeasonalForecaster(days, values, torch.ones(D, dtype=torch.float64), plan)
     steps = -(-len(model.odes) // 12)
     wall, cpu = time.perf_counter(), time.process_time()
     for _ in range(steps):

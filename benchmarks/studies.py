@@ -27,8 +27,8 @@ import distributed
 import psutil
 
 from workbench.studies import Study, local, results, run
-from workbench.studies.cell import Job, run_cell
-from workbench.studies.engine import jobs
+from workbench.studies.runner import jobs
+from workbench.studies.task import Task, run_cell
 
 SETTINGS = {"points": 2000, "mode": "projection"}
 NOISE = (0.0, 0.1)
@@ -46,7 +46,7 @@ class Bare:
         for process in self._processes:
             process.start()
 
-    def __call__(self, given: list[Job]) -> None:
+    def __call__(self, given: list[Task]) -> None:
         for job in given:
             self._todo.put(job)
         for _ in given:

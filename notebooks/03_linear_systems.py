@@ -24,7 +24,7 @@ import numpy as np
 import pandas as pd
 
 from workbench import experiments
-from workbench.datasets.linear import SYSTEMS
+from workbench.datasets.ode.linear import SYSTEMS
 from workbench.training import Training
 
 hv.extension("bokeh", inline=True)  # inline: the plots need no network

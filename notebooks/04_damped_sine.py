@@ -24,7 +24,7 @@ import holoviews as hv
 import numpy as np
 
 from workbench import experiments
-from workbench.datasets.sine import DAMPING, FREQUENCY
+from workbench.datasets.ode.sine import DAMPING, FREQUENCY
 from workbench.training import Training
 
 hv.extension("bokeh", inline=True)  # inline: the plots need no network

@@ -29,8 +29,8 @@ import pandas as pd
 from IPython.display import Math, display
 
 from workbench import experiments
+from workbench.plots.equations.intervals import intervals
 from workbench.training import Training
-from workbench.views.intervals import intervals
 
 hv.extension("bokeh", inline=True)  # inline: the plots need no network
 SHORT = bool(os.environ.get("WORKBENCH_SHORT"))  # the tests' setting

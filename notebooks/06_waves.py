@@ -29,8 +29,8 @@ from bokeh.models import ColumnDataSource
 from IPython.display import Math, display
 
 from workbench import experiments
+from workbench.plots.fields import images as waves
 from workbench.training import Training
-from workbench.views import waves
 
 hv.extension("bokeh", inline=True)  # inline: the plots need no network
 SHORT = bool(os.environ.get("WORKBENCH_SHORT"))  # the tests' setting

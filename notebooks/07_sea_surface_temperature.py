@@ -51,7 +51,7 @@ from bokeh.io import show
 from bokeh.layouts import column
 from bokeh.models import ColumnDataSource
 
-from workbench.views import trajectory
+from workbench.plots import trajectory
 
 hv.extension("bokeh", inline=True)  # inline: the plots need no network
 source = ColumnDataSource(trajectory.series_columns(report.trajectory))
@@ -75,7 +75,7 @@ for doubt in report.doubts:
 # made so: the map shows it.
 
 # %%
-from workbench.views import maps
+from workbench.plots.fields import maps
 
 config = sst.Config(source="synthetic")
 training = Training(sst, config)

@@ -26,10 +26,10 @@ import holoviews as hv
 import numpy as np
 from scipy.integrate import solve_ivp
 
-from workbench.datasets import tables
-from workbench.datasets.tables import Source
+from workbench.datasets import tabular
+from workbench.datasets.tabular import Source
 from workbench.experiments import table
-from workbench.views.simulated import simulated
+from workbench.plots.equations.simulation import simulated
 
 hv.extension("bokeh", inline=True)  # inline: the plots need no network
 
@@ -72,7 +72,7 @@ print("\n".join(lines[:4]))
 # its column; what cannot be put right is an error that says the same. Look for the line in which something was spilt.
 
 # %%
-record = tables.read([Source("yeast.csv", "\n".join(lines).encode())])
+record = tabular.read([Source("yeast.csv", "\n".join(lines).encode())])
 print(record.attrs["sampling"])
 print(record.attrs["repairs"])
 record
@@ -119,4 +119,4 @@ simulated(report.trajectory)
 with TemporaryDirectory() as folder:
     path = Path(folder) / "yeast.csv"  # the path of your file
     path.write_text("\n".join(lines))
-    print(tables.read([Source.of(path)]).sizes)
+    print(tabular.read([Source.of(path)]).sizes)

@@ -25,7 +25,7 @@ import os
 import holoviews as hv
 import torch
 
-from workbench.scaling import Budget, Case, Status, by_variant, grid, limit, machine, measure, slope, variants
+from workbench.scaling import Budget, Case, JobStatus, by_variant, grid, limit, machine, measure, slope, variants
 
 hv.extension("bokeh", inline=True)  # inline: the plots need no network
 SHORT = bool(os.environ.get("WORKBENCH_SHORT"))  # the tests' setting
@@ -49,7 +49,7 @@ points = []
 for point in measure(cases, axis="T", sizes=sizes, budget=budget, repeats=3):
     points.append(point)
     cost = f"{1e3 * point.seconds:9.2f} ms {point.memory / 1e6:9.2f} MB"
-    print(f"{point.case.label:28s} T = {point.case.T:6d}", cost if point.status is Status.OK else point.words)
+    print(f"{point.case.label:28s} T = {point.case.T:6d}", cost if point.status is JobStatus.OK else point.words)
 
 # %% [markdown]
 # ## Time and memory
@@ -63,7 +63,7 @@ def chart(quantity, unit, factor, title):
     """One quantity of all variants against T, log-log."""
     curves = []
     for (case, measured), color, dash in zip(by_variant(points).items(), COLORS * 2, DASHES * 2, strict=False):
-        good = [p for p in measured if p.status is Status.OK and getattr(p, quantity) > 0]
+        good = [p for p in measured if p.status is JobStatus.OK and getattr(p, quantity) > 0]
         pairs = [(p.case.T, factor * getattr(p, quantity)) for p in good]
         name = f"{case.label}: {slope(good, quantity).value:.2f}" if len(good) > 1 else case.label
         curve = hv.Curve(pairs, "grid points T", f"{quantity} / {unit}", label=name)
@@ -83,7 +83,7 @@ chart("memory", "MB", 1e-6, "Peak memory above the inputs, with the fitted slope
 
 # %%
 for case, measured in by_variant(points).items():
-    if sum(point.status is Status.OK for point in measured) > 1:
+    if sum(point.status is JobStatus.OK for point in measured) > 1:
         end = limit(measured, Budget(seconds=60))
         print(f"{case.label:28s} in a minute: {end.size:.2g} grid points, ended by {end.by or 'nothing'}")
 
@@ -91,5 +91,5 @@ for case, measured in by_variant(points).items():
 # `native` takes hardly more for ten times as many points at the left end, and ten times as much at the right end.
 
 # %%
-native = [point for point in points if point.case.backend == "native" and point.status is Status.OK]
+native = [point for point in points if point.case.backend == "native" and point.status is JobStatus.OK]
 assert not native or slope(native).value < 1.3

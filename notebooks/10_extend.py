@@ -24,16 +24,19 @@ import numpy as np
 import torch
 import xarray as xr
 
-from workbench.datasets import schema, simulate, windows
+from workbench.datasets import schema, windows
+from workbench.datasets.ode import reference
+from workbench.discovery.data import Trajectory
+from workbench.discovery.engine.preparation import Settings
+from workbench.discovery.engine.projection import Projection
 from workbench.experiments import protocol
-from workbench.experiments.protocol import Equation, Report, setting
-from workbench.models.discovery import Projection
-from workbench.models.preparation import Settings
-from workbench.models.recipe import Recipe
-from workbench.models.trajectories import Trajectory
+from workbench.experiments.equation import Equation
+from workbench.experiments.protocol import setting
+from workbench.experiments.report import Report
 from workbench.solver import LinearODE, solve
 from workbench.solver.backends import TABLE
 from workbench.solver.rows import constants, rows
+from workbench.symbolic.recipe import LibrarySpec
 from workbench.training import Training
 
 # %% [markdown]
@@ -50,7 +53,7 @@ B = 0.2
 def thomas(noise, seed):
     """The record. In a file of its own: workbench/datasets/thomas.py, with a card in data/cards."""
     time = 0.1 * np.arange(2000)
-    truth = simulate.reference(lambda t, u: np.sin(np.roll(u, -1)) - B * u, [1.0, 0.0, 0.5], time)
+    truth = reference.reference(lambda t, u: np.sin(np.roll(u, -1)) - B * u, [1.0, 0.0, 0.5], time)
     data = truth + noise * np.random.default_rng(seed).standard_normal(truth.shape)
     values = {
         name: (("time", "variable"), value, {"units": "1", "long_name": "state"})
@@ -64,8 +67,8 @@ def thomas(noise, seed):
 # ## An experiment
 #
 # Four parts: `Config` (page, command line and URL are built from it), `data`, `model`, `report`. The model learns step
-# by step; `Projection` is the discovery of the Train page, and `Recipe` says in a few settings which candidates it may
-# choose from: here constants, the variables, and their sines and cosines.
+# by step; `Projection` is the discovery of the Train page, and `LibrarySpec` says in a few settings which candidates it
+# may choose from: here constants, the variables, and their sines and cosines.
 
 
 # %%
@@ -78,7 +81,7 @@ def data(config):
 
 
 def model(config, data):
-    library = Recipe(degree=1, frequencies=(1.0,)).library(("x", "y", "z"))
+    library = LibrarySpec(degree=1, frequencies=(1.0,)).library(("x", "y", "z"))
     return Projection([Trajectory(windows.times(data), windows.tensor(data))], library, Settings(seed=config.seed))
 
 

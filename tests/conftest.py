@@ -2,11 +2,14 @@
 
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import pytest
+import torch
 
 from tests import grids
+
+pytest_plugins = ["tests.fakes.fixtures"]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -17,9 +20,8 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 LONGEST = (
     "tests/test_notebooks",
-    "tests/dashboard/test_pages",
-    "tests/dashboard/test_browser",
-    "tests/solver/test_cuda",
+    "tests/dashboard/browser",
+    "tests/solver/gpu",
 )
 """Files that take longest begin first: each is run as a whole by one worker, and the other must not wait for it."""
 
@@ -40,6 +42,15 @@ def _require(condition: object, what_to_install: str) -> None:
     if os.environ.get("CI") == "true":
         pytest.fail(f"CI must have everything: {what_to_install}", pytrace=False)
     pytest.skip(what_to_install)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> Iterator[None]:
+    """The problems of the tests are small: waking threads takes longer than they save, above all on a busy machine."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture(scope="session")

@@ -143,7 +143,11 @@ class Environment:
 
     @property
     def kernel_is_current(self) -> bool:
-        sources = [ROOT / "CMakeLists.txt", ROOT / "pyproject.toml", *(ROOT / "workbench/solver/kernels").glob("*.?pp")]
+        sources = [
+            ROOT / "CMakeLists.txt",
+            ROOT / "pyproject.toml",
+            *(ROOT / "workbench/solver/kernels").rglob("*.[ch]pp"),
+        ]
         newest = max(file.stat().st_mtime for file in sources)
         return self._kernel.exists() and self._kernel.stat().st_mtime >= newest
 

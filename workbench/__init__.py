@@ -7,14 +7,18 @@ from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+from workbench import _deprecated
+
 _HOMES = {
     "LinearODE": "workbench.solver",
     "Solution": "workbench.solver",
     "Weights": "workbench.solver",
-    "explore": "workbench.inline",
+    "explore": "workbench.dashboard.app.notebook",
     "solve": "workbench.solver",
     "train": "workbench.training",
 }
+
+_deprecated.install()
 
 __all__ = ["LinearODE", "Solution", "Weights", "__version__", "explore", "solve", "train"]
 

@@ -21,14 +21,15 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 
-from workbench.scaling import Budget, Case, Host, Status, variants
-from workbench.scaling.host import Outcome
+from workbench._deprecated import moved_names
+from workbench.jobs.sandbox import Outcome
+from workbench.jobs.worker import judged
+from workbench.scaling import Budget, Case, Host, JobStatus, variants
 from workbench.scaling.timing import Peak, one_pass, require_served, solver
-from workbench.scaling.worker import judged
 from workbench.solver import LinearODE, Weights
 from workbench.solver.backends import load, select
 
-__all__ = ["FORMS", "Example", "Form", "Result", "Variant", "compare", "every_variant"]
+__all__ = ["FORMS", "ClosedForm", "Example", "Variant", "VariantResult", "compare", "every_variant"]
 
 QUICK = 0.1
 """Predicted seconds up to which a pass runs in the calling process although there is a worker."""
@@ -38,7 +39,7 @@ READING = 1e-3
 """Weight of a noisy reading beside the rows of the equation: the equation is trusted more."""
 
 
-class Form(NamedTuple):
+class ClosedForm(NamedTuple):
     """An equation sum_k c_k u^(k) = f with a closed form; all functions take the parameters by name."""
 
     title: str
@@ -70,19 +71,19 @@ def _driven_modes(rate: float, frequency: float, start: float) -> tuple[list, li
 
 
 FORMS = {
-    "decay": Form(
+    "decay": ClosedForm(
         "u' + rate u = 0",
         {"rate": 1.0, "start": 1.0},
         lambda rate, start: [rate, 1.0],
         _decay_modes,
     ),
-    "oscillator": Form(
+    "oscillator": ClosedForm(
         "u'' + damping u' + stiffness u = 0",
         {"damping": 0.1, "stiffness": 1.0, "start": 1.0, "velocity": 0.0},
         lambda damping, stiffness, start, velocity: [stiffness, damping, 1.0],
         _oscillator_modes,
     ),
-    "driven": Form(
+    "driven": ClosedForm(
         "u' + rate u = sin(frequency t)",
         {"rate": 0.5, "frequency": 2.0, "start": 0.0},
         lambda rate, frequency, start: [rate, 1.0],
@@ -198,7 +199,7 @@ def placed(example: Any, variant: Variant) -> Any:
 
 
 @dataclass(frozen=True, eq=False)
-class Result:
+class VariantResult:
     """What one variant gave: u (B, T, D, K), and per grid point (T) the largest |difference| of u to the `reference`
     variant and the largest |error| against the closed form; None where unknown.
 
@@ -207,7 +208,7 @@ class Result:
     """
 
     variant: Variant
-    status: Status = Status.OK
+    status: JobStatus = JobStatus.OK
     words: str = ""
     u: np.ndarray | None = None
     forward: float = nan
@@ -255,7 +256,7 @@ def compare(
     memory: bool = False,
     host: Host | None = None,
     stop: threading.Event | None = None,
-) -> Iterator[Result]:
+) -> Iterator[VariantResult]:
     """One Result per variant, the moment it is known; the reference comes first if it is among them.
 
     Variants that are predicted to be quick come first; the others then run in a worker until they are done or their
@@ -276,16 +277,16 @@ def compare(
             bench.host.close()
 
 
-def _results(bench: _Bench, wanted: list[Variant], reference: Variant | None) -> Iterator[Result]:
+def _results(bench: _Bench, wanted: list[Variant], reference: Variant | None) -> Iterator[VariantResult]:
     base = None
     for result in _raw_results(bench, wanted, reference):
-        if base is None and result.status is Status.OK:
+        if base is None and result.status is JobStatus.OK:
             base = result
         if result.variant in wanted:
             yield _judge(result, base, bench.example)
 
 
-def _raw_results(bench: _Bench, wanted: list[Variant], reference: Variant | None) -> Iterator[Result]:
+def _raw_results(bench: _Bench, wanted: list[Variant], reference: Variant | None) -> Iterator[VariantResult]:
     """The reference, what is quick, the rest; ends where `stop` was set. A reference not asked for must be quick."""
     first, rest = reference or REFERENCE, [v for v in wanted if v != (reference or REFERENCE)]
     slow = []
@@ -295,7 +296,7 @@ def _raw_results(bench: _Bench, wanted: list[Variant], reference: Variant | None
         found = float(len(slow)) if bench.memory else _try_here(bench, variant)
         if isinstance(found, float) and variant == reference:
             found = _try_worker(bench, variant)
-        if isinstance(found, Result):
+        if isinstance(found, VariantResult):
             yield found
         elif found is not None and variant in wanted:
             slow.append((found, variant))
@@ -306,7 +307,7 @@ def _raw_results(bench: _Bench, wanted: list[Variant], reference: Variant | None
         yield result
 
 
-def _judge(result: Result, base: Result | None, example: Example | Case) -> Result:
+def _judge(result: VariantResult, base: VariantResult | None, example: Example | Case) -> VariantResult:
     """The result with its difference and its error."""
     if result.u is None or base is None:
         return result
@@ -322,7 +323,7 @@ def _per_point(x: np.ndarray) -> np.ndarray:
     return np.abs(np.moveaxis(x, -2, 0)).reshape(x.shape[-2], -1).max(-1)
 
 
-def _try_here(bench: _Bench, variant: Variant) -> Result | float:
+def _try_here(bench: _Bench, variant: Variant) -> VariantResult | float:
     """The result of a variant that is quick, refuses or fails; else how many seconds it is predicted to take.
 
     Shortened problems are solved, twice as long each time, until the full one is predicted to be quick or one takes
@@ -345,7 +346,7 @@ def _try_here(bench: _Bench, variant: Variant) -> Result | float:
             T *= 2
         return predicted if predicted > bench.quick and T < example.T else _run_here(problem, variant)
     except Exception as error:
-        return Result(variant, *judged(error))
+        return VariantResult(variant, *judged(error))
 
 
 def _factor_size(problem: LinearODE, variant: Variant) -> float:
@@ -356,16 +357,16 @@ def _factor_size(problem: LinearODE, variant: Variant) -> float:
     return float(sum(prod(shape) for shape in load(name).factor_shapes(problem, variant.method, "factor")))
 
 
-def _run_here(problem: LinearODE, variant: Variant) -> Result:
+def _run_here(problem: LinearODE, variant: Variant) -> VariantResult:
     u, forward, backward = one_pass(solver(variant.backend, variant.method), problem)
-    return Result(variant, u=_array(u), forward=forward, backward=backward)
+    return VariantResult(variant, u=_array(u), forward=forward, backward=backward)
 
 
 def _array(u: torch.Tensor) -> np.ndarray:
     return u.to("cpu", torch.float64).numpy()
 
 
-def _try_worker(bench: _Bench, variant: Variant) -> Result | None:
+def _try_worker(bench: _Bench, variant: Variant) -> VariantResult | None:
     """The result of a variant from a fresh process, within the budget; None if `stop` was set."""
     kind = type(bench.example).__name__
     arguments = {"kind": kind, "example": asdict(placed(bench.example, variant)), "variant": asdict(variant)}
@@ -374,13 +375,13 @@ def _try_worker(bench: _Bench, variant: Variant) -> Result | None:
     return None if outcome.cancelled else _received(variant, outcome)
 
 
-def _received(variant: Variant, outcome: Outcome) -> Result:
+def _received(variant: Variant, outcome: Outcome) -> VariantResult:
     """The result of what the worker told; one that was ended after it had told is complete."""
     facts = {name: value for told in outcome.told for name, value in told.items()}
     if "u" not in facts:
-        return Result(variant, outcome.status, outcome.words)
+        return VariantResult(variant, outcome.status, outcome.words)
     u = np.frombuffer(base64.b64decode(facts.pop("u"))).reshape(facts.pop("shape"))
-    return Result(variant, u=u, **facts)
+    return VariantResult(variant, u=u, **facts)
 
 
 def solve_in_worker(
@@ -401,3 +402,12 @@ def solve_in_worker(
     u = np.ascontiguousarray(_array(u))
     packed = {"u": base64.b64encode(u.tobytes()).decode("ascii"), "shape": u.shape}
     tell(**packed, forward=forward, backward=backward, memory_forward=memory[0], memory=memory[1])
+
+
+__getattr__ = moved_names(
+    __name__,
+    {
+        "Result": "compare:VariantResult",
+        "Form": "compare:ClosedForm",
+    },
+)

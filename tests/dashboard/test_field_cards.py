@@ -6,9 +6,10 @@ import xarray as xr
 from bokeh.models import LinearColorMapper
 from panel.models.widgets import Player
 
-from workbench.dashboard.field_cards import DrawnCard, FieldCards
-from workbench.experiments.protocol import Report
-from workbench.views import record, waves
+from workbench.dashboard.cards.fields import DrawnCard, FieldCards
+from workbench.experiments.report import Report
+from workbench.plots import summary
+from workbench.plots.fields import images
 
 
 def image(frames: int = 5, noise: float = 0.0, *, found: bool = True) -> xr.Dataset:
@@ -37,7 +38,7 @@ def figures(card: DrawnCard) -> list:
 
 
 def test_images_share_one_scale_and_show_the_error():
-    shown = waves.panels(image(noise=0.1))
+    shown = images.panels(image(noise=0.1))
     assert list(shown) == ["truth", "data, with noise", "found", "error"]
     np.testing.assert_allclose(shown["error"], 0.25)
     cards = FieldCards()
@@ -52,8 +53,8 @@ def test_images_share_one_scale_and_show_the_error():
 
 
 def test_without_truth_or_noise_nothing_is_drawn_twice():
-    assert list(waves.panels(image())) == ["truth", "found", "error"]
-    assert list(waves.panels(image(found=False)[["data"]])) == ["field"]
+    assert list(images.panels(image())) == ["truth", "found", "error"]
+    assert list(images.panels(image(found=False)[["data"]])) == ["field"]
 
 
 def test_only_what_is_there_is_shown():
@@ -98,9 +99,9 @@ def test_the_frames_are_played():
 
 
 def test_a_field_is_described_and_can_be_played_in_a_notebook():
-    told = record.summary(image())
+    told = summary.summary(image())
     assert "10, 1 apart, on a circle" in told
-    film = waves.rollout(image(frames=150))
-    assert 50 <= len(film) <= waves.MOST_FRAMES
+    film = images.rollout(image(frames=150))
+    assert 50 <= len(film) <= images.MOST_FRAMES
     last = film[film.keys()[-1]]
     assert {curve.label for curve in last} == {"truth", "found"}

@@ -11,9 +11,9 @@ import pytest
 
 import workbench
 from tests.waiting import PATIENCE
-from workbench import inline
-from workbench.dashboard.history import Cursor
-from workbench.dashboard.pages.train import Page
+from workbench.dashboard.app import notebook
+from workbench.dashboard.train.page import TrainPage
+from workbench.jobs.buffer import Cursor
 
 
 @pytest.fixture
@@ -27,14 +27,14 @@ def ticks(monkeypatch, tmp_path):
 
 def test_explore_follows_a_run(ticks, monkeypatch):
     pages = []
-    monkeypatch.setattr(inline, "Page", lambda *given: pages.append(Page(*given)) or pages[-1])
+    monkeypatch.setattr(notebook, "TrainPage", lambda *given: pages.append(TrainPage(*given)) or pages[-1])
     view = workbench.explore("linear", points=50)
     (page,), (tick,) = pages, ticks
     assert page.main in list(view)
     assert page.bar.start.icon is None
     tick()
     assert page.stale()  # nothing is drawn before a browser shows it
-    (seen,) = view.select(inline.Seen)
+    (seen,) = view.select(notebook.Seen)
     seen.seen += 1
     page.state.start()
     while page.state.job.state != "finished":
@@ -48,7 +48,7 @@ def test_explore_follows_a_run(ticks, monkeypatch):
 
 def test_what_is_entered_outlives_a_drawing_in_the_same_moment(fakes, in_loop):
     async def enter_and_draw():
-        page = Page("", SimpleNamespace(soon=lambda: None, dark=False, icons=True, has_library=False))
+        page = TrainPage("", SimpleNamespace(soon=lambda: None, dark=False, icons=True, has_library=False))
         page.refresh()
         page.form._choice.value = "decay"
         for _ in range(3):  # the first before anything that was only scheduled
@@ -74,7 +74,7 @@ def test_settings_are_checked():
 
 
 def test_the_name_is_the_function():
-    assert workbench.explore is inline.explore
+    assert workbench.explore is notebook.explore
 
 
 def drawn(page):
@@ -89,7 +89,9 @@ def curve(page):
 
 
 def test_a_run_is_drawn_from_its_own_first_step_on(fakes):
-    page = Page("experiment=rossler", SimpleNamespace(soon=lambda: None, dark=False, icons=True, has_library=False))
+    page = TrainPage(
+        "experiment=rossler", SimpleNamespace(soon=lambda: None, dark=False, icons=True, has_library=False)
+    )
     state = page.state
     for name in ("rossler", "rossler", "decay", "rossler"):
         state.choose(name)
@@ -108,7 +110,9 @@ def test_a_run_is_drawn_from_its_own_first_step_on(fakes):
 
 
 def test_a_run_without_a_step_shows_no_curve_of_the_one_before(fakes):
-    page = Page("experiment=rossler", SimpleNamespace(soon=lambda: None, dark=False, icons=True, has_library=False))
+    page = TrainPage(
+        "experiment=rossler", SimpleNamespace(soon=lambda: None, dark=False, icons=True, has_library=False)
+    )
     page.state.start()
     assert page.state.job.wait(PATIENCE)
     drawn(page)

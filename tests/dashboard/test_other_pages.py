@@ -7,17 +7,20 @@ import numpy as np
 import pytest
 
 from tests.waiting import PATIENCE, wait_until
-from workbench import runs
-from workbench.dashboard import data_state, making, replay, scaling_state
-from workbench.dashboard.compare_state import VARIANTS, CompareConfig, CompareState
-from workbench.dashboard.data_state import DataState
-from workbench.dashboard.history import Cursor
-from workbench.dashboard.making import Makings
-from workbench.dashboard.race import Race, courses
-from workbench.dashboard.registry import Registry
-from workbench.dashboard.scaling_state import ScalingState
-from workbench.dashboard.scaling_words import rows, table
-from workbench.scaling import Budget, Case, Point, Status
+from workbench.dashboard.compare.race import Race, courses
+from workbench.dashboard.compare.state import VARIANTS, CompareConfig, CompareState
+from workbench.dashboard.data import state as data_state
+from workbench.dashboard.data.state import DataState
+from workbench.dashboard.scaling import state as scaling_state
+from workbench.dashboard.scaling.state import ScalingState
+from workbench.dashboard.scaling.text import rows, table
+from workbench.dashboard.train import replay
+from workbench.jobs import dataset_job
+from workbench.jobs.buffer import Cursor
+from workbench.jobs.dataset_job import DatasetJobs
+from workbench.jobs.registry import Registry
+from workbench.scaling import Budget, Case, JobStatus, Point
+from workbench.training import run_file
 
 # Compare
 
@@ -35,7 +38,7 @@ def test_solvers_agree_and_are_close_to_the_closed_form():
     assert state.notices == []
     assert set(state.bench.results) == {"dense qr", "banded qr"}
     for result in state.bench.results.values():
-        assert result.status is Status.OK
+        assert result.status is JobStatus.OK
         assert result.largest_difference < 1e-10
         assert result.largest_error < 0.02
 
@@ -64,7 +67,7 @@ def test_what_exceeds_the_budget_is_a_mark_and_cancel_ends_it():
     wait_until(lambda: not state.bench.busy, "it ends")
     assert "dense qr" not in state.bench.results
     marked = compared("?solvers=dense+qr&memory=false&points=5000&budget=0.5")
-    assert marked.result("dense qr").status in (Status.OVER_TIME, Status.OVER_MEMORY, Status.OUT_OF_MEMORY)
+    assert marked.result("dense qr").status in (JobStatus.OVER_TIME, JobStatus.OVER_MEMORY, JobStatus.OUT_OF_MEMORY)
     assert marked.result("dense qr").u is None
 
 
@@ -119,7 +122,7 @@ def test_a_race_is_in_step_and_both_find_the_same(monkeypatch, tmp_path):
         assert job.wait(PATIENCE)
     assert race.state == "over"
     assert max(apart) <= 1
-    left, right = (runs.read_run(job.path).records.loss.values for job in race.jobs)
+    left, right = (run_file.read_run(job.path).records.loss.values for job in race.jobs)
     np.testing.assert_allclose(left, right, rtol=1e-6)
 
 
@@ -127,7 +130,7 @@ def test_who_races_alone_is_not_held_and_both_pause_together(new_job):
     jobs = [new_job(mode="slow", steps=200, delay=0.002) for _ in range(2)]
     race = Race.__new__(Race)
     race.jobs = jobs
-    from workbench.dashboard.race import Lockstep
+    from workbench.dashboard.compare.race import Lockstep
 
     pace = Lockstep()
     for job in jobs:
@@ -199,15 +202,15 @@ def test_sizes_that_do_not_grow_are_refused(scaling):
     assert state.study is None
 
 
-def point(T: int, seconds: float, status: Status = Status.OK) -> Point:
+def point(T: int, seconds: float, status: JobStatus = JobStatus.OK) -> Point:
     case = Case(T=T, backend="banded")
-    if status is not Status.OK:
+    if status is not JobStatus.OK:
         return Point(case, status, "too much")
     return Point(case, forward=seconds / 2, backward=seconds / 2, memory=1e3 * T, memory_forward=1.0, repeats=1)
 
 
 def test_laws_limits_and_marks_are_told():
-    points = [point(n, 1e-5 * n) for n in (10, 100, 1000)] + [point(10_000, 0, Status.OUT_OF_MEMORY)]
+    points = [point(n, 1e-5 * n) for n in (10, 100, 1000)] + [point(10_000, 0, JobStatus.OUT_OF_MEMORY)]
     (line,) = rows([("", points)], "T", "seconds", Budget(seconds=1.0, memory=10**12))
     assert line.slope.value == pytest.approx(1.0)
     assert line.limit.size == pytest.approx(1e5)
@@ -222,7 +225,7 @@ def test_laws_limits_and_marks_are_told():
 
 @pytest.fixture
 def data(fakes):
-    makes = Makings()
+    makes = DatasetJobs()
     return lambda search="": DataState(search, makes)
 
 
@@ -243,7 +246,7 @@ def test_the_record_of_a_system_is_made_too(data, monkeypatch):
     made = state.making("duffing")
     wait_until(lambda: not made.active, "it is made")
     assert (made.state, made.words) == ("done", "")
-    assert making.kept_record("duffing", state.setup("duffing")).variable == "x"
+    assert dataset_job.kept_record("duffing", state.setup("duffing")).variable == "x"
 
 
 def test_a_record_is_made_in_a_process_and_kept(data, fakes):
@@ -255,7 +258,7 @@ def test_a_record_is_made_in_a_process_and_kept(data, fakes):
     assert state.file("decay").parent == fakes / "records"
     assert state.netcdf("decay") == state.file("decay").read_bytes()
     np.testing.assert_array_equal(
-        making.kept_record("decay", state.setup("decay")).truth,
+        dataset_job.kept_record("decay", state.setup("decay")).truth,
         data_state.experiments.get("decay").data(state.setup("decay")).truth,
     )
 
@@ -263,7 +266,7 @@ def test_a_record_is_made_in_a_process_and_kept(data, fakes):
 def test_making_tells_its_progress_and_can_be_cancelled(data, monkeypatch):
     from workbench import experiments
 
-    monkeypatch.setitem(experiments.TABLE, "slow", "tests.dashboard.fake_costly")
+    monkeypatch.setitem(experiments.TABLE, "slow", "tests.fakes.costly")
     state = data()
     state.look()
     assert state.record("slow") is None, "made only when asked"
@@ -284,7 +287,7 @@ def test_making_tells_its_progress_and_can_be_cancelled(data, monkeypatch):
 def test_one_of_several_records_is_chosen_and_made_beside_the_others(data, monkeypatch):
     from workbench import experiments
 
-    monkeypatch.setitem(experiments.TABLE, "slow", "tests.dashboard.fake_costly")
+    monkeypatch.setitem(experiments.TABLE, "slow", "tests.fakes.costly")
     state = data()
     state.look()
     assert state.titles("decay") == []
@@ -312,7 +315,7 @@ def test_one_of_several_records_is_chosen_and_made_beside_the_others(data, monke
 def test_a_record_that_cannot_be_made_says_why(data, monkeypatch):
     from workbench import experiments
 
-    monkeypatch.setitem(experiments.TABLE, "slow", "tests.dashboard.fake_costly")
+    monkeypatch.setitem(experiments.TABLE, "slow", "tests.fakes.costly")
     state = data()
     monkeypatch.setattr(state, "setup", lambda name: experiments.get(name).Config(count=-1))
     state.make("slow")

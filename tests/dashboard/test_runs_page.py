@@ -15,17 +15,17 @@ import pytest
 from nbclient import NotebookClient
 
 from tests.waiting import PATIENCE
-from workbench import experiments, runs
-from workbench.dashboard import exports
-from workbench.dashboard.listing import Listing
-from workbench.dashboard.pages.runs import Page
-from workbench.dashboard.runs_state import RunsState
-from workbench.training import Training
+from workbench import experiments
+from workbench.dashboard.runs import exports
+from workbench.dashboard.runs.page import RunsPage
+from workbench.dashboard.runs.state import RunsState
+from workbench.jobs.run_index import RunIndex
+from workbench.training import Training, run_file
 
 
 @pytest.fixture
 def state(registry):
-    return lambda search="": RunsState(search, registry, Listing(registry))
+    return lambda search="": RunsState(search, registry, RunIndex(registry))
 
 
 @pytest.fixture
@@ -58,7 +58,7 @@ def test_runs_of_this_server_and_of_others_are_listed_with_their_numbers(state, 
     assert (rows[other.stem].state, rows[other.stem].held) == ("finished", False)
     paused = rows[three[2].id]
     assert (paused.state, paused.steps, paused.total) == ("paused", 2, 8)
-    records = runs.read_run(three[0].path).records.loss.values
+    records = run_file.read_run(three[0].path).records.loss.values
     assert (rows[three[0].id].best, rows[three[0].id].last) == (records.min(), records[-1])
 
 
@@ -128,7 +128,7 @@ def test_curves_lie_over_each_other_by_step_or_second(state, three):
     page.select([three[0].id, three[2].id])
     found = page.curves()
     assert [len(x) for _, x, _ in found] == [8, 2]
-    assert found[0][2].tolist() == runs.read_run(three[0].path).records.loss.values.tolist()
+    assert found[0][2].tolist() == run_file.read_run(three[0].path).records.loss.values.tolist()
     assert set(page.metrics()) == {"loss", "rmse", "step"}
     page.enter("over", "seconds")
     page.enter("curve", "rmse")
@@ -172,8 +172,8 @@ def test_deleting_takes_file_and_job_and_an_active_run_stays(state, three, new_j
 @pytest.fixture
 def runs_page(state, monkeypatch):
     """The widgets of the page, with nothing around them."""
-    monkeypatch.setattr("workbench.dashboard.pages.runs.RunsState", state)
-    return lambda: Page("", SimpleNamespace(soon=lambda: None, go=lambda *_: None))
+    monkeypatch.setattr("workbench.dashboard.runs.page.RunsState", state)
+    return lambda: RunsPage("", SimpleNamespace(soon=lambda: None, go=lambda *_: None))
 
 
 def test_ticking_further_runs_leaves_their_tags(runs_page, three, fakes):
@@ -191,14 +191,14 @@ def test_ticking_further_runs_leaves_their_tags(runs_page, three, fakes):
     assert page._tags.value == "good"  # what both have
     tick(first)
     assert page._tags.value == "good, old"
-    assert runs.read_tags(fakes / "runs") == {first: ["good", "old"], second: ["good"]}
+    assert run_file.read_tags(fakes / "runs") == {first: ["good", "old"], second: ["good"]}
     tick(first, second)
     page._tags.value = "better"
     page.refresh()
-    assert runs.read_tags(fakes / "runs") == {first: ["old", "better"], second: ["better"]}
+    assert run_file.read_tags(fakes / "runs") == {first: ["old", "better"], second: ["better"]}
     page._tags.value = ""
     page.refresh()
-    assert runs.read_tags(fakes / "runs") == {first: ["old"]}
+    assert run_file.read_tags(fakes / "runs") == {first: ["old"]}
 
 
 def test_what_a_filter_hides_is_not_acted_upon(state, three):
@@ -249,7 +249,7 @@ def test_tags_are_kept_beside_the_runs(state, three, fakes):
     assert state().rows[three[1].id].tags == ("good", "for the talk")
     page.select([three[0].id])
     page.tag("")
-    assert set(runs.read_tags(fakes / "runs")) == {three[1].id}
+    assert set(run_file.read_tags(fakes / "runs")) == {three[1].id}
     page.enter("search", "talk")
     assert [row.id for row in page.visible()] == [three[1].id]
     (fakes / "runs" / "tags.json").write_text("[broken")
@@ -274,7 +274,7 @@ def test_an_exported_script_gives_the_same_losses_to_the_last_digit(real, tmp_pa
     file.write_bytes(exports.script(real))
     done = subprocess.run([sys.executable, file], capture_output=True, text=True, timeout=PATIENCE, check=True)
     history = [line.split() for line in done.stdout.splitlines() if line[:1].isdigit()]
-    kept = runs.read_run(real).records
+    kept = run_file.read_run(real).records
     assert [(int(step), float(loss)) for step, loss in history] == list(
         zip(kept.step.values.tolist(), kept.loss.values.tolist(), strict=True)
     )
@@ -286,7 +286,7 @@ def test_an_exported_notebook_gives_the_same_losses_to_the_last_digit(real, tmp_
     NotebookClient(notebook, timeout=PATIENCE, resources={"metadata": {"path": str(tmp_path)}}).execute()
     said = [out["text"] for cell in notebook.cells for out in cell.get("outputs", []) if out["output_type"] == "stream"]
     losses = [float(line.split()[1]) for line in "".join(said).splitlines() if line[:1].isdigit()]
-    assert losses == runs.read_run(real).records.loss.values.tolist()
+    assert losses == run_file.read_run(real).records.loss.values.tolist()
 
 
 def test_the_script_of_a_stopped_run_stops_there(new_job, monkeypatch):
@@ -327,7 +327,7 @@ def test_the_report_escapes_what_a_run_file_holds(new_job):
     job = new_job()
     job.step_once()
     assert job.wait(PATIENCE)
-    runs.mark(job.path, "failed", "<script>alert(1)</script>")
+    run_file.mark(job.path, "failed", "<script>alert(1)</script>")
     assert "<script>alert(1)" not in exports.page(job.path).decode()
 
 

@@ -3,8 +3,8 @@
 import pytest
 
 from tests.waiting import PATIENCE, wait_until
-from workbench.dashboard.registry import Registry
-from workbench.dashboard.session import TrainState
+from workbench.dashboard.train.state import TrainState
+from workbench.jobs.registry import Registry
 
 
 @pytest.fixture
@@ -286,10 +286,10 @@ def test_a_run_of_an_earlier_server_is_opened_from_its_file(session):
 
 
 def test_an_unreadable_run_file_is_named(session, fakes):
-    from workbench import runs
+    from workbench.training import run_file
 
-    runs.runs_folder().mkdir(parents=True, exist_ok=True)
-    (runs.runs_folder() / "torn-1.nc").write_bytes(b"torn")
+    run_file.runs_folder().mkdir(parents=True, exist_ok=True)
+    (run_file.runs_folder() / "torn-1.nc").write_bytes(b"torn")
     state = session("?run=torn-1")
     assert state.job is None
     assert state.notices[0].severity == "error"

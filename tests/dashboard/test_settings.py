@@ -2,15 +2,15 @@
 
 import pytest
 
-from tests.dashboard import fake_decay, fake_rossler
-from workbench.dashboard import settings
+from tests.fakes import decay, rossler
+from workbench.dashboard.forms import settings
 from workbench.experiments import lorenz
 
-CONFIGS = [fake_rossler.Config, fake_decay.Config, lorenz.Config]
+CONFIGS = [rossler.Config, decay.Config, lorenz.Config]
 
 
 def setting(name: str) -> settings.Setting:
-    return next(field for field in settings.settings(fake_rossler.Config) if field.name == name)
+    return next(field for field in settings.settings(rossler.Config) if field.name == name)
 
 
 @pytest.mark.parametrize("config", CONFIGS, ids=lambda config: config.__module__)
@@ -61,7 +61,7 @@ def test_what_is_written_reads_back(value):
     ],
 )
 def test_a_fault_is_a_sentence_at_its_field(given, field, words):
-    config, errors = settings.check(fake_rossler.Config, given)
+    config, errors = settings.check(rossler.Config, given)
     assert config is None
     assert list(errors) == [field]
     assert words in errors[field]
@@ -69,14 +69,14 @@ def test_a_fault_is_a_sentence_at_its_field(given, field, words):
 
 
 def test_all_faults_are_told_at_once():
-    _, errors = settings.check(fake_rossler.Config, {"noise": "-1", "steps": "x"})
+    _, errors = settings.check(rossler.Config, {"noise": "-1", "steps": "x"})
     assert set(errors) == {"noise", "steps"}
 
 
 def test_defaults_follow_the_mode():
-    assert settings.defaults(fake_rossler.Config, {})["window"] == 50
-    assert settings.defaults(fake_rossler.Config, {"mode": "slow"})["window"] == 20
-    assert settings.defaults(fake_rossler.Config, {"mode": "nonsense"})["window"] == 50
+    assert settings.defaults(rossler.Config, {})["window"] == 50
+    assert settings.defaults(rossler.Config, {"mode": "slow"})["window"] == 20
+    assert settings.defaults(rossler.Config, {"mode": "nonsense"})["window"] == 50
 
 
 @pytest.mark.parametrize("config", CONFIGS, ids=lambda config: config.__module__)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from workbench.dashboard.shell import Shell
+from workbench.dashboard.app.shell import Shell
 
 
 def broken(*_):
@@ -10,7 +10,7 @@ def broken(*_):
 
 
 def test_a_page_that_cannot_be_made_says_so_on_the_one_in_view(fakes, monkeypatch):
-    monkeypatch.setattr("workbench.dashboard.pages.data.Page", broken)
+    monkeypatch.setattr("workbench.dashboard.data.page.DataPage", broken)
     shell = Shell()
     shell.go("data")
     shell.refresh()
@@ -24,6 +24,6 @@ def test_a_page_that_cannot_be_made_says_so_on_the_one_in_view(fakes, monkeypatc
 
 
 def test_a_first_page_that_cannot_be_made_is_an_error_of_the_server(fakes, monkeypatch):
-    monkeypatch.setattr("workbench.dashboard.pages.data.Page", broken)
+    monkeypatch.setattr("workbench.dashboard.data.page.DataPage", broken)
     with pytest.raises(RuntimeError, match="a wheel"):
         Shell("?page=data")

@@ -5,13 +5,15 @@ import pytest
 import xarray as xr
 from bokeh.models import ColumnDataSource, Slope
 
-from workbench.dashboard import words
-from workbench.dashboard.cards import EquationCard, ParameterCard
-from workbench.dashboard.jobs import Snapshot
-from workbench.dashboard.layouts import Column
-from workbench.datasets import systems
-from workbench.experiments.protocol import Equation, Report
-from workbench.views import equation, parameters, record
+from workbench.dashboard.app.layouts import Column
+from workbench.dashboard.cards.cards import EquationCard, ParameterCard
+from workbench.dashboard.train import text
+from workbench.datasets.ode import systems
+from workbench.experiments.equation import Equation
+from workbench.experiments.report import Report
+from workbench.jobs.job import Snapshot
+from workbench.plots import summary
+from workbench.plots.equations import equation, parameters
 
 
 def curves(count: int) -> xr.Dataset:
@@ -46,10 +48,10 @@ def test_the_card_of_parameters_is_there_only_for_reports_that_have_some():
 
 def test_units_are_told_where_there_are_any():
     pendulum = systems.simulate(systems.Pendulum(), points=30, step=0.01, noise=0.0, seed=0)
-    assert record.units(pendulum) == "theta in rad, time in s"
+    assert summary.units(pendulum) == "theta in rad, time in s"
     hares = systems.simulate(systems.LotkaVolterra(), points=30, step=0.02, noise=0.0, seed=0)
-    assert record.units(hares) == "hares, lynx in thousand, time in yr"
-    assert record.units(systems.simulate(systems.Roessler(), points=30, step=0.02, noise=0.0, seed=0)) == ""
+    assert summary.units(hares) == "hares, lynx in thousand, time in yr"
+    assert summary.units(systems.simulate(systems.Roessler(), points=30, step=0.02, noise=0.0, seed=0)) == ""
     card = EquationCard(lambda: None)
     card.update(Report(equations=(Equation("l", "t", ((1.0, "x", "x"),)),), trajectory=pendulum))
     assert "Units: theta in rad, time in s." in card._metrics.object
@@ -67,7 +69,7 @@ def test_units_are_told_where_there_are_any():
 )
 def test_the_numbers_of_a_run_say_how_far_it_is(state, step, total, said):
     snapshot = Snapshot(state, "", "", "", step, total, 0.1, 10.0, 500.0, 1)
-    html = words.numbers(snapshot, wrong=False, changed=False)
+    html = text.numbers(snapshot, wrong=False, changed=False)
     assert said in html
     assert ("≤" in said) == ("≤" in html)
 

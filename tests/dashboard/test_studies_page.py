@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 
 from tests.waiting import wait_until
+from workbench.plots.studies import heatmap
 from workbench.studies import Study, results
-from workbench.studies.plan import studies_folder
-from workbench.views import cells
+from workbench.studies.study import studies_folder
 
 QUERY = "experiment=decay&axes=rate%3D0.5%2C0.7&seeds=2&settings="
 
@@ -29,7 +29,7 @@ def cluster():
 @pytest.fixture
 def state(fakes, cluster, monkeypatch):
     """`state(search)`: a session whose workers are those of the test; the page knows the fake experiments."""
-    from workbench.dashboard import studies_state
+    from workbench.dashboard.studies import state as studies_state
 
     @contextmanager
     def here(*address, **options):
@@ -93,23 +93,23 @@ def test_marks_and_map_show_every_cell(fakes, tmp_path):
     found = results(study)
     found["rmse"] = found.seconds.copy(data=np.arange(12.0).reshape(2, 3, 2))
     found.status[0, 0, 0], found.status[1, 2, 1], found.message[1, 2, 1] = "finished", "failed", "no <memory>"
-    marks = cells.grid(found)
+    marks = heatmap.grid(found)
     assert [marks.count(f"<td class='{word}'") for word in ("finished", "failed", "missing")] == [1, 1, 10]
     assert "failed: no &lt;memory&gt;" in marks
-    plot = cells.heat_map(found, "rmse", dark=False)
+    plot = heatmap.heat_map(found, "rmse", dark=False)
     squares = plot.renderers[0].data_source.data
     place = [(x, y) for x, y in zip(squares["x"], squares["y"], strict=True)].index(("3", "0.7"))
     assert squares["value"][place] == np.median([10, 11])
     assert len(squares["value"]) == 6
-    assert cells.metrics(found)[0] == "rmse"
-    alone = cells.heat_map(found.isel(rate=0, delay=[0]).drop_vars("rate"), "rmse", dark=True)
+    assert heatmap.metrics(found)[0] == "rmse"
+    alone = heatmap.heat_map(found.isel(rate=0, delay=[0]).drop_vars("rate"), "rmse", dark=True)
     assert len(alone.renderers[0].data_source.data["value"]) == 1
 
 
 @pytest.mark.exhaustive
 @pytest.mark.browser
 def test_a_study_fills_its_grid_in_a_browser(visit):
-    from tests.dashboard.browsing import button, expect, expect_painted
+    from tests.dashboard.browser.browsing import button, expect, expect_painted
 
     page = visit("page=studies&experiment=linear&axes=points%3D20%2C40&seeds=2&settings=")
     button(page, "Run").click()

@@ -5,11 +5,11 @@ import pytest
 
 from tests.waiting import PATIENCE, wait_until
 from workbench import experiments
-from workbench.dashboard import upload
-from workbench.dashboard.form import Form
-from workbench.dashboard.session import TrainState
-from workbench.dashboard.upload import Upload
-from workbench.datasets.tables import Source
+from workbench.dashboard.forms import upload
+from workbench.dashboard.forms.form import Form
+from workbench.dashboard.forms.upload import Upload
+from workbench.dashboard.train.state import TrainState
+from workbench.datasets.tabular import Source
 
 TIMES = 0.1 * np.arange(80)
 GOOD = "\n".join(["t,x", *(f"{t:.1f},{np.exp(-0.3 * t):.5f}" for t in TIMES)]).encode()
@@ -58,13 +58,13 @@ def test_an_upload_that_breaks_the_reader_is_a_notice_too(state, monkeypatch):
 
 def test_an_upload_clears_an_old_run_and_a_run_keeps_its_record(state):
     state.upload([Source("mine.csv", GOOD)])
-    state.enter("draws", "20")
+    state.enter("n_bootstrap", "20")
     state.start()
     wait_until(lambda: state.job.snapshot().state == "finished" and state.job.wait(PATIENCE), "the end of the run")
     assert [equation.left_text for equation in state.report().equations] == ["x'"]
     state.upload([Source("other.csv", OTHER)])
     assert state.job is None
-    assert state.config.draws == 20
+    assert state.config.n_bootstrap == 20
 
 
 @pytest.mark.parametrize("record", ["../../etc/passwd", "/etc/passwd", "..%2F..%2Fsecret"])

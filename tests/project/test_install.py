@@ -91,7 +91,7 @@ def test_a_build_that_fails_leaves_the_kernel_of_before(required, tmp_path):
     tree = tmp_path / "tree"
     shutil.copytree(ROOT / "workbench" / "solver" / "kernels", tree / "workbench" / "solver" / "kernels")
     shutil.copy(ROOT / "CMakeLists.txt", tree)
-    (tree / "workbench" / "solver" / "kernels" / "kernel.cpp").write_text("this is not C++\n")
+    (tree / "workbench" / "solver" / "kernels" / "cpu" / "kernel.cpp").write_text("this is not C++\n")
     old = tree / "workbench" / "solver" / "_native.cpython-311-x86_64-linux-gnu.so"
     old.write_bytes(b"the kernel of before")
     options = ["-DSKBUILD_STATE=editable", "-DSMNN_INSTRUCTION_SETS=baseline", f"-Dnanobind_DIR={made.stdout.strip()}"]

@@ -21,4 +21,4 @@ def test_faults_have_names_of_their_own_and_reach_every_part():
     names = Counter(fault.name for fault in faults())
     assert max(names.values()) == 1
     folders = {Path(fault.file).parts[1] for fault in faults()}
-    assert {"solver", "models", "datasets", "dashboard", "runs.py"} <= folders
+    assert {"solver", "discovery", "datasets", "dashboard", "jobs", "training"} <= folders

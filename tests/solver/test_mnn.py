@@ -9,9 +9,10 @@ import pytest
 import torch
 from torch.autograd import gradcheck, gradgradcheck
 
-from tests.solver import oracle, oracle_mnn
+from tests.solver import oracle
 from tests.solver.cases import EPS, FULL, PATTERNS, assert_agrees, draw, linear_ode, relative_error, tensors
 from tests.solver.oracle import NAMES, Arrays
+from tests.solver.oracle import mnn as oracle_mnn
 from workbench.solver import LinearODE, RankDeficient, Status, Weights, available, backends, factorize, solve
 from workbench.solver.backends import TABLE, mnn, select
 

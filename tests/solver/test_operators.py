@@ -10,7 +10,7 @@ from torch import Tensor
 from tests.solver.cases import both_row_modes, every_backend, every_method, small_problem
 from workbench.solver import LinearODE, backends, solve
 from workbench.solver.rows import residual, rows
-from workbench.solver.sizes import LAYOUT
+from workbench.solver.shapes import LAYOUT
 
 KEEP = ("nothing", "factor", "carry")
 PROMISES = ("test_schema", "test_autograd_registration", "test_faketensor", "test_aot_dispatch_static")

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 
 from tests.needed import needed
 
@@ -13,14 +12,6 @@ distributed = needed("distributed", "install distributed (extra: studies)")
 
 from workbench import experiments  # noqa: E402
 from workbench.studies import Study  # noqa: E402
-
-
-@pytest.fixture(scope="package", autouse=True)
-def one_thread() -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
 
 
 @pytest.fixture(autouse=True)

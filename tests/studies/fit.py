@@ -8,8 +8,9 @@ import xarray as xr
 from torch import Tensor, nn
 
 from workbench.experiments import protocol
-from workbench.experiments.protocol import Report, setting
-from workbench.studies.parallel import mean_loss
+from workbench.experiments.protocol import setting
+from workbench.experiments.report import Report
+from workbench.training.distributed import mean_loss
 
 name = "fit"
 title = "Fit"

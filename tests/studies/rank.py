@@ -2,8 +2,9 @@
 
 import sys
 
-from workbench import cli, experiments
+from workbench import experiments
+from workbench.cli import main
 
 if __name__ == "__main__":
     experiments.TABLE["fit"] = "tests.studies.fit"
-    sys.exit(cli.main())
+    sys.exit(main.main())

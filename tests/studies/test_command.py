@@ -5,7 +5,7 @@ import re
 import pytest
 import xarray as xr
 
-from workbench import cli
+from workbench.cli import main
 
 
 def address(client) -> list[str]:
@@ -15,7 +15,7 @@ def address(client) -> list[str]:
 def test_a_grid_is_run_kept_told_and_gone_on_with(client, tmp_path, capsys):
     folder = tmp_path / "studies" / "mine"
     words = ["study", "walk", "--axis", "drift=0,0.5", "--seeds", "2", "--length", "3", "--output", str(folder)]
-    assert cli.main([*words, *address(client)]) == 0
+    assert main.main([*words, *address(client)]) == 0
     told = capsys.readouterr().out
     assert f"study: {folder}, 4 cells" in told
     assert re.search(r"^4 of 4 cells", told, re.MULTILINE)
@@ -25,14 +25,14 @@ def test_a_grid_is_run_kept_told_and_gone_on_with(client, tmp_path, capsys):
         middle = float(found.distance.sel(drift=0.5).median())
     assert re.search(rf"^ +0\.5 +{re.escape(f'{middle:.4g}')} ", told, re.MULTILINE)
     times = {path: path.stat().st_mtime_ns for path in folder.glob("cells/*.nc")}
-    assert cli.main(["study", "resume", "mine", *address(client)]) == 0
+    assert main.main(["study", "resume", "mine", *address(client)]) == 0
     assert "4 of 4 cells" in capsys.readouterr().out
     assert times == {path: path.stat().st_mtime_ns for path in times}
 
 
 def test_failed_cells_are_told_and_are_status_1(client, tmp_path, capsys):
     words = ["study", "walk", "--axis", "fail-at=0,2", "--seed", "4", "--output", str(tmp_path / "s")]
-    assert cli.main([*words, *address(client)]) == 1
+    assert main.main([*words, *address(client)]) == 1
     assert "failed: fail_at=2, seed=4: ArithmeticError: the ground gave way" in capsys.readouterr().out
 
 
@@ -49,7 +49,7 @@ def test_a_search_tells_its_trials_and_the_best(client, tmp_path, capsys):
         "--metric",
         "distance",
     ]
-    assert cli.main([*words, "--output", str(tmp_path / "s"), *address(client)]) == 0
+    assert main.main([*words, "--output", str(tmp_path / "s"), *address(client)]) == 0
     told = capsys.readouterr().out
     values = [float(value) for value in re.findall(r"^trial .*distance ([\d.]+)$", told, re.MULTILINE)]
     assert len(values) == 4
@@ -73,7 +73,7 @@ def test_a_search_tells_its_trials_and_the_best(client, tmp_path, capsys):
     ],
 )
 def test_bad_arguments_are_one_line_and_status_2(words, line, capsys):
-    assert cli.main(["study", *words.split()]) == 2
+    assert main.main(["study", *words.split()]) == 2
     told = capsys.readouterr()
     assert line in told.err
     assert told.err.count("\n") == 1
@@ -88,7 +88,7 @@ def test_bad_arguments_are_one_line_and_status_2(words, line, capsys):
 )
 def test_what_is_not_there_is_one_line_and_status_1(words, line, capsys, monkeypatch):
     monkeypatch.setattr("workbench.studies.cluster.PATIENCE", 0.5)
-    assert cli.main(["study", *words.split()]) == 1
+    assert main.main(["study", *words.split()]) == 1
     told = capsys.readouterr().err
     assert line in told
     assert told.count("\n") == 1

@@ -14,11 +14,11 @@ import pytest
 import xarray as xr
 
 from tests.waiting import wait_until
-from workbench import runs
 from workbench.studies import Study, follow, results, run
-from workbench.studies.cell import publish, record_failure, run_cell
 from workbench.studies.cluster import worker_specs
-from workbench.studies.engine import Running, jobs
+from workbench.studies.runner import WorkerTasks, jobs
+from workbench.studies.task import publish, record_failure, run_cell
+from workbench.training import run_file as runs
 
 MEASURED = ["seconds", "memory_mb"]
 
@@ -56,7 +56,7 @@ def test_results_are_those_of_one_by_one_with_time_and_memory(client, make_study
 
 @pytest.mark.exhaustive
 def test_lorenz_gives_the_same_digits(client, tmp_path):
-    axes, settings = {"noise": (0.0, 0.1)}, {"points": 400, "mode": "projection", "draws": 20}
+    axes, settings = {"noise": (0.0, 0.1)}, {"points": 400, "mode": "projection", "n_bootstrap": 20}
     found = run(Study(tmp_path / "a", "lorenz", axes, range(2), settings), client)
     bare = one_by_one(Study(tmp_path / "b", "lorenz", axes, range(2), settings))
     assert found.drop_vars(MEASURED).identical(bare.drop_vars(MEASURED))
@@ -110,7 +110,7 @@ def test_a_worker_that_cannot_keep_its_run_fails_that_cell_alone(client, make_st
         move(source, target)
 
     monkeypatch.setattr("workbench.datasets.store.os.replace", no_room)
-    monkeypatch.setattr("workbench.studies.engine.record_failure", restoring(monkeypatch))
+    monkeypatch.setattr("workbench.studies.runner.record_failure", restoring(monkeypatch))
     found = run(study, client)
     assert found.status.values.tolist() == [["finished", "failed", "finished"]]
     assert "no space left" in str(found.message.values[0, 1])
@@ -159,7 +159,7 @@ def wait_until_saved(study: Study) -> list[runs.Run]:
 
 def test_a_worker_that_does_not_see_the_folder_sends_the_run_file(client, make_study):
     study = make_study()
-    with Running(client, study.folder) as running:
+    with WorkerTasks(client, study.folder) as running:
         for job in jobs("walk", study.cells, study.folder, threads=1):
             running.add(replace(job, key="another folder of this name"))
         outcomes = list(running)
@@ -208,7 +208,7 @@ def test_workers_of_this_machine_have_a_gpu_each_where_there_are_gpus(monkeypatc
 
 
 def test_a_study_without_workers_says_how_to_start_one(make_study, monkeypatch):
-    monkeypatch.setattr("workbench.studies.engine.PATIENCE", 0.2)
+    monkeypatch.setattr("workbench.studies.runner.PATIENCE", 0.2)
     with (
         distributed.LocalCluster(n_workers=0, processes=False, dashboard_address="127.0.0.1:0") as cluster,
         distributed.Client(cluster) as client,

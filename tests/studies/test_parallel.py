@@ -17,9 +17,8 @@ import torch
 from tests.studies import fit
 from tests.studies.processes import ENVIRONMENT, ROOT
 from tests.waiting import PATIENCE
-from workbench import runs
-from workbench.studies.parallel import Ranks, share
-from workbench.training import Training
+from workbench.training import Training, run_file
+from workbench.training.distributed import Ranks, share
 
 pytestmark = pytest.mark.skipif(not torch.distributed.is_available(), reason="needs a torch with torch.distributed")
 
@@ -43,11 +42,11 @@ def shared(*words: str) -> subprocess.CompletedProcess:
     return subprocess.run(command(*words), capture_output=True, text=True, check=False, **options)
 
 
-def alone(path: Path, **settings: int) -> runs.Run:
+def alone(path: Path, **settings: int) -> run_file.Run:
     """The same in one process."""
     for _ in Training(fit, fit.Config(**settings), path=path):
         pass
-    return runs.read_run(path)
+    return run_file.read_run(path)
 
 
 @pytest.mark.exhaustive
@@ -61,11 +60,11 @@ def test_two_processes_have_the_losses_of_one_and_checkpoints_fit_either(tmp_pat
     done = shared("resume", str(path), "--steps", "5")
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("run file:") == 1
-    middle = runs.read_run(path)
+    middle = run_file.read_run(path)
     assert (middle.status, middle.steps, middle.state_step) == ("stopped", 8, 8)
     np.testing.assert_allclose(middle.records.loss, whole.records.loss[:8], rtol=1e-6)
     assert [record.step for record in Training(fit, fit.Config(), path=path, resume_from=middle)] == [9, 10, 11, 12]
-    last = runs.read_run(path)
+    last = run_file.read_run(path)
     np.testing.assert_allclose(last.records.loss, whole.records.loss, rtol=1e-6)
     for name, array in whole.state.items():
         np.testing.assert_allclose(last.state[name], array, rtol=1e-6, err_msg=name)
@@ -79,7 +78,7 @@ def test_a_killed_rank_is_a_clear_error_and_leaves_a_checkpoint(tmp_path):
     with subprocess.Popen(
         words, cwd=ROOT, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as launcher:
-        while not path.exists() or runs.summarise(path).steps < 1:
+        while not path.exists() or run_file.summarise(path).steps < 1:
             assert launcher.poll() is None, launcher.stderr.read()
             time.sleep(0.05)
         os.kill(rank_of(launcher, "1"), signal.SIGKILL)
@@ -88,7 +87,7 @@ def test_a_killed_rank_is_a_clear_error_and_leaves_a_checkpoint(tmp_path):
     (line,) = re.findall(r"^python -m workbench: the run failed: (.*)$", complaints, re.MULTILINE)
     assert "another process" in line
     assert f"what it found is kept in {path}" in line
-    kept = runs.read_run(path)
+    kept = run_file.read_run(path)
     assert kept.status == "running"
     assert kept.state_step == kept.steps >= 1
     goes_on = Training(fit, fit.Config(length=400), resume_from=kept)

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from workbench.studies import Study
-from workbench.studies.plan import list_studies
+from workbench.studies.study import list_studies
 
 
 def test_cells_are_every_combination_with_the_seed_last_and_fastest(make_study):

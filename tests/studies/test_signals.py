@@ -10,8 +10,8 @@ import pytest
 from tests.studies.processes import Processes, kill
 from tests.studies.test_engine import MEASURED, one_by_one
 from tests.waiting import PATIENCE
-from workbench import runs
 from workbench.studies import connected, follow, run
+from workbench.training import run_file
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="127.0.0.2 and so on are there on Linux only")
 
@@ -70,7 +70,7 @@ def test_every_cell_is_complete_once_whoever_was_killed(processes, make_study, t
     assert complete() == 20
     assert not list((study.folder / "attempts").iterdir())
     assert all(
-        runs.read_run(study.path(cell)).records.step.values.tolist() == list(range(1, 13)) for cell in study.cells
+        run_file.read_run(study.path(cell)).records.step.values.tolist() == list(range(1, 13)) for cell in study.cells
     )
     bare = one_by_one(make_study("bare", seeds=range(10), length=12))
     assert found.drop_vars([*MEASURED, "run"]).equals(bare.drop_vars([*MEASURED, "run"]))

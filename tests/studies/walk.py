@@ -8,7 +8,8 @@ import numpy as np
 import xarray as xr
 
 from workbench.experiments import protocol
-from workbench.experiments.protocol import Report, setting
+from workbench.experiments.protocol import setting
+from workbench.experiments.report import Report
 
 name = "walk"
 title = "Walk"

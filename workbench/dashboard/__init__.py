@@ -1,3 +1,1 @@
-"""The dashboard: jobs that belong to the server, sessions without widgets, pages without arithmetic."""
-
-import dask.base  # noqa: F401  (xarray imports it in whatever thread comes first; two at once get half of it each)
+"""The dashboard: one folder per page, with its state (no widgets), its text and its widgets."""

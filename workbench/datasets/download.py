@@ -23,7 +23,7 @@ Progress = Callable[[int, int], None]
 
 
 @dataclass(frozen=True)
-class Source:
+class RemoteFile:
     """A file to fetch: its name on disk, its address, its SHA-256 ("": the publisher replaces the file as data come in,
     so that none is known), and what it is, for a person.
     """
@@ -36,19 +36,19 @@ class Source:
 
 _PSL = "https://downloads.psl.noaa.gov/Datasets"
 SOURCES = {
-    "oisst": Source(
+    "oisst": RemoteFile(
         "sst.wkmean.1990-present.nc",
         f"{_PSL}/noaa.oisst.v2/sst.wkmean.1990-present.nc",
         "",
         "NOAA OISST v2 weekly means (about 450 MB)",
     ),
-    "oisst_mask": Source(
+    "oisst_mask": RemoteFile(
         "lsmask.nc", f"{_PSL}/noaa.oisst.v2/lsmask.nc", "", "the land-sea mask of NOAA OISST v2 (134 kB)"
     ),
-    "ersst": Source(
+    "ersst": RemoteFile(
         "sst.mnmean.nc", f"{_PSL}/noaa.ersst.v5/sst.mnmean.nc", "", "NOAA ERSST v5 monthly means (about 130 MB)"
     ),
-    "nino": Source(
+    "nino": RemoteFile(
         "wksst9120.for",
         "https://www.cpc.ncep.noaa.gov/data/indices/wksst9120.for",
         "",
@@ -61,7 +61,9 @@ class DownloadError(OSError):
     """A file could not be fetched; says why, and how to place it by hand."""
 
 
-def fetch(source: Source, *, folder: Path | None = None, progress: Progress | None = None, pause: float = 1.0) -> Path:
+def fetch(
+    source: RemoteFile, *, folder: Path | None = None, progress: Progress | None = None, pause: float = 1.0
+) -> Path:
     """The path of the file, fetched if it is not in `folder` (the data folder) yet.
 
     A failed attempt is repeated RETRIES times, `pause`, 2 `pause`, ... seconds apart. What was received counts only if
@@ -89,7 +91,7 @@ def fetch(source: Source, *, folder: Path | None = None, progress: Progress | No
     )
 
 
-def _attempt(source: Source, target: Path, progress: Progress | None) -> Path:
+def _attempt(source: RemoteFile, target: Path, progress: Progress | None) -> Path:
     """One download under a temporary name, moved into place when it is complete."""
     target.parent.mkdir(parents=True, exist_ok=True)
     for left in target.parent.glob(f".{target.name}.*.part"):
@@ -142,7 +144,7 @@ class _Bar:
         pass
 
 
-def _require_hash(path: Path, source: Source) -> None:
+def _require_hash(path: Path, source: RemoteFile) -> None:
     if not source.sha256:
         return
     digest = hashlib.sha256()

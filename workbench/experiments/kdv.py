@@ -12,13 +12,15 @@ import numpy as np
 import xarray as xr
 from pydantic import model_validator
 
-from workbench import metrics
-from workbench.datasets import field_files, schema, windows
+from workbench.datasets import schema, windows
+from workbench.datasets.pde import hdf5
+from workbench.diagnostics import metrics
 from workbench.experiments import protocol
-from workbench.experiments.protocol import BACKEND, Backend, Model, Report, setting
-from workbench.models.forecast import Forecast, Plan, Waves
-from workbench.models.forecast_networks import FRAMES
-from workbench.models.symmetries import Ranges
+from workbench.experiments.protocol import BACKEND, Backend, Model, setting
+from workbench.experiments.report import Report
+from workbench.models.kdv.augmentation import Ranges
+from workbench.models.kdv.forecast import Forecast, TrainingPlan, Waves
+from workbench.models.kdv.networks import FRAMES
 
 name = "kdv"
 title = "KdV: forecast"
@@ -30,7 +32,7 @@ HORIZONS = (20, 40, 100)
 FROM_GRID = ("train", "valid", "test")
 
 
-class Config(protocol.Config):
+class KdVConfig(protocol.Config):
     """The settings of one forecast of KdV waves. Everything is dimensionless."""
 
     mode: Literal["small", "paper"] = setting(
@@ -102,23 +104,26 @@ class Config(protocol.Config):
     }
 
     @model_validator(mode="after")
-    def _fits(self) -> "Config":
+    def _fits(self) -> "KdVConfig":
         if self.device == "cuda" and self.backend == "native":
             raise ValueError("the backend native computes on the cpu: take another for device cuda")
         return self
 
 
-def data(config: Config) -> xr.Dataset:
+Config = KdVConfig
+
+
+def data(config: KdVConfig) -> xr.Dataset:
     """The fields of all three splits, `data` over (trajectory, frame, point); the coordinate `split` names them."""
     parts = []
     for split, count in zip(FROM_GRID, (config.train, config.valid, config.test), strict=True):
-        path = field_files.generate(config.waves, split, count, seed=config.seed, progress=_log(split))
-        part = field_files.read(path, count=count).drop_attrs(deep=False)
+        path = hdf5.generate(config.waves, split, count, seed=config.seed, progress=_log(split))
+        part = hdf5.read(path, count=count).drop_attrs(deep=False)
         parts.append(part.assign_coords(split=("trajectory", [split] * part.sizes["trajectory"])))
     return xr.concat(parts, "trajectory").assign_attrs(title="Korteweg-de Vries", equation="kdv")
 
 
-def prepare(config: Config, tell: Callable[..., None]) -> None:
+def prepare(config: KdVConfig, tell: Callable[..., None]) -> None:
     """Make the files that `data` reads, split by split; tell(share=..., words=...) says how far that is."""
     counts = (config.train, config.valid, config.test)
     before, whole = 0, max(1, sum(counts))
@@ -127,17 +132,17 @@ def prepare(config: Config, tell: Callable[..., None]) -> None:
         def told(done: int, total: int, split: str = split, count: int = count, before: int = before) -> None:
             tell(share=(before + count * done / max(1, total)) / whole, words=f"simulating waves ({split})")
 
-        field_files.generate(config.waves, split, count, seed=config.seed, progress=told)
+        hdf5.generate(config.waves, split, count, seed=config.seed, progress=told)
         before += count
 
 
-def _log(split: str) -> field_files.Progress:
+def _log(split: str) -> hdf5.Progress:
     return lambda done, total: logger.info("%s: %d of %d trajectories", split, done, total)
 
 
-def model(config: Config, data: xr.Dataset) -> Model:
+def model(config: KdVConfig, data: xr.Dataset) -> Model:
     """A fresh model, which has seen the splits train and valid."""
-    plan = Plan(
+    plan = TrainingPlan(
         preset=config.mode,
         steps=config.updates,
         rate=config.learning_rate,

@@ -9,18 +9,21 @@ import numpy as np
 import torch
 import xarray as xr
 
-from workbench.datasets import linear, windows
+from workbench.datasets import windows
+from workbench.datasets.ode import linear
 from workbench.datasets.schema import uniform_step
 from workbench.experiments import protocol
-from workbench.experiments.protocol import BACKEND, Backend, Equation, Model, Report, setting
-from workbench.models.validation import Validation
+from workbench.experiments.equation import Equation
+from workbench.experiments.protocol import BACKEND, Backend, Model, setting
+from workbench.experiments.report import Report
+from workbench.models.ode.validation import Validation
 
 name = "linear"
 title = "Linear systems"
 summary = "Nothing is learned: six systems with closed forms show how accurate the solver is, and how derivatives help."
 
 
-class Config(protocol.Config):
+class LinearConfig(protocol.Config):
     """The settings of one check. Everything is dimensionless."""
 
     mode: Literal["check"] = setting("check", "Solve with 2, 3, 4 and 5 derivatives and compare with the closed form.")
@@ -37,12 +40,15 @@ class Config(protocol.Config):
     )
 
 
-def data(config: Config) -> xr.Dataset:
+Config = LinearConfig
+
+
+def data(config: LinearConfig) -> xr.Dataset:
     """The closed form, as `truth` and `data` over (time, variable)."""
     return linear.simulate(config.system, points=config.points, step=config.step)
 
 
-def model(config: Config, data: xr.Dataset) -> Model:
+def model(config: LinearConfig, data: xr.Dataset) -> Model:
     """The solver, which sees the equation and the first state only."""
     system = linear.SYSTEMS[config.system]
     A, b = torch.tensor(system.A, dtype=torch.float64), torch.tensor(system.b, dtype=torch.float64)
@@ -61,7 +67,7 @@ def report(model: Model, data: xr.Dataset) -> Report:
     return Report((), equations(system), trajectory=trajectory, metrics=errors)
 
 
-def equations(system: linear.System) -> tuple[Equation, ...]:
+def equations(system: linear.LinearSystem) -> tuple[Equation, ...]:
     """y' = A y + b, zeros left out."""
     made = []
     for variable, row, constant in zip(system.variables, np.array(system.A), system.b, strict=True):

@@ -8,19 +8,22 @@ from typing import Literal
 import numpy as np
 import xarray as xr
 
-from workbench.datasets import logistic, windows
+from workbench.datasets import windows
+from workbench.datasets.ode import logistic
 from workbench.datasets.schema import uniform_step
+from workbench.discovery.engine.tangent import Rows
 from workbench.experiments import protocol
-from workbench.experiments.protocol import BACKEND, Backend, Equation, Model, Report, setting
-from workbench.models.growth import REMEMBERED, Growth
-from workbench.models.tangent import Rows
+from workbench.experiments.equation import Equation
+from workbench.experiments.protocol import BACKEND, Backend, Model, setting
+from workbench.experiments.report import Report
+from workbench.models.ode.logistic import REMEMBERED, LogisticFit
 
 name = "logistic"
 title = "Logistic growth"
 summary = "Thousands of growing populations, each with a rate and a capacity of its own, all fitted in one go."
 
 
-class Config(protocol.Config):
+class LogisticConfig(protocol.Config):
     """The settings of one fit of many curves. Everything is dimensionless."""
 
     mode: Literal["joint"] = setting(
@@ -47,16 +50,19 @@ class Config(protocol.Config):
     )
 
 
-def data(config: Config) -> xr.Dataset:
+Config = LogisticConfig
+
+
+def data(config: LogisticConfig) -> xr.Dataset:
     """The curves: `truth` and `data` over (time, variable), `r` and `K` over (variable)."""
     chosen = {field: getattr(config, field) for field in ("curves", "points", "end", "noise", "seed")}
     return logistic.simulate(**chosen)
 
 
-def model(config: Config, data: xr.Dataset) -> Model:
+def model(config: LogisticConfig, data: xr.Dataset) -> Model:
     """A fresh model, which has seen the noisy curves only."""
     rows = Rows(config.derivatives, backend=config.backend, method=config.method)
-    return Growth(windows.tensor(data), rows, step=uniform_step(data))
+    return LogisticFit(windows.tensor(data), rows, step=uniform_step(data))
 
 
 def report(model: Model, data: xr.Dataset) -> Report:

@@ -9,20 +9,22 @@ import numpy as np
 import xarray as xr
 from pydantic import field_validator, model_validator
 
-from workbench import metrics
-from workbench.datasets import lorenz, windows
+from workbench.datasets import windows
+from workbench.datasets.ode import lorenz
 from workbench.datasets.schema import uniform_step
-from workbench.experiments import discovered, protocol
-from workbench.experiments.discovered import CRITERION, Criterion, doubts_about, equations, simulated
-from workbench.experiments.judgement import judge
-from workbench.experiments.protocol import BACKEND, Backend, Model, Report, setting
-from workbench.models.adam import Adam, Schedule
-from workbench.models.adam_solved import SolvedAdam
-from workbench.models.discovery import Projection
-from workbench.models.expressions import parse
-from workbench.models.library import Library, Polynomials
-from workbench.models.recipe import Recipe
-from workbench.models.responses import Integrator
+from workbench.diagnostics import metrics
+from workbench.discovery.engine.projection import Projection
+from workbench.discovery.engine.responses import Integrator
+from workbench.discovery.neural.adam import Adam, EpochSchedule
+from workbench.discovery.neural.adam_varpro import SolvedAdam
+from workbench.experiments import discovery_base, protocol
+from workbench.experiments.diagnose import judge
+from workbench.experiments.discovery_base import CRITERION, Criterion, doubts_about, equations, simulated
+from workbench.experiments.protocol import BACKEND, Backend, Model, setting
+from workbench.experiments.report import Report
+from workbench.symbolic.library import Library, Polynomials
+from workbench.symbolic.parser import parse
+from workbench.symbolic.recipe import LibrarySpec
 
 name = "lorenz"
 title = "Lorenz"
@@ -32,7 +34,7 @@ DIRECT = ("auto", "projection", "smoothing")
 """The modes without a network."""
 
 
-class Config(protocol.Config):
+class LorenzConfig(protocol.Config):
     """The settings of one Lorenz run. Time is dimensionless, as all of the Lorenz system is."""
 
     mode: Literal["auto", "projection", "smoothing", "adam"] = setting(
@@ -61,7 +63,7 @@ class Config(protocol.Config):
         "More terms to choose from, as formulas with semicolons between them, such as sin(x); x*y*z; exp(-t).",
         group="training",
     )
-    share: float = setting(
+    min_contribution: float = setting(
         0.002,
         "Terms that alone explain less than this share of how their variable changes within a window fall away, "
         "however significant they are; insignificant ones always do.",
@@ -70,7 +72,7 @@ class Config(protocol.Config):
         lt=1,
     )
     criterion: Criterion = setting("information", CRITERION, group="training", modes=DIRECT)
-    draws: int = setting(
+    n_bootstrap: int = setting(
         200,
         "How many times windows are drawn anew to tell how sure each term is (bootstrap).",
         group="training",
@@ -153,7 +155,7 @@ class Config(protocol.Config):
         return value
 
     @model_validator(mode="after")
-    def _fits(self) -> "Config":
+    def _fits(self) -> "LorenzConfig":
         if self.mode == "adam" and self.window < 4:
             raise ValueError(f"the window ({self.window} grid points) is too short for adam: expected at least 4")
         if self.window:
@@ -167,29 +169,32 @@ class Config(protocol.Config):
         return self
 
 
+Config = LorenzConfig
+
+
 def _split(formulas: str) -> tuple[str, ...]:
     return tuple(text.strip() for text in formulas.split(";") if text.strip())
 
 
-def data(config: Config) -> xr.Dataset:
+def data(config: LorenzConfig) -> xr.Dataset:
     """The record: `truth` and `data` over (time, variable)."""
     return lorenz.simulate(points=config.points, step=config.step, noise=config.noise, seed=config.seed)
 
 
-def model(config: Config, data: xr.Dataset) -> Model:
+def model(config: LorenzConfig, data: xr.Dataset) -> Model:
     """A fresh model, which has seen the noisy data only."""
     record = windows.tensor(data)
     library: Library = Polynomials(lorenz.VARIABLES, config.degree)
     if formulas := _split(config.formulas):
-        library = Recipe(degree=config.degree, expressions=formulas).library(lorenz.VARIABLES)
+        library = LibrarySpec(degree=config.degree, expressions=formulas).library(lorenz.VARIABLES)
     if config.mode != "adam":
-        return discovered.projection(config, data, library)
+        return discovery_base.projection(config, data, library)
     integrator = Integrator(uniform_step(data), config.derivatives, config.backend, config.method)
     shared = ("window", "stride", "batch", "epochs", "cycles", "learning_rate", "threshold", "hidden", "seed")
-    schedule = Schedule(**{field: getattr(config, field) for field in shared})
+    schedule = EpochSchedule(**{field: getattr(config, field) for field in shared})
     if config.coefficients == "learned":
         return Adam(record, library, integrator, schedule)
-    return SolvedAdam(record, library, integrator, schedule, share=config.share)
+    return SolvedAdam(record, library, integrator, schedule, min_contribution=config.min_contribution)
 
 
 def report(model: Model, data: xr.Dataset) -> Report:
@@ -197,7 +202,7 @@ def report(model: Model, data: xr.Dataset) -> Report:
     library, estimate = model.library, model.coefficients()
     truth = true_coefficients(library)
     found = model.result() if isinstance(model, Projection) else None
-    coefficients = discovered.coefficients(library, truth, estimate, found)
+    coefficients = discovery_base.coefficients(library, truth, estimate, found)
     trajectory = simulated(library, estimate, data)
     figures = metrics.coefficient_metrics(coefficients)
     figures["horizon"] = metrics.horizon(trajectory, exponent=lorenz.LYAPUNOV_EXPONENT)

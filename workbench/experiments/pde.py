@@ -11,20 +11,23 @@ import numpy as np
 import xarray as xr
 from pydantic import model_validator
 
-from workbench import metrics
-from workbench.datasets import field_files, schema, waves
-from workbench.datasets.field_following import follow
+from workbench.datasets import schema
+from workbench.datasets.pde import equations, hdf5
+from workbench.datasets.pde.rollout import follow
+from workbench.diagnostics import metrics
+from workbench.discovery.pde.terms import Field, Term, library
+from workbench.discovery.pde.weak_form import FieldProjection, FieldSettings
 from workbench.experiments import protocol
-from workbench.experiments.protocol import BACKEND, Backend, Equation, Model, Report, setting
-from workbench.models.field_projection import FieldProjection, FieldSettings
-from workbench.models.field_terms import Field, Term, library
+from workbench.experiments.equation import Equation
+from workbench.experiments.protocol import BACKEND, Backend, Model, setting
+from workbench.experiments.report import Report
 
 name = "pde"
 title = "Waves: discovery"
 summary = "A field u(x, t) on a periodic interval: the partial differential equation that it obeys."
 
 
-class Config(protocol.Config):
+class PDEConfig(protocol.Config):
     """The settings of one discovery from a field. Everything is dimensionless."""
 
     system: Literal["kdv-easy", "kdv", "ks", "burgers"] = setting(
@@ -47,14 +50,14 @@ class Config(protocol.Config):
         35, "Sequence length: how many frames are solved as one system.", unit="frames", group="training", ge=10, le=140
     )
     orders: int = setting(4, "Highest derivative in x among the candidates.", group="training", ge=1, le=5)
-    share: float = setting(
+    min_contribution: float = setting(
         0.01,
         "Terms that alone explain less than this share of how u changes within a window fall away.",
         group="training",
         ge=0,
         lt=1,
     )
-    draws: int = setting(
+    n_bootstrap: int = setting(
         200,
         "How many times windows and waves are drawn anew to tell how sure each term is (bootstrap).",
         group="training",
@@ -74,21 +77,24 @@ class Config(protocol.Config):
     )
 
     @model_validator(mode="after")
-    def _fits(self) -> "Config":
+    def _fits(self) -> "PDEConfig":
         least = (len(library(self.orders)) + 1) // 2 + 2
         if self.window < least:
             raise ValueError(f"the window ({self.window} frames) is too short for so many terms: at least {least}")
         return self
 
 
-def data(config: Config) -> xr.Dataset:
+Config = PDEConfig
+
+
+def data(config: PDEConfig) -> xr.Dataset:
     """The fields: `truth` and `data` over (trajectory, frame, point)."""
-    setup = waves.SETUPS[config.system]
-    made = waves.simulate(setup, range(config.trajectories), seed=config.seed)
+    setup = equations.SETUPS[config.system]
+    made = equations.simulate(setup, range(config.trajectories), seed=config.seed)
     if made.failed:
         raise ArithmeticError(f"trajectory {min(made.failed)} has failed: {made.failed[min(made.failed)]}")
-    title = waves.EQUATIONS[setup.equation].title
-    record = field_files.as_dataset(made.u, made.t, made.lengths, title=title, equation=setup.equation)
+    title = equations.EQUATIONS[setup.equation].title
+    record = hdf5.as_dataset(made.u, made.t, made.lengths, title=title, equation=setup.equation)
     generator = np.random.default_rng([config.seed, 1])
     size = config.noise * made.u.std(axis=(1, 2), keepdims=True)
     noisy = made.u + size * generator.standard_normal(made.u.shape) if config.noise else made.u
@@ -101,13 +107,13 @@ def data(config: Config) -> xr.Dataset:
     )
 
 
-def model(config: Config, data: xr.Dataset) -> Model:
+def model(config: PDEConfig, data: xr.Dataset) -> Model:
     """A fresh model, which has seen the noisy fields only."""
     fields = [
         Field(own.data.values, float(own.t[1] - own.t[0]), float(own.length))
         for own in (data.isel(trajectory=index) for index in range(data.sizes["trajectory"]))
     ]
-    shared = ("window", "modes", "share", "draws", "derivatives", "backend", "method", "seed")
+    shared = ("window", "modes", "min_contribution", "n_bootstrap", "derivatives", "backend", "method", "seed")
     settings = FieldSettings(**{field: getattr(config, field) for field in shared})
     return FieldProjection(fields, library(config.orders), settings)
 
@@ -115,7 +121,7 @@ def model(config: Config, data: xr.Dataset) -> Model:
 def report(model: FieldProjection, data: xr.Dataset) -> Report:
     """The equation beside the true one, how sure it is, and a simulation of it beside the first field."""
     found, terms = model.result(), model.terms
-    truth = np.array([waves.EQUATIONS[data.attrs["equation"]].terms.get(term.name, 0.0) for term in terms])
+    truth = np.array([equations.EQUATIONS[data.attrs["equation"]].terms.get(term.name, 0.0) for term in terms])
     words = {
         "estimate": (found.coefficients, "discovered coefficient"),
         "truth": (truth, "true coefficient"),

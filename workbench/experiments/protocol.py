@@ -1,14 +1,14 @@
 """What every experiment offers. Training, run files, page and command line know this and no concrete experiment."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, Protocol
 
 import numpy as np
 import xarray as xr
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from workbench.judging import Judgement
+from workbench._deprecated import moved_names, warn
+from workbench.experiments.report import Report
 
 Group = Literal["main", "solver", "training", "data"]
 Backend = Literal["auto", "native", "cuda", "banded", "dense"]
@@ -31,6 +31,10 @@ def setting(
     return Field(default, description=text, json_schema_extra=extra, **bounds)
 
 
+RENAMED_SETTINGS = {"draws": "n_bootstrap", "share": "min_contribution"}
+"""Settings of version 0.1 under their new names: run files, addresses and commands may hold the old ones."""
+
+
 class Config(BaseModel):
     """The settings of one run: frozen, complete, and the only source for page, command line, URL and run file.
 
@@ -48,99 +52,25 @@ class Config(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _fill_mode_defaults(cls, given: Any) -> Any:
-        if not isinstance(given, Mapping) or "mode" not in cls.model_fields:
+        if not isinstance(given, Mapping):
+            return given
+        given = current_names(cls, given)
+        if "mode" not in cls.model_fields:
             return given
         mode = given.get("mode", cls.model_fields["mode"].default)
         return {**cls.mode_defaults.get(mode, {}), **given}
 
 
-LATEX_SPACE = r"\,"
-
-
-@dataclass(frozen=True)
-class Equation:
-    """One discovered equation, `left = sum of coefficient * candidate`.
-
-    `terms` holds (coefficient, LaTeX of the candidate, plain text of the candidate), zeros left out.
-    """
-
-    left_latex: str
-    left_text: str
-    terms: tuple[tuple[float, str, str], ...]
-
-    def latex(self, digits: int = 3) -> str:
-        """The equation in LaTeX, coefficients with `digits` decimals."""
-        terms = [(c, name) for c, name, _ in self.terms]
-        return f"{self.left_latex} = {_sum(terms, digits, _THIN_SPACE)}"
-
-    def text(self, digits: int = 3) -> str:
-        """The equation in plain text, coefficients with `digits` decimals."""
-        terms = [(c, name) for c, _, name in self.terms]
-        return f"{self.left_text} = {_sum(terms, digits, ' ')}"
-
-
-_THIN_SPACE = r"\,"
-
-
-def plain_number(value: float, digits: int) -> str:
-    """A coefficient with so many decimals; one that would keep no two digits of its own, with that many of those."""
-    small = digits > 1 and 0 < abs(value) < 10.0 ** (1 - digits)
-    return f"{value:.{digits}g}" if small else f"{value:.{digits}f}"
-
-
-def latex_number(value: float, digits: int) -> str:
-    r"""The same in LaTeX: 1.5e-07 becomes 1.5 \cdot 10^{-7}."""
-    mantissa, _, power = plain_number(value, digits).partition("e")
-    return rf"{mantissa}\cdot 10^{{{int(power)}}}" if power else mantissa
-
-
-def _sum(terms: list[tuple[float, str]], digits: int, space: str) -> str:
-    if not terms:
-        return "0"
-    parts = []
-    for position, (coefficient, name) in enumerate(terms):
-        sign = "-" if coefficient < 0 else "+"
-        lead = ("-" if sign == "-" else "") if position == 0 else f" {sign} "
-        factor = "" if name == "1" else f"{space}{name}"
-        number = latex_number if space == _THIN_SPACE else plain_number
-        parts.append(f"{lead}{number(abs(coefficient), digits)}{factor}")
-    return "".join(parts)
-
-
-@dataclass(frozen=True)
-class Report:
-    """What a model has learned so far, ready to be shown; a view shows whatever part is there.
-
-    coefficients: Dataset over (candidate, variable) with `estimate` and, where known, `truth`, `lower` and `upper` (the
-        95 % interval), `inclusion` (the probability that the term is in the equation) and `unit` (of the coefficient).
-    trajectory: Dataset over (time, variable) with `truth` (the clean record), `data` (what the model saw) and
-        `estimate` (the discovered equations simulated from the first state; NaN after a blow-up) and, where known,
-        `denoised` (the data without their noise).
-    image: Dataset over (time, x) with `truth`, `data` and `estimate`, as far as they are there, on a periodic interval.
-    profile: Dataset over (frame) of errors by name, against how far ahead a forecast looks.
-    maps: Dataset over (frame, x, ...) of what the model is made of inside, to be shown as images.
-    metrics: name -> value, e.g. "rmse", "precision", "recall", "horizon".
-    doubts: why the result may not be trusted, one sentence each.
-    globe: Dataset over (lat, lon): a quantity per variable, with `units` and `long_name`, and `ocean`, where there is
-        sea.
-    skill: Dataset with `skill` over (lead, forecast): 1 - squared error / that of climatology; `model` comes first.
-    judgement: of discovered equations, once they are final: Pareto front, residuals, horizon, Lyapunov exponent.
-    parameters: of many curves, Dataset over (parameter, curve) with `estimate` and `truth`.
-    """
-
-    equations: tuple[Equation, ...] = ()
-    true_equations: tuple[Equation, ...] = ()
-    coefficients: xr.Dataset | None = None
-    trajectory: xr.Dataset | None = None
-    metrics: Mapping[str, float] = field(default_factory=dict)
-    doubts: tuple[str, ...] = ()
-    globe: xr.Dataset | None = None
-    skill: xr.Dataset | None = None
-    judgement: Judgement | None = None
-    parameters: xr.Dataset | None = None
-    image: xr.Dataset | None = None
-    profile: xr.Dataset | None = None
-    maps: xr.Dataset | None = None
+def current_names(config: type[BaseModel], given: Mapping[str, Any]) -> dict[str, Any]:
+    """`given` with settings of before under their names in `config`, with a DeprecationWarning for each."""
+    current = {}
+    for name, value in given.items():
+        new = RENAMED_SETTINGS.get(name, name)
+        is_old = name not in config.model_fields and new in config.model_fields and new not in given
+        if is_old:
+            warn(f"the setting {name}", new)
+        current[new if is_old else name] = value
+    return current
 
 
 class Model(Protocol):
@@ -191,3 +121,14 @@ class Experiment(Protocol):
 
     def report(self, model: Any, data: xr.Dataset) -> Report:
         """What the model has learned, judged against the data."""
+
+
+__getattr__ = moved_names(
+    __name__,
+    {
+        "Equation": "experiments.equation:Equation",
+        "LATEX_SPACE": "experiments.equation:LATEX_SPACE",
+        "latex_number": "experiments.equation:latex_number",
+        "plain_number": "experiments.equation:plain_number",
+    },
+)

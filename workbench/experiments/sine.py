@@ -8,11 +8,14 @@ from typing import Literal
 import numpy as np
 import xarray as xr
 
-from workbench.datasets import sine, windows
+from workbench.datasets import windows
+from workbench.datasets.ode import sine
 from workbench.datasets.schema import uniform_step
 from workbench.experiments import protocol
-from workbench.experiments.protocol import BACKEND, Backend, Equation, Model, Report, setting
-from workbench.models.oscillation import Constant, Solver, Varying
+from workbench.experiments.equation import Equation
+from workbench.experiments.protocol import BACKEND, Backend, Model, setting
+from workbench.experiments.report import Report
+from workbench.models.ode.oscillator import ConstantODEFit, Solver, TimeVaryingODEFit
 
 name = "sine"
 title = "Damped sine"
@@ -22,7 +25,7 @@ CANDIDATES = ("u", "u'")
 LATEX = ("u", r"\dot u")
 
 
-class Config(protocol.Config):
+class SineConfig(protocol.Config):
     """The settings of one run on the damped sine. Everything is dimensionless."""
 
     mode: Literal["constant", "varying"] = setting(
@@ -56,21 +59,26 @@ class Config(protocol.Config):
     mode_defaults = {"varying": {"derivatives": 3}}
 
 
-def data(config: Config) -> xr.Dataset:
+Config = SineConfig
+
+
+def data(config: SineConfig) -> xr.Dataset:
     """The record: `truth` and `data` over (time, variable)."""
     return sine.simulate(points=config.points, end=config.end, noise=config.noise, seed=config.seed)
 
 
-def model(config: Config, data: xr.Dataset) -> Model:
+def model(config: SineConfig, data: xr.Dataset) -> Model:
     """A fresh model, which has seen the noisy data only."""
     record = windows.tensor(data)[:, 0]
     solver = Solver(config.derivatives, config.backend, config.method)
     step = uniform_step(data)
     if config.mode == "constant":
-        return Constant(record, solver, step=step)
+        return ConstantODEFit(record, solver, step=step)
     # the published start of the learned steps, kept where a sigmoid can be
     start = min(step, 0.9)
-    return Varying(record, solver, step=start, steps=config.epochs, rate=config.learning_rate, seed=config.seed)
+    return TimeVaryingODEFit(
+        record, solver, step=start, steps=config.epochs, rate=config.learning_rate, seed=config.seed
+    )
 
 
 def report(model: Model, data: xr.Dataset) -> Report:

@@ -11,21 +11,24 @@ import numpy as np
 import xarray as xr
 from pydantic import create_model
 
-from workbench import metrics
-from workbench.datasets import systems
-from workbench.datasets.systems import System
-from workbench.experiments import discovered
-from workbench.experiments.judgement import judge
-from workbench.experiments.protocol import Model, Report, setting
-from workbench.models.expressions import parse
-from workbench.models.library import Library
-from workbench.models.recipe import Recipe
-from workbench.models.writing import short
+from workbench.datasets.ode import systems
+from workbench.datasets.ode.systems import System
+from workbench.diagnostics import metrics
+from workbench.experiments import discovery_base
+from workbench.experiments.diagnose import judge
+from workbench.experiments.protocol import Model, setting
+from workbench.experiments.report import Report
+from workbench.symbolic.library import Library
+from workbench.symbolic.parser import parse
+from workbench.symbolic.printers import short
+from workbench.symbolic.recipe import LibrarySpec
 
 PERCENT = 100.0
 
 
-def config_of(kind: type[System], base: type[discovered.Config] = discovered.Config) -> type[discovered.Config]:
+def config_of(
+    kind: type[System], base: type[discovery_base.DiscoveryConfig] = discovery_base.DiscoveryConfig
+) -> type[discovery_base.DiscoveryConfig]:
     """The settings of `base` with the defaults of a system, and its parameters."""
     known = base.model_fields
     given: dict[str, Any] = {
@@ -41,14 +44,14 @@ def config_of(kind: type[System], base: type[discovered.Config] = discovered.Con
     return create_model("Config", __base__=base, __module__=__name__, __doc__=doc, **given)
 
 
-def system_of(kind: type[System], config: discovered.Config) -> System:
+def system_of(kind: type[System], config: discovery_base.DiscoveryConfig) -> System:
     """The system with the parameters of a configuration."""
     return kind(**{own.name: getattr(config, own.name) for own in fields(kind)})
 
 
 def library_of(system: System, degree: int) -> Library:
     """Polynomials up to `degree`, and what the system asks for besides."""
-    candidates = Recipe(degree=degree, expressions=system.candidates, order=system.order)
+    candidates = LibrarySpec(degree=degree, expressions=system.candidates, order=system.order)
     return candidates.library(system.variables)
 
 
@@ -74,22 +77,22 @@ class Recovery:
         self.summary = kind.summary
         self.Config = config_of(kind)
 
-    def data(self, config: discovered.Config) -> xr.Dataset:
+    def data(self, config: discovery_base.DiscoveryConfig) -> xr.Dataset:
         """The record: `truth` and `data` over (time, variable), and the true coefficients."""
         sampling = {"points": config.points, "step": config.step}
         return systems.simulate(
             system_of(self.kind, config), **sampling, noise=config.noise / PERCENT, seed=config.seed
         )
 
-    def model(self, config: discovered.Config, data: xr.Dataset) -> Model:
+    def model(self, config: discovery_base.DiscoveryConfig, data: xr.Dataset) -> Model:
         """A fresh model, which has seen the noisy data only."""
-        return discovered.projection(config, data, library_of(system_of(self.kind, config), config.degree))
+        return discovery_base.projection(config, data, library_of(system_of(self.kind, config), config.degree))
 
     def report(self, model: Any, data: xr.Dataset) -> Report:
         """Equations and coefficients beside the true ones, how sure they are, and a simulation beside the record."""
         library = model.library
         rates = None if library.order == 1 else model.result().states[0][0, len(library.variables) :]
-        trajectory = discovered.simulated(library, model.coefficients(), data, rates)
+        trajectory = discovery_base.simulated(library, model.coefficients(), data, rates)
         return discovery_report(model, data, trajectory, {"followed": metrics.horizon(trajectory, exponent=1.0)})
 
 
@@ -97,7 +100,7 @@ def discovery_report(model: Any, data: xr.Dataset, trajectory: xr.Dataset, figur
     """What a `Projection` has found in a record of a known system, with a simulation and what that is worth."""
     library, estimate, found = model.library, model.coefficients(), model.result()
     truth = true_coefficients(library, data)
-    values = discovered.coefficients(library, truth, estimate, found)
+    values = discovery_base.coefficients(library, truth, estimate, found)
     figures = metrics.coefficient_metrics(values) | {
         "relative_error": metrics.relative_error(values),
         **figures,
@@ -109,8 +112,8 @@ def discovery_report(model: Any, data: xr.Dataset, trajectory: xr.Dataset, figur
     states[:length] = found.states[0][:length, : len(library.variables)]
     about = {"units": data["truth"].attrs["units"], "long_name": "states without the noise"}
     trajectory = trajectory.assign(denoised=(("time", "variable"), states, about))
-    doubts = discovered.doubts_about(library, found, data.isel(time=slice(seen)))
-    shown = discovered.equations(library, estimate), discovered.equations(library, truth)
+    doubts = discovery_base.doubts_about(library, found, data.isel(time=slice(seen)))
+    shown = discovery_base.equations(library, estimate), discovery_base.equations(library, truth)
     final = judge(library, estimate, trajectory, found) if model.done else None
     return Report(*shown, values, trajectory, figures, doubts, judgement=final)
 

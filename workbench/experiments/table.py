@@ -14,18 +14,21 @@ import torch
 import xarray as xr
 from pydantic import field_validator
 
-from workbench.datasets import schema, simulate, tables, windows
-from workbench.datasets.tables import example
+from workbench.datasets import schema, tabular, windows
+from workbench.datasets.ode import reference
+from workbench.datasets.tabular import example
+from workbench.diagnostics.identifiability import collinearity, few_oscillations, short_record, unsure_terms
+from workbench.discovery.data import Trajectory
+from workbench.discovery.engine.preparation import Settings
+from workbench.discovery.engine.result import Discovery
+from workbench.discovery.search import Degrees, sensible
 from workbench.experiments import protocol
-from workbench.experiments.judgement import judge
-from workbench.experiments.protocol import BACKEND, Backend, Equation, Model, Report, setting
-from workbench.judging.doubts import collinearity, few_oscillations, short_record, unsure_terms
-from workbench.models import terms, writing
-from workbench.models.degrees import Degrees, sensible
-from workbench.models.library import Polynomials
-from workbench.models.preparation import Settings
-from workbench.models.result import Discovery
-from workbench.models.trajectories import Trajectory
+from workbench.experiments.diagnose import judge
+from workbench.experiments.equation import Equation
+from workbench.experiments.protocol import BACKEND, Backend, Model, setting
+from workbench.experiments.report import Report
+from workbench.symbolic import expr, printers
+from workbench.symbolic.library import Polynomials
 
 name = "table"
 title = "Your own data"
@@ -43,7 +46,7 @@ UNEXPLAINED = 1.5
 """What the equations may leave over, in units of the noise, before it is said."""
 
 
-class Config(protocol.Config):
+class TableConfig(protocol.Config):
     """The settings of one run on a table. Units are those of the table."""
 
     mode: Literal["auto", "projection", "smoothing"] = setting(
@@ -65,7 +68,7 @@ class Config(protocol.Config):
         le=200_000,
     )
     backend: Backend = setting("auto", BACKEND)
-    share: float = setting(
+    min_contribution: float = setting(
         0.002,
         "Terms that alone explain less than this share of how their variable changes within a window fall away, "
         "however significant they are; insignificant ones always do.",
@@ -73,7 +76,7 @@ class Config(protocol.Config):
         ge=0,
         lt=1,
     )
-    draws: int = setting(
+    n_bootstrap: int = setting(
         200,
         "How many times windows are drawn anew to tell how sure each term is (bootstrap).",
         group="training",
@@ -106,14 +109,17 @@ class Config(protocol.Config):
         return value
 
 
-def keep(sources: Sequence[tables.Source]) -> str:
+Config = TableConfig
+
+
+def keep(sources: Sequence[tabular.Source]) -> str:
     """Read files and keep what is in them; what to give as `record`. Raises ValueError that names row and column."""
-    return tables.keep(tables.read(sources))
+    return tabular.keep(tabular.read(sources))
 
 
-def data(config: Config) -> xr.Dataset:
+def data(config: TableConfig) -> xr.Dataset:
     """The record: `data` over (time, variable), NaN where nothing was measured; several trajectories in a row."""
-    found = example.record() if config.record == example.NAME else tables.kept(config.record)
+    found = example.record() if config.record == example.NAME else tabular.kept(config.record)
     known = [str(label) for label in found["variable"].values]
     wanted = [word for word in re.split(r"[,\s]+", config.columns) if word]
     if unknown := [word for word in wanted if word not in known]:
@@ -127,12 +133,12 @@ def data(config: Config) -> xr.Dataset:
     return found
 
 
-def model(config: Config, data: xr.Dataset) -> Model:
+def model(config: TableConfig, data: xr.Dataset) -> Model:
     """A fresh model of all trajectories."""
     parts = [Trajectory(windows.times(part), windows.tensor(part)) for part in schema.trajectories(data)]
     variables = [str(label) for label in data["variable"].values]
     degrees = (config.degree,) if config.degree else sensible(len(variables), int(torch.isfinite(_values(parts)).sum()))
-    shared = ("window", "share", "draws", "derivatives", "backend", "method", "seed")
+    shared = ("window", "min_contribution", "n_bootstrap", "derivatives", "backend", "method", "seed")
     denoise = {"auto": None, "projection": False, "smoothing": True}[config.mode]
     settings = Settings(denoise=denoise, **{field: getattr(config, field) for field in shared})
     return Degrees(parts, variables, degrees, settings)
@@ -177,7 +183,7 @@ def equations(library: Polynomials, coefficients: np.ndarray) -> tuple[Equation,
     made = []
     for variable, column in zip(library.variables, coefficients.T, strict=True):
         rows = zip(column.tolist(), library.latex, library.names, strict=True)
-        left = writing.rate(writing.latex(terms.name(variable)))
+        left = printers.rate(printers.latex(expr.name(variable)))
         made.append(Equation(left, f"{variable}'", tuple(row for row in rows if row[0] != 0)))
     return tuple(made)
 
@@ -244,7 +250,7 @@ def simulated(library: Polynomials, found: Discovery, data: xr.Dataset) -> xr.Da
         times = shown["time"].values[begin:]
         flow = library.right_hand_side(found.coefficients)
         estimate[begin:] = (
-            simulate.guarded(flow, states[begin], times, limit=20 * largest) if len(times) > 1 else states
+            reference.guarded(flow, states[begin], times, limit=20 * largest) if len(times) > 1 else states
         )
     over, attributes = ("time", "variable"), {"units": "1"}
     return shown.assign(

@@ -9,14 +9,16 @@ import numpy as np
 import xarray as xr
 from pydantic import model_validator
 
-from workbench import metrics
-from workbench.datasets import simulate, windows
-from workbench.datasets.systems import TwoBody
-from workbench.experiments import discovered
-from workbench.experiments.protocol import Model, Report, setting
+from workbench.datasets import windows
+from workbench.datasets.ode import reference
+from workbench.datasets.ode.systems import TwoBody
+from workbench.diagnostics import metrics
+from workbench.discovery.engine.tangent import Rows
+from workbench.experiments import discovery_base
+from workbench.experiments.protocol import Model, setting
+from workbench.experiments.report import Report
 from workbench.experiments.systems import Recovery, config_of, discovery_report, system_of
-from workbench.models.continuation import Continuation, Course
-from workbench.models.tangent import Rows
+from workbench.models.ode.window_network import Continuation, WindowNetworkConfig
 
 WINDOW = 50
 """Grid points that the network sees, where none are asked for."""
@@ -24,7 +26,7 @@ ORBITS = (1, 5, 10)
 """After so many the error of the roll-out is told."""
 
 
-class Config(discovered.Config):
+class TwoBodyConfig(discovery_base.DiscoveryConfig):
     """The settings of one run on two bodies."""
 
     mode: Literal["auto", "projection", "smoothing", "network"] = setting(
@@ -43,7 +45,7 @@ class Config(discovered.Config):
     )
 
     @model_validator(mode="after")
-    def _leaves_some(self) -> "Config":
+    def _leaves_some(self) -> "TwoBodyConfig":
         if self.learn >= self.points:
             raise ValueError(f"learn ({self.learn} grid points) leaves none of the {self.points} points to roll out")
         if self.mode == "network" and self.learn < 2 * (self.window or WINDOW):
@@ -56,7 +58,7 @@ class TwoBodies(Recovery):
 
     def __init__(self) -> None:
         super().__init__("two_body")
-        self.Config = config_of(TwoBody, Config)
+        self.Config = config_of(TwoBody, TwoBodyConfig)
 
     def data(self, config: Any) -> xr.Dataset:
         """The whole record; the number of points to learn from and the period stand among the attributes."""
@@ -67,7 +69,7 @@ class TwoBodies(Recovery):
         seen = data.isel(time=slice(config.learn))
         if config.mode != "network":
             return super().model(config, seen)
-        course = Course(config.window or WINDOW, config.hidden, config.passes, config.seed)
+        course = WindowNetworkConfig(config.window or WINDOW, config.hidden, config.passes, config.seed)
         return Continuation(windows.tensor(seen), course, Rows(config.derivatives, 2, config.backend, config.method))
 
     def report(self, model: Any, data: xr.Dataset) -> Report:
@@ -90,7 +92,7 @@ def rolled_out(model: Any, data: xr.Dataset, learned: int) -> xr.Dataset:
         flow = model.library.right_hand_side(model.coefficients())
         last, times = model.result().states[0][-1], data["time"].values[learned - 1 :]
         limit = 20 * float(np.abs(last).max())
-        states = simulate.guarded(flow, last, times, limit=limit)
+        states = reference.guarded(flow, last, times, limit=limit)
         positions[learned:] = states[1:, : positions.shape[1]]
     about = {"units": data["truth"].attrs["units"], "long_name": "roll-out"}
     return data[["truth", "data"]].assign(estimate=(("time", "variable"), positions, about))

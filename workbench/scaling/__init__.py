@@ -10,20 +10,21 @@ Every point is measured in a fresh process under a time and a memory budget: wha
 budgets, `save` and `load` keep a study as NetCDF, `write_csv` and `read_csv` as text.
 """
 
-from workbench.scaling.case import Budget, Case, Point, Status, machine, variants
+from workbench._deprecated import moved_names
+from workbench.jobs.budget import Budget, JobStatus
+from workbench.scaling.case import Case, Point, machine, variants
 from workbench.scaling.fit import Limit, Slope, by_variant, limit, slope
-from workbench.scaling.host import Host
-from workbench.scaling.measuring import grid, measure
+from workbench.scaling.measuring import Host, grid, measure
 from workbench.scaling.study import from_dataset, load, read_csv, save, to_dataset, write_csv
 
 __all__ = [
     "Budget",
     "Case",
     "Host",
+    "JobStatus",
     "Limit",
     "Point",
     "Slope",
-    "Status",
     "by_variant",
     "from_dataset",
     "grid",
@@ -38,3 +39,10 @@ __all__ = [
     "variants",
     "write_csv",
 ]
+
+__getattr__ = moved_names(
+    __name__,
+    {
+        "Status": "jobs.budget:JobStatus",
+    },
+)

@@ -4,52 +4,17 @@ import os
 import platform
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from enum import StrEnum
 from math import nan
 from pathlib import Path
 
-import psutil
 import torch
 
+from workbench.jobs.budget import JobStatus
 from workbench.solver import LinearODE, available
 from workbench.solver.backends import load
 
 AXES = ("T", "B")
 """What a study may grow: the grid points or the systems."""
-
-
-class Status(StrEnum):
-    """How a point or a comparison ended; all but OK are marks on a plot."""
-
-    OK = "ok"
-    OVER_TIME = "over the time budget"
-    OVER_MEMORY = "over the memory budget"
-    OUT_OF_MEMORY = "out of memory"
-    REFUSED = "refused"
-    FAILED = "failed"
-
-
-@dataclass(frozen=True)
-class Budget:
-    """What one point may take: `seconds` for all of its passes, and as long again to make its inputs; `memory` bytes
-    above the inputs, None: half of what the machine has free when the measuring starts.
-
-    Raises ValueError for a budget that is not positive.
-    """
-
-    seconds: float = 10.0
-    memory: int | None = None
-
-    def __post_init__(self) -> None:
-        for name in ("seconds", "memory"):
-            value = getattr(self, name)
-            if value is not None and not value > 0:
-                raise ValueError(f"{name}: expected a budget above 0, found {value}")
-
-    @property
-    def bytes(self) -> int:
-        """The memory budget in bytes."""
-        return psutil.virtual_memory().available // 2 if self.memory is None else self.memory
 
 
 @dataclass(frozen=True)
@@ -131,7 +96,7 @@ class Point:
     """
 
     case: Case
-    status: Status = Status.OK
+    status: JobStatus = JobStatus.OK
     words: str = ""
     forward: float = nan
     backward: float = nan

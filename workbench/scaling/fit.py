@@ -4,7 +4,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from math import exp, inf, isfinite, log, nan, sqrt
 
-from workbench.scaling.case import Budget, Case, Point, Status
+from workbench.jobs.budget import Budget, JobStatus
+from workbench.scaling.case import Case, Point
 
 # Student's t, two-sided 95 %, for 1 .. 30 degrees of freedom
 _T95 = (
@@ -74,7 +75,7 @@ def slope(points: Iterable[Point], quantity: str = "seconds", axis: str = "T") -
 
 
 def _pairs(points: Iterable[Point], quantity: str, axis: str) -> list[tuple[int, float]]:
-    found = [(getattr(p.case, axis), getattr(p, quantity)) for p in points if p.status is Status.OK]
+    found = [(getattr(p.case, axis), getattr(p, quantity)) for p in points if p.status is JobStatus.OK]
     return [(size, value) for size, value in found if isfinite(value) and value > 0]
 
 

@@ -9,11 +9,18 @@ from typing import Any
 
 import torch
 
-from workbench.scaling.case import AXES, Budget, Case, Point, Status
-from workbench.scaling.host import Host, Outcome
+from workbench.jobs.budget import Budget, JobStatus
+from workbench.jobs.sandbox import Outcome, Sandbox
+from workbench.scaling.case import AXES, Case, Point
 
-ENDING = (Status.OVER_TIME, Status.OVER_MEMORY, Status.OUT_OF_MEMORY)
+ENDING = (JobStatus.OVER_TIME, JobStatus.OVER_MEMORY, JobStatus.OUT_OF_MEMORY)
 """What larger sizes of the same case share: they are marked without being run."""
+
+
+class Host(Sandbox):
+    """A sandbox whose worker has loaded what `measure` needs."""
+
+    preload = ("workbench.scaling.timing",)
 
 
 def grid(first: int, last: int, per_decade: int = 3) -> list[int]:
@@ -92,7 +99,7 @@ def measure_one(
     if stop is not None and stop.is_set():
         return None
     if case.device == "cpu" and case.input_bytes > budget.bytes:
-        return Point(case, Status.OVER_MEMORY, f"the inputs alone take {case.input_bytes / 2**20:,.0f} MiB")
+        return Point(case, JobStatus.OVER_MEMORY, f"the inputs alone take {case.input_bytes / 2**20:,.0f} MiB")
     told = replace(case, threads=case.threads or torch.get_num_threads())
     arguments = {"case": asdict(told), "repeats": repeats, "seconds": budget.seconds}
     outcome = host.run("workbench.scaling.timing:measure_case", arguments, budget, stop)
@@ -108,7 +115,7 @@ def _point(case: Case, outcome: Outcome) -> Point:
     facts = {name: value for told in outcome.told for name, value in told.items() if name != "pass"}
     passes = [told["pass"] for told in outcome.told if "pass" in told] or [facts[n] for n in ("first",) if n in facts]
     ended = outcome.status in ENDING and passes
-    if not passes or not (ended or outcome.status is Status.OK):
+    if not passes or not (ended or outcome.status is JobStatus.OK):
         return Point(case, outcome.status, outcome.words)
     memory = facts.get("memory", [nan, nan])
     forward, backward = (_summary(list(times)) for times in zip(*passes, strict=True))

@@ -12,7 +12,8 @@ import numpy as np
 import xarray as xr
 
 from workbench.datasets.store import replacing
-from workbench.scaling.case import Case, Point, Status, machine
+from workbench.jobs.budget import JobStatus
+from workbench.scaling.case import Case, Point, machine
 
 FORMAT_VERSION = 1
 UNITS = {
@@ -22,7 +23,7 @@ UNITS = {
 }
 _CASE = {field.name: field.type for field in fields(Case)}
 _POINT = {field.name: field.type for field in fields(Point) if field.name != "case"}
-_TYPES = {int: np.int64, float: np.float64, bool: np.int8, str: object, Status: object}
+_TYPES = {int: np.int64, float: np.float64, bool: np.int8, str: object, JobStatus: object}
 
 
 def to_dataset(points: Iterable[Point], axis: str = "T") -> xr.Dataset:

@@ -1,4 +1,4 @@
-"""One case, measured in the process that runs this: what a worker does (see `workbench.scaling.worker`)."""
+"""One case, measured in the process that runs this: what a worker does (see `workbench.jobs.worker`)."""
 
 import ctypes
 import sys

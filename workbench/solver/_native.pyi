@@ -1,4 +1,4 @@
-"""The compiled sweep; see kernels/binding.cpp. Arrays are addresses of float64 memory that the caller keeps alive."""
+"""The compiled sweep (kernels/cpu/binding.cpp). Arrays are addresses of float64 memory that the caller keeps alive."""
 
 from collections.abc import Sequence
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from workbench.solver.problem import LinearODE
-from workbench.solver.sizes import LAYOUT, broadcast_shapes
+from workbench.solver.shapes import LAYOUT, broadcast_shapes
 from workbench.solver.solution import RankDeficient, Status
 
 _READ_UNLESS = {  # the weight that drops a datum, and how many dimensions the weight lacks

@@ -5,10 +5,10 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor
 
-from workbench.solver import checks, operators
+from workbench.solver import autograd, checks
 from workbench.solver.backends import load, select
 from workbench.solver.problem import LinearODE
-from workbench.solver.sizes import LAYOUT, RIGHT
+from workbench.solver.shapes import LAYOUT, RIGHT
 from workbench.solver.solution import Solution
 from workbench.solver.solve import run
 
@@ -26,7 +26,7 @@ def factorize(problem: LinearODE, *, backend: str = "auto", method: str = "qr", 
         checks.require_good_values(left)
     tensors = list(left.to(torch.float64).tensors.values())
     with torch.no_grad():
-        _, deficient, factor = operators.solve("resolve", tensors, (left.T, left.T0, left.central, name, method))
+        _, deficient, factor = autograd.solve("resolve", tensors, (left.T, left.T0, left.central, name, method))
     if check:
         checks.require_full_rank(left, deficient, method, load(name).METHODS)
     return Factorization(left, name, method, factor)

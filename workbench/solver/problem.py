@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from workbench.solver.sizes import LAYOUT, Sizes, sizes_of
+from workbench.solver.shapes import LAYOUT, Sizes, sizes_of
 
 
 @dataclass(frozen=True, eq=False)

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from workbench.solver.problem import LinearODE
-from workbench.solver.sizes import broadcast_shapes
+from workbench.solver.shapes import broadcast_shapes
 
 
 def taylor_matrix(K: int, like: Tensor, sign: int = 1) -> Tensor:

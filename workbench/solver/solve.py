@@ -2,7 +2,7 @@
 
 It finds u = argmin 1/2 |A u - b|^2, A and b the rows of `workbench.solver.rows`. The derivative needs neither the
 algorithm nor the backend: with upstream gradient g and lam = (A^T A)^-1 g, the vector-Jacobian product for every input
-is the gradient of phi = -<A lam, A u - b> with u and lam held constant (derived in `workbench.solver.operators`).
+is the gradient of phi = -<A lam, A u - b> with u and lam held constant (derived in `workbench.solver.autograd`).
 """
 
 from collections.abc import Sequence
@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from workbench.solver import checks, operators
+from workbench.solver import autograd, checks
 from workbench.solver.backends import load, select
 from workbench.solver.problem import LinearODE
 from workbench.solver.solution import Solution
@@ -60,7 +60,7 @@ def run(
         checks.require_good_values(problem)
     tensors = list(problem.to(torch.float64).tensors.values())
     options = (problem.T, problem.T0, problem.central, backend, method)
-    u, deficient, _ = operators.solve(operators.keep(tensors, checkpoint), tensors, options, factor)
+    u, deficient, _ = autograd.solve(autograd.keep(tensors, checkpoint), tensors, options, factor)
     if check:
         if not screens or bool(deficient.any()):
             checks.require_solved(problem, deficient, method, load(backend).METHODS)

@@ -10,25 +10,30 @@ Needs the extra `studies` (distributed, optuna).
 from importlib import import_module
 from typing import Any
 
+from workbench._deprecated import warn
+
 _HOMES = {
-    "Outcome": "cell",
-    "Study": "plan",
-    "studies_folder": "plan",
+    "TaskOutcome": "task",
+    "Study": "study",
+    "studies_folder": "study",
     "connected": "cluster",
     "local": "cluster",
-    "follow": "engine",
-    "run": "engine",
-    "results": "table",
-    "Choice": "searching",
-    "Search": "searching",
-    "Span": "searching",
-    "search": "searching",
+    "follow": "runner",
+    "run": "runner",
+    "results": "result_table",
+    "Choice": "optuna_search",
+    "Search": "optuna_search",
+    "Span": "optuna_search",
+    "search": "optuna_search",
 }
 
 __all__ = [*_HOMES]
 
 
 def __getattr__(name: str) -> Any:
+    if name == "Outcome":
+        warn("workbench.studies.Outcome", "workbench.studies.TaskOutcome")
+        name = "TaskOutcome"
     if name in _HOMES:
         return getattr(import_module(f"workbench.studies.{_HOMES[name]}"), name)
     raise AttributeError(f"module 'workbench.studies' has no attribute {name!r}; it has {', '.join(__all__)}")

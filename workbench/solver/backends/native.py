@@ -26,7 +26,7 @@ import torch
 from torch import Tensor
 
 from workbench.solver.problem import LinearODE
-from workbench.solver.sizes import LAYOUT, Shape, Sizes, remembered, sizes_of
+from workbench.solver.shapes import LAYOUT, Shape, Sizes, remembered, sizes_of
 
 try:
     from workbench.solver import _native
@@ -36,7 +36,7 @@ except ImportError:
 logger = logging.getLogger(__name__)
 
 INTERFACE = 1
-"""The version of binding.cpp that this file calls."""
+"""The version of cpu/binding.cpp that this file calls."""
 
 
 def _check(module: ModuleType | None) -> str:
@@ -101,7 +101,7 @@ def instruction_sets() -> list[str]:
     return [] if _MISSING else list(_native.instruction_sets())
 
 
-class Plan:
+class NativePlan:
     """How problems of one layout are handed to the extension: all that follows from shapes and strides alone.
 
     Systems that share coefficients, steps and weights are neighbours there: the batch is permuted so that its
@@ -184,11 +184,11 @@ class Plan:
 
 
 @remembered
-def _plan(layout: Layout, T: int, T0: int, central: bool, method: str, isa: str) -> Plan:
-    return Plan(layout, sizes_of(tuple([shape for shape, _ in layout]), T, T0, central), central, method, isa)
+def _plan(layout: Layout, T: int, T0: int, central: bool, method: str, isa: str) -> NativePlan:
+    return NativePlan(layout, sizes_of(tuple([shape for shape, _ in layout]), T, T0, central), central, method, isa)
 
 
-class Call:
+class NativeCall:
     """A problem as the extension takes it; keeps alive what it points to.
 
     `isa` names the instruction set; "" is the best of this machine.
@@ -269,7 +269,7 @@ class Call:
         return {name: plan.summed(name, x) for name, x in out.items()}
 
 
-def _kept(factor: list[Tensor], plan: Plan) -> tuple[int, bool]:
+def _kept(factor: list[Tensor], plan: NativePlan) -> tuple[int, bool]:
     """Address, and whether it is the whole factor."""
     return (factor[0].data_ptr(), len(factor) == 2 or factor[0].numel() == plan.whole) if factor else (0, False)
 
@@ -301,24 +301,24 @@ def _inner(x: Tensor, dims: int, inner: tuple[int, ...] | None) -> Tensor:
 
 def factor_shapes(problem: LinearODE, method: str, keep: str) -> list[tuple[int, ...]]:
     """[the kept numbers], flat; of columns also the rank indicator of each left-hand side."""
-    return Call(problem, method).plan.kept(keep)
+    return NativeCall(problem, method).plan.kept(keep)
 
 
 def solve(problem: LinearODE, method: str, keep: str) -> tuple[Tensor, Tensor, list[Tensor]]:
     """u minimising |A u - b|, the rank indicator (-1: a value is not what it should be), and what is kept."""
-    return Call(problem, method).solve(keep, [])
+    return NativeCall(problem, method).solve(keep, [])
 
 
 def resolve(problem: LinearODE, method: str, factor: list[Tensor]) -> tuple[Tensor, Tensor]:
     """`solve` with a factor that is kept: for systems that share it. Where none do, a new one takes no longer to make
     than the old one to read, so that it is made."""
-    u, deficient, _ = Call(problem, method).solve("nothing", factor)
+    u, deficient, _ = NativeCall(problem, method).solve("nothing", factor)
     return u, deficient
 
 
 def normal_solve(problem: LinearODE, method: str, factor: list[Tensor], g: Tensor) -> Tensor:
     """(A^T A)^-1 g for g (B, T, D, K)."""
-    return Call(problem, method).adjoint(factor, g, None, ["lam"])["lam"]
+    return NativeCall(problem, method).adjoint(factor, g, None, ["lam"])["lam"]
 
 
 def vjp(
@@ -327,7 +327,7 @@ def vjp(
     """The gradients of <g, u>, all in one pass over the record; lam = (A^T A)^-1 g where others need it too."""
     mine = [name for name in GRADIENTS if name in wanted]
     rest = [] if len(mine) == len(wanted) else ["lam"]
-    found = Call(problem, method).adjoint(factor, g, u, [*mine, *rest])
+    found = NativeCall(problem, method).adjoint(factor, g, u, [*mine, *rest])
     shapes = {name: problem.tensors[name].shape for name in mine}
     return found.get("lam"), {
         name: found[name] if found[name].shape == shape else found[name].sum_to_size(shape)

@@ -1,0 +1,155 @@
+"""Own data as an experiment: equations in the names and units of the file, and what is in doubt."""
+
+import numpy as np
+import pytest
+from pydantic import ValidationError
+from scipy.integrate import solve_ivp
+
+from workbench import experiments
+from workbench.cli import main
+from workbench.datasets.tabular import Source
+from workbench.experiments import table
+from workbench.training import Training, run_file
+
+
+def tanks(t, s):
+    return -0.5 * s[0], 0.5 * s[0] - 0.2 * s[1]
+
+
+def csv(seed: int = 0, starts=((3.0, 0.0), (1.0, 2.0)), noise: float = 0.01) -> str:
+    """Two tanks, one draining into the other, from several starts."""
+    random = np.random.default_rng(seed)
+    lines = ["run;minutes;upper tank [l];lower tank [l]"]
+    times = 0.1 * np.arange(120)
+    for run, start in enumerate(starts):
+        states = solve_ivp(tanks, (0, times[-1]), start, t_eval=times, rtol=1e-9).y.T
+        noisy = states + noise * states.std(axis=0) * random.standard_normal(states.shape)
+        lines += [f"{run};{t:.1f};{u:.5f};{v:.5f}" for t, (u, v) in zip(times, noisy, strict=True)]
+    return "\n".join(lines) + "\n"
+
+
+@pytest.fixture
+def kept(monkeypatch, tmp_path):
+    monkeypatch.setenv("WORKBENCH_DATA", str(tmp_path))
+    return lambda text: table.keep([Source("tanks.csv", text.encode())])
+
+
+def trained(**settings):
+    training = Training(table, table.Config(**settings))
+    for _ in training:
+        pass
+    return training
+
+
+def test_equations_have_the_names_and_units_of_the_file(kept):
+    training = trained(record=kept(csv()))
+    report = training.report()
+    assert [e.left_text for e in report.equations] == ["upper_tank'", "lower_tank'"]
+    assert [[name for _, _, name in e.terms] for e in report.equations] == [
+        ["upper_tank"],
+        ["upper_tank", "lower_tank"],
+    ]
+    assert report.equations[0].terms[0][0] == pytest.approx(-0.5, rel=0.02)
+    assert report.equations[1].left_latex == r"\mathrm{d}\,\mathrm{lower\_tank}/\mathrm{d}t"
+    values = report.coefficients
+    assert str(values["unit"].sel(candidate="upper_tank", variable="lower_tank").values) == "1/min"
+    assert str(values["unit"].sel(candidate="1", variable="lower_tank").values) == "l/min"
+    assert str(values["unit"].sel(candidate="upper_tank^2", variable="lower_tank").values) == "1/(l min)"
+    assert ((values["lower"] <= values["estimate"]) & (values["estimate"] <= values["upper"])).all()
+    assert report.metrics["degree"] == 1
+    assert report.metrics["noise_share"] == pytest.approx(0.01, rel=0.3)
+    off = (report.trajectory["estimate"] - report.trajectory["data"]) / report.trajectory["data"].std("time")
+    assert float(np.abs(off).max()) < 0.1
+    assert report.trajectory.sizes["time"] == 120, "the first of the two trajectories is shown"
+
+
+def test_a_run_is_kept_and_gone_on_from(kept, tmp_path):
+    config = table.Config(record=kept(csv()), n_bootstrap=20)
+    whole = trained(**config.model_dump())
+    training = Training(table, config, path=tmp_path / "run.nc")
+    training.step()
+    training.save("stopped")
+    again = Training(table, config, resume_from=run_file.read_run(tmp_path / "run.nc"))
+    for _ in again:
+        pass
+    np.testing.assert_array_equal(again.model.coefficients(), whole.model.coefficients())
+
+
+def test_columns_can_be_chosen(kept):
+    name = kept(csv())
+    data = table.data(table.Config(record=name, columns="upper_tank"))
+    assert data["variable"].values.tolist() == ["upper_tank"]
+    with pytest.raises(ValueError, match="there is no variable tub; there are: upper_tank, lower_tank"):
+        table.data(table.Config(record=name, columns="upper_tank, tub"))
+
+
+def test_too_many_columns_are_to_be_chosen_from(kept):
+    lines = [",".join(["time", *(f"v{i}" for i in range(25))])]
+    lines += [",".join([str(t), *(f"{np.sin(t + i):.4f}" for i in range(25))]) for t in range(40)]
+    with pytest.raises(ValueError, match="expected at most 20 variables, found 25; name those that matter, of v0, v1"):
+        table.data(table.Config(record=kept("\n".join(lines))))
+
+
+@pytest.mark.parametrize("record", ["../x", "/etc/passwd", "a/b", "", "x" * 61, "a.nc", "A"])
+def test_a_record_is_a_name_and_never_a_path(record):
+    with pytest.raises(ValidationError, match="record"):
+        table.Config(record=record)
+
+
+def test_a_name_that_is_not_here_is_said(kept):
+    with pytest.raises(ValueError, match="there is no table tanks-0123456789ab here"):
+        table.data(table.Config(record="tanks-0123456789ab"))
+
+
+def test_what_the_data_do_not_decide_is_said(kept):
+    loud = trained(record=kept(csv(noise=0.5)), n_bootstrap=20).report()
+    assert any("is noise; at most 25 % would do" in doubt.replace("%", " %") for doubt in loud.doubts)
+    times = 0.1 * np.arange(300)
+    driven = np.sin(times) + 0.5 * np.sin(times**1.6)
+    text = "t,x\n" + "".join(f"{t:.1f},{x:.5f}\n" for t, x in zip(times, driven, strict=True))
+    hidden = trained(record=kept(text), n_bootstrap=20).report()
+    assert any("they may lack a variable that was not measured" in doubt for doubt in hidden.doubts), hidden.doubts
+
+
+def test_units_are_written_plainly():
+    assert table._written({"m": 1, "s": -2}) == "m/s^2"
+    assert table._written({"m s": -1, "day": -1}) == "1/((m s) day)"
+    assert table._bases("mg/l") == (("mg", 1), ("l", -1))
+    assert table._bases("1/km2") == (("1", 1), ("km2", -1))
+    assert table._bases("m/s/s") == (("m/s/s", 1),)
+    assert table._written({"m": 0, "1": -2}) == "1"
+    assert table._written({"m": 2}) == "m^2"
+
+
+def test_the_command_line_reads_files(kept, tmp_path, capsys):
+    path = tmp_path / "tanks.csv"
+    path.write_text(csv())
+    assert main.main(["train", "table", "--file", str(path), "--n-bootstrap", "20"]) == 0
+    told = capsys.readouterr().out
+    assert "tanks.csv: 2 trajectories of 240 grid points in all, one every 0.1 min" in told
+    assert "put right: column 'upper tank' is called upper_tank in the equations" in told
+    assert "  upper_tank' = -0.5" in told
+    (run,) = (tmp_path / "runs").glob("table-*.nc")
+    assert main.main(["export", str(run)]) == 0
+    assert "def rates(t, u)" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "words,status,line",
+    [
+        ("--file {folder}/none.csv", 1, "--file: there is no file"),
+        ("--file {folder}/bad.csv", 1, "--file: bad.csv is empty"),
+        ("--file {folder}/bad.csv --record example", 2, "--file and --record: one of them only"),
+        ("--record ../bad.csv", 2, "--record: expected example, or the name"),
+    ],
+)
+def test_bad_files_are_one_line(words, status, line, kept, tmp_path, capsys):
+    (tmp_path / "bad.csv").write_text("")
+    assert main.main(["train", "table", *words.format(folder=tmp_path).split()]) == status
+    told = capsys.readouterr()
+    assert line in told.err
+    assert told.err.count("\n") == 1
+
+
+def test_the_table_is_in_the_list():
+    assert experiments.get("table") is table

@@ -1,0 +1,1 @@
+"""The application around the pages: header, navigation, theme, notices."""

@@ -1,0 +1,1 @@
+"""Cards: parts of a Report drawn on the Train page."""

@@ -1,1 +1,0 @@
-"""One module per page: widgets and panes, nothing computed."""

@@ -1,0 +1,1 @@
+"""Data sets simulated from ordinary differential equations."""

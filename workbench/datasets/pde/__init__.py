@@ -1,0 +1,1 @@
+"""Data sets of partial differential equations on a periodic interval."""

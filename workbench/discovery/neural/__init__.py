@@ -1,0 +1,1 @@
+"""Discovery by the networks of the paper and Adam."""

@@ -1,0 +1,1 @@
+"""Models of sea-surface temperature: seasonal linear ODEs, their forecasts, and the baselines."""

@@ -1,0 +1,1 @@
+"""Figures of discovered equations: coefficients, confidence, diagnostics."""

@@ -1,0 +1,1 @@
+"""Figures of fields over space and time."""

@@ -1,0 +1,189 @@
+"""Fields over time and place: truth, forecast and error as images, one frame after the other, and errors by frame.
+
+Every function takes a part of a Report: `image` over (time, x), `profile` over (frame), `maps` over (order, frame, x).
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import holoviews as hv
+import numpy as np
+import xarray as xr
+from bokeh.models import BasicTicker, ColorBar, ColumnDataSource, DataRange1d, LinearColorMapper, Range1d
+from bokeh.palettes import Cividis256
+from bokeh.plotting import figure
+
+from workbench.plots import palette
+from workbench.plots.picture import framed, options
+
+HEIGHT = 300
+NAMES = {"truth": "truth", "data": "data, with noise", "estimate": "found"}
+LINES = {"truth": palette.TRUTH, "data": palette.DATA, "estimate": palette.FOUND}
+MOST_FRAMES = 70
+"""Frames of an animation that stands alone."""
+
+
+def panels(image: xr.Dataset) -> dict[str, np.ndarray]:
+    """What is drawn, by title: truth, the data where they differ from it, what was found, and its error."""
+    shown = {"truth": image["truth"].values} if "truth" in image else {}
+    if noisy(image):
+        shown[NAMES["data"]] = image["data"].values
+    elif "truth" not in image:
+        shown["field"] = image["data"].values
+    if "estimate" in image:
+        shown[NAMES["estimate"]] = image["estimate"].values
+        if "truth" in image:
+            shown["error"] = image["estimate"].values - image["truth"].values
+    return shown
+
+
+def noisy(image: xr.Dataset) -> bool:
+    """Whether the model saw something else than the truth."""
+    return "data" in image and "truth" in image and not np.array_equal(image.data, image.truth)
+
+
+def scale(image: xr.Dataset) -> float:
+    """The end of the one colour scale, which is even about 0: the largest value of truth, else of the data."""
+    known = image["truth" if "truth" in image else "data"].values
+    return float(np.nanmax(np.abs(known))) or 1.0
+
+
+def image_columns(image: xr.Dataset) -> dict[str, dict[str, list]]:
+    """The columns of each of `images`, by title."""
+    return {title: {"image": [values.astype(np.float32)]} for title, values in panels(image).items()}
+
+
+def images(sources: Mapping[str, ColumnDataSource], image: xr.Dataset) -> list[figure]:
+    """Images of x against time with one colour scale, which survives grey print and colour blindness.
+
+    sources: of `image_columns`, by title; the caller replaces their data when the image changes.
+    """
+    end = scale(image)
+    mapper = LinearColorMapper(palette=Cividis256, low=-end, high=end, nan_color="#ffffff")
+    time, x = image["time"].values, image["x"].values
+    corner = {"x": x[0], "y": time[0], "dw": x[-1] - x[0], "dh": time[-1] - time[0]}
+    plots = []
+    for title, source in sources.items():
+        shared = {"x_range": plots[0].x_range, "y_range": plots[0].y_range} if plots else {}
+        plot = _frame(title, "x", "time", HEIGHT, **shared)
+        plot.image(image="image", source=source, color_mapper=mapper, **{k: float(v) for k, v in corner.items()})
+        plots.append(plot)
+    plots[-1].add_layout(ColorBar(color_mapper=mapper, width=10, padding=2, title="u"), "right")
+    return plots
+
+
+def _frame(title: str, across: str, up: str, height: int, **more: Any) -> figure:
+    plot = figure(
+        title=title or None, height=height, sizing_mode="stretch_width", x_axis_label=across, y_axis_label=up,
+        tools="xwheel_zoom,xpan,reset,save", **more,
+    )  # fmt: skip
+    plot.outline_line_color = None
+    plot.toolbar.logo = None
+    plot.toolbar.autohide = True
+    plot.grid.visible = False
+    plot.xaxis.ticker.desired_num_ticks = 4
+    for own in (plot.x_range, plot.y_range):
+        if isinstance(own, DataRange1d):
+            own.range_padding = 0
+    return plot
+
+
+def lines(image: xr.Dataset, frame: int) -> dict[str, np.ndarray]:
+    """The columns of `moment`: x, and truth, data and estimate of one frame, NaN for what is not there."""
+    shown = {"x": image["x"].values}
+    for name in NAMES:
+        there = name in image and (name != "data" or noisy(image))
+        shown[name] = image[name].values[frame] if there else np.full(image.sizes["x"], np.nan)
+    return shown
+
+
+def moment(source: ColumnDataSource, image: xr.Dataset) -> figure:
+    """One frame as curves over x: truth a wide road, what was found a thin line on it; `source` holds `lines`."""
+    end = 1.15 * scale(image)
+    plot = _frame("", "x", "u", HEIGHT, y_range=Range1d(-end, end))
+    plot.grid.visible = True
+    plot.scatter("x", "data", source=source, color=palette.DATA, size=3, alpha=0.6)
+    plot.line("x", "truth", source=source, color=palette.TRUTH, line_width=5, alpha=palette.TRUTH_ALPHA)
+    plot.line("x", "estimate", source=source, color=palette.FOUND, line_width=palette.FOUND_WIDTH)
+    return plot
+
+
+def profile_columns(errors: xr.Dataset) -> dict[str, dict[str, np.ndarray]]:
+    """The columns of `profile`."""
+    return {"profile": {"frame": errors.frame.values, **{str(name): errors[name].values for name in errors}}}
+
+
+def profile(sources: Mapping[str, ColumnDataSource], errors: xr.Dataset) -> list[figure]:
+    """The error of every frame ahead, on a logarithmic axis: of the forecast, and of the last frame held."""
+    plot = _frame("", "frames ahead", "normalised mean square error", HEIGHT, y_axis_type="log")
+    plot.grid.visible = True
+    looks = {"forecast": (palette.FOUND, "solid"), "persistence": (palette.QUIET, "dashed")}
+    for name, (color, dash) in looks.items():
+        if name in errors:
+            words = errors[name].attrs.get("long_name", name)
+            source = sources["profile"]
+            plot.line("frame", name, source=source, color=color, line_dash=dash, line_width=2, legend_label=words)
+    plot.legend.location = "bottom_right"
+    return [plot]
+
+
+def map_columns(found: xr.Dataset) -> dict[str, dict[str, list]]:
+    """The columns of each of `maps`, by title."""
+    values = {f"coefficient of {_order(int(order))}": found["coefficients"].sel(order=order) for order in found.order}
+    if "forcing" in found:
+        values["right-hand side"] = found["forcing"]
+    return {title: {"image": [array.values.astype(np.float32)]} for title, array in values.items()}
+
+
+def maps(sources: Mapping[str, ColumnDataSource], found: xr.Dataset) -> list[figure]:
+    """The coefficients of the ODE of every grid point, an image per order of derivative, and its right-hand side.
+
+    Each has a scale of its own: they have different units.
+    """
+    x, frame = found["x"].values, found["frame"].values
+    corner = {"x": float(x[0]), "y": float(frame[0]) - 0.5, "dw": float(x[-1] - x[0]), "dh": float(len(frame))}
+    plots = []
+    for title, source in sources.items():
+        mapper = LinearColorMapper(palette=Cividis256)
+        plot = _frame(title, "x", "frame", 190)
+        plot.image(image="image", source=source, color_mapper=mapper, **corner)
+        bar = ColorBar(color_mapper=mapper, width=8, padding=2, ticker=BasicTicker(desired_num_ticks=4))
+        plot.add_layout(bar, "right")
+        plots.append(plot)
+    return plots
+
+
+def _order(order: int) -> str:
+    return ("u", "u'", "u''", "u'''")[order] if order < 4 else f"u({order})"
+
+
+def caption(image: xr.Dataset) -> str:
+    """One line on what to see."""
+    if "estimate" in image:
+        return (
+            "x to the right, time upwards, one colour scale for all: where the error is as even as paper, it is small."
+        )
+    return "The field to learn from: x to the right, time upwards."
+
+
+def rollout(image: xr.Dataset) -> hv.HoloMap:
+    """The frames one after the other, to be played in a notebook; thinned to at most MOST_FRAMES."""
+    stride = -(-image.sizes["time"] // MOST_FRAMES)
+    end = 1.15 * scale(image)
+    shown = [name for name in NAMES if name in image and (name != "data" or noisy(image))]
+
+    def frame(index: int) -> hv.Overlay:
+        looks = {"truth": {"line_width": 5, "alpha": palette.TRUTH_ALPHA}}
+        parts = [
+            options(
+                hv.Curve((image["x"].values, image[name].values[index]), "x", "u", label=NAMES[name]),
+                color=LINES[name],
+                **looks.get(name, {"line_width": palette.FOUND_WIDTH}),
+            )
+            for name in shown
+        ]
+        title = f"time {image['time'].values[index]:.1f}"
+        return framed(hv.Overlay(parts), title=title, xlabel="x", ylabel="u", ylim=(-end, end))
+
+    frames = range(0, image.sizes["time"], stride)
+    return hv.HoloMap({float(image["time"].values[index]): frame(index) for index in frames}, kdims=["time"])

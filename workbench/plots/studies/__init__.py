@@ -1,0 +1,1 @@
+"""Figures that compare solvers or runs: scaling, heat maps, overlays."""

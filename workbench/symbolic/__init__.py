@@ -1,0 +1,1 @@
+"""Expressions and libraries of candidate functions: read, derived, evaluated, printed, exported."""

@@ -1,0 +1,131 @@
+"""Many expressions computed together: what they share is computed once, on torch tensors, numpy arrays or floats."""
+
+import math
+import operator
+from collections.abc import Callable, Sequence
+from types import ModuleType
+from typing import TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from workbench._deprecated import moved_names
+from workbench.symbolic import expr
+from workbench.symbolic.expr import ARITHMETIC, FUNCTIONS, TIME, Node
+from workbench.symbolic.printers import short
+
+Array = TypeVar("Array", Tensor, np.ndarray)
+
+
+def _operations(module: ModuleType) -> dict[str, Callable]:
+    return {**ARITHMETIC, "power": operator.pow, **{function: getattr(module, function) for function in FUNCTIONS}}
+
+
+_TORCH, _NUMPY, _FLOAT = _operations(torch), _operations(np), {**ARITHMETIC, **FUNCTIONS}
+
+
+class Evaluator:
+    """The expressions `outputs` of the variables `inputs` (and of time) as steps in order, none of them twice.
+
+    Whole powers are products, so that all three kinds of numbers round alike.
+    Raises ValueError for a name that is neither among `inputs` nor time, or a number that is none, as log(-1).
+    """
+
+    def __init__(self, outputs: Sequence[Node], inputs: tuple[str, ...]) -> None:
+        self._inputs = inputs
+        self._start: list[float | None] = []
+        self._reads: list[tuple[int, int | None]] = []
+        self._steps: list[tuple[str, tuple[int, ...], int]] = []
+        self._places: dict[Node, int] = {}
+        self._outputs = [self._place(node) for node in outputs]
+        self.uses_time = any(column is None for _, column in self._reads)
+
+    def __len__(self) -> int:
+        return len(self._outputs)
+
+    def __call__(self, x: Array, time: Array | float | None = None) -> Array:
+        """The outputs (..., C) at states x (..., inputs) and times (...), which broadcast; differentiable for tensors.
+
+        Values that are not finite pass. Raises ValueError if time is used and not given, or x has other columns.
+        """
+        self._check(x.shape[-1], time)
+        if isinstance(x, Tensor):
+            time = None if time is None else torch.as_tensor(time, dtype=x.dtype, device=x.device)
+            results = self._run(_TORCH, [x[..., i] for i in range(len(self._inputs))], time)
+            shape = torch.broadcast_shapes(x.shape[:-1], *(r.shape for r in results if isinstance(r, Tensor)))
+            full = [r.expand(shape) if isinstance(r, Tensor) else x.new_full(shape, r) for r in results]
+            return torch.stack(full, dim=-1) if full else x.new_empty(*shape, 0)
+        time = None if time is None else np.asarray(time, dtype=x.dtype)
+        with np.errstate(all="ignore"):
+            results = self._run(_NUMPY, [x[..., i] for i in range(len(self._inputs))], time)
+        shape = np.broadcast_shapes(x.shape[:-1], *(np.shape(result) for result in results))
+        full = [np.broadcast_to(result, shape) for result in results]
+        return np.stack(full, axis=-1).astype(x.dtype, copy=False) if full else np.empty((*shape, 0))
+
+    def at(self, state: Sequence[float], time: float | None = None) -> list[float]:
+        """The outputs at one state of plain floats: quick, for integrators. NaN for all where one has no value."""
+        self._check(len(state), time)
+        try:
+            return self._run(_FLOAT, state, time)
+        except (ArithmeticError, ValueError):
+            return [math.nan] * len(self)
+
+    def _run(self, operations: dict[str, Callable], columns: Sequence, time: object) -> list:
+        values = self._start.copy()
+        for place, column in self._reads:
+            values[place] = time if column is None else columns[column]
+        for operation, arguments, place in self._steps:
+            values[place] = operations[operation](*[values[argument] for argument in arguments])
+        return [values[place] for place in self._outputs]
+
+    def _check(self, columns: int, time: object) -> None:
+        if columns != len(self._inputs):
+            raise ValueError(f"states: expected {len(self._inputs)} columns {self._inputs}, found {columns}")
+        if self.uses_time and time is None:
+            raise ValueError("the expressions contain time (t): expected the times of the states, found none")
+
+    # making the steps
+
+    def _place(self, node: Node) -> int:
+        """Where the value of `node` will stand."""
+        if node not in self._places:
+            self._places[node] = self._new(node)
+        return self._places[node]
+
+    def _new(self, node: Node) -> int:
+        try:
+            known = expr.value(node)
+        except ArithmeticError as error:
+            raise ValueError(f"{short(node)} has no value: {error}") from None
+        if known is None and node.operation == "name":
+            self._reads.append((len(self._start), self._column(str(node.leaf))))
+        elif known is None:
+            step = self._step(node)  # before the place is known: it makes places too
+            self._steps.append((*step, len(self._start)))
+        self._start.append(known)
+        return len(self._start) - 1
+
+    def _step(self, node: Node) -> tuple[str, tuple[int, ...]]:
+        if node.operation == "power":
+            base, exponent = node.arguments[0], float(node.arguments[1].leaf)
+            if exponent.is_integer() and exponent > 1:
+                return "multiply", (self._place(expr.power(base, exponent - 1)), self._place(base))
+            if exponent.is_integer():
+                return "divide", (self._place(expr.ONE), self._place(expr.power(base, -exponent)))
+        return node.operation, tuple(self._place(argument) for argument in node.arguments)
+
+    def _column(self, name: str) -> int | None:
+        if name == TIME:
+            return None
+        if name not in self._inputs:
+            raise ValueError(f"unknown variable {name}: expected one of {', '.join(self._inputs)}")
+        return self._inputs.index(name)
+
+
+__getattr__ = moved_names(
+    __name__,
+    {
+        "Program": "symbolic.evaluator:Evaluator",
+    },
+)
