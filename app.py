@@ -1,4 +1,4 @@
-"""The dashboard: `panel serve app.py` (or `make app`), then open /app."""
+"""Entry point of the dashboard: run `panel serve app.py` or `make app`, then open /app."""
 
 from workbench.dashboard.app import shell
 

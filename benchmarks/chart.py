@@ -1,6 +1,6 @@
-"""Charts as SVG text, with nothing but the standard library: curves on logarithmic axes, and dots by category.
+"""SVG charts with the standard library: curves on logarithmic axes, dots by category, heat maps.
 
-Series differ by colour (Okabe and Ito, safe for colour-blind readers) and by marker, for grey print.
+Series differ by colour (Okabe and Ito, distinguishable for colour-blind readers) and by marker, for grey print.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -16,7 +16,7 @@ SYMBOLS = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
 
 @dataclass(frozen=True)
 class Curve:
-    """Points (x, y) joined by a line; `marks`: x, y and words of what has no value, drawn as crosses."""
+    """Points (x, y) joined by a line; `marks`: x, y and label of missing values, drawn as crosses."""
 
     name: str
     points: Sequence[tuple[float, float]]
@@ -26,7 +26,7 @@ class Curve:
 
 @dataclass
 class Panel:
-    """One chart: curves over two logarithmic axes; x may be categories, then `ticks` names 1, 2, ..."""
+    """One chart with logarithmic axes; if x is categorical, `ticks` names its values 1, 2, ..."""
 
     title: str
     x: str
@@ -36,7 +36,7 @@ class Panel:
 
 
 def page(panels: Sequence[Panel], caption: str) -> str:
-    """The panels below each other, as one SVG document on white."""
+    """Draw the panels below each other, as one SVG document on white."""
     height = len(panels) * HEIGHT + 40
     parts = [_panel(panel, index * HEIGHT) for index, panel in enumerate(panels)]
     parts.append(_text(16, height - 16, caption, size=11, colour="#555"))
@@ -46,10 +46,10 @@ def page(panels: Sequence[Panel], caption: str) -> str:
 
 
 def _panel(panel: Panel, top: float) -> str:
-    every = [point for curve in panel.curves for point in [*curve.points, *(m[:2] for m in curve.marks)]]
+    points = [point for curve in panel.curves for point in [*curve.points, *(m[:2] for m in curve.marks)]]
     right, bottom = WIDTH + 100 - RIGHT, HEIGHT - BOTTOM
-    low, high = _decades([y for _, y in every])
-    first, last = (0.5, len(panel.ticks) + 0.5) if panel.ticks else _decades([x for x, _ in every])
+    low, high = _decades([y for _, y in points])
+    first, last = (0.5, len(panel.ticks) + 0.5) if panel.ticks else _decades([x for x, _ in points])
 
     def across(x: float) -> float:
         value = x if panel.ticks else log10(x)
@@ -63,10 +63,10 @@ def _panel(panel: Panel, top: float) -> str:
         y = up(10.0**decade)
         parts.append(f'<line x1="{LEFT}" x2="{right}" y1="{y:.1f}" y2="{y:.1f}" stroke="#ddd"/>')
         parts.append(_text(LEFT - 8, y + 4, f"10{str(decade).translate(SYMBOLS)}", anchor="end"))
-    named = dict(enumerate(panel.ticks, start=1)) or {
+    labels = dict(enumerate(panel.ticks, start=1)) or {
         10.0**d: f"10{str(d).translate(SYMBOLS)}" for d in range(first, last + 1)
     }
-    for value, name in named.items():
+    for value, name in labels.items():
         x = across(value)
         parts.append(f'<line x1="{x:.1f}" x2="{x:.1f}" y1="{TOP}" y2="{bottom}" stroke="#eee"/>')
         lines = name.split("\n")
@@ -79,30 +79,29 @@ def _panel(panel: Panel, top: float) -> str:
         parts.append(_curve(curve, across, up, joined=not panel.ticks))
         y = TOP + 8 + 20 * row
         parts.append(_marker(right + 16, y, curve.colour) + _text(right + 28, y + 4, curve.name))
-    said = dict.fromkeys(words for curve in panel.curves for _, _, words in curve.marks)
-    for row, words in enumerate(said, start=len(panel.curves)):
+    labels = dict.fromkeys(label for curve in panel.curves for _, _, label in curve.marks)
+    for row, label in enumerate(labels, start=len(panel.curves)):
         y = TOP + 8 + 20 * row
-        parts.append(_cross(right + 16, y, "#555", words) + _text(right + 28, y + 4, words))
+        parts.append(_cross(right + 16, y, "#555", label) + _text(right + 28, y + 4, label))
     return f'<g transform="translate(0 {top})">' + "\n".join(parts) + "</g>"
 
 
 def _curve(curve: Curve, across: Callable, up: Callable, joined: bool) -> str:
-    places = [(across(x), up(y)) for x, y in curve.points]
+    pixels = [(across(x), up(y)) for x, y in curve.points]
     colour = COLOURS[curve.colour % len(COLOURS)]
     parts = []
-    if joined and places:
-        line = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
+    if joined and pixels:
+        line = " ".join(f"{x:.1f},{y:.1f}" for x, y in pixels)
         parts.append(f'<polyline points="{line}" fill="none" stroke="{colour}" stroke-width="1.5"/>')
-    parts += [_marker(x, y, curve.colour) for x, y in places]
-    for x, y, words in curve.marks:
-        a, b = across(x), up(y)
-        parts.append(_cross(a, b, colour, words))
+    parts += [_marker(x, y, curve.colour) for x, y in pixels]
+    for x, y, label in curve.marks:
+        parts.append(_cross(across(x), up(y), colour, label))
     return "".join(parts)
 
 
-def _cross(x: float, y: float, colour: str, words: str) -> str:
+def _cross(x: float, y: float, colour: str, label: str) -> str:
     shape = f"M{x - 5:.1f} {y - 5:.1f}l10 10m0 -10l-10 10"
-    return f'<path d="{shape}" stroke="{colour}" stroke-width="2"><title>{escape(words)}</title></path>'
+    return f'<path d="{shape}" stroke="{colour}" stroke-width="2"><title>{escape(label)}</title></path>'
 
 
 def _marker(x: float, y: float, index: int) -> str:
@@ -116,14 +115,14 @@ def _marker(x: float, y: float, index: int) -> str:
     return f'<path d="{shapes[index % len(shapes)]}" fill="{COLOURS[index % len(COLOURS)]}"/>'
 
 
-def _text(x: float, y: float, words: str, **options: str | int) -> str:
-    given: Mapping[str, str | int] = {"size": 12, "anchor": "start", "colour": "#222", "weight": "normal", **options}
-    style = f'font-size="{given["size"]}" text-anchor="{given["anchor"]}" fill="{given["colour"]}"'
-    return f'<text x="{x:.1f}" y="{y:.1f}" {style} font-weight="{given["weight"]}">{escape(words)}</text>'
+def _text(x: float, y: float, text: str, **options: str | int) -> str:
+    style: Mapping[str, str | int] = {"size": 12, "anchor": "start", "colour": "#222", "weight": "normal", **options}
+    font = f'font-size="{style["size"]}" font-weight="{style["weight"]}" fill="{style["colour"]}"'
+    return f'<text x="{x:.1f}" y="{y:.1f}" {font} text-anchor="{style["anchor"]}">{escape(text)}</text>'
 
 
 def _decades(values: Sequence[float]) -> tuple[int, int]:
-    """The exponents of ten around all values."""
+    """The exponents of the powers of ten that enclose all values."""
     low, high = floor(log10(min(values))), ceil(log10(max(values)))
     return low, max(high, low + 1)
 
@@ -134,10 +133,10 @@ def heat_map(
     rows: Sequence[str],
     columns: Sequence[str],
     values: Sequence[Sequence[float]],
-    words: Sequence[Sequence[str]],
+    texts: Sequence[Sequence[str]],
     caption: str,
 ) -> str:
-    """A cell per row and column, white for the smallest value to dark blue for the largest, its words inside: SVG."""
+    """Draw a heat map as SVG: white for the smallest to dark blue for the largest value, with texts in the cells."""
     left, across, down = 210, 96, 44
     low, high = min(map(min, values)), max(map(max, values))
     width, height = left + across * len(columns) + 20, TOP + down * len(rows) + 84
@@ -145,13 +144,13 @@ def heat_map(
     for i, name in enumerate(rows):
         parts.append(_text(left - 8, TOP + down * (i + 0.5) + 4, name, anchor="end"))
         for j, value in enumerate(values[i]):
-            share = (value - low) / (high - low) if high > low else 0.0
-            red, green, blue = (round(255 + share * (dark - 255)) for dark in (0, 60, 120))
-            place = f'x="{left + across * j}" y="{TOP + down * i}" width="{across}" height="{down}"'
-            parts.append(f'<rect {place} fill="rgb({red},{green},{blue})" stroke="#fff" stroke-width="2"/>')
-            ink = "#fff" if share > 0.5 else "#222"
+            fraction = (value - low) / (high - low) if high > low else 0.0
+            red, green, blue = (round(255 + fraction * (dark - 255)) for dark in (0, 60, 120))
+            box = f'x="{left + across * j}" y="{TOP + down * i}" width="{across}" height="{down}"'
+            parts.append(f'<rect {box} fill="rgb({red},{green},{blue})" stroke="#fff" stroke-width="2"/>')
+            ink = "#fff" if fraction > 0.5 else "#222"
             middle = left + across * (j + 0.5)
-            for n, line in enumerate(words[i][j].split("\n")):
+            for n, line in enumerate(texts[i][j].split("\n")):
                 parts.append(_text(middle, TOP + down * i + 19 + 14 * n, line, anchor="middle", colour=ink))
     bottom = TOP + down * len(rows)
     parts += [_text(left + across * (j + 0.5), bottom + 18, name, anchor="middle") for j, name in enumerate(columns)]

@@ -1,12 +1,12 @@
-"""Lorenz runs of a study through Dask beside the same runs in bare processes, in one measurement.
+"""Throughput of a study of Lorenz runs with Dask, relative to the same runs in bare processes.
 
     python benchmarks/studies.py [--runs 60] [--rounds 5] [--processes 2] [--json FILE]
 
-Both sides: `run_cell` of the same settings in as many processes, one thread per run, start-up and a first run excluded.
-A bare process takes the next run from a shared list when it is free, as a worker does. The sides alternate, round by
-round, and take turns in going first, since other work on the machine slows whoever runs; the throughputs are those of
-all rounds. Both leave the same run files, whose numbers are compared. Exit status 1 if Dask has less than 85 % of the
-throughput of the bare processes, or if a number differs.
+Both call `run_cell` with the same settings in the same number of processes, one thread per run, without start-up and a
+first run. A free bare process takes the next run from a shared queue, as a worker does. The two alternate in every
+round, in alternating order, since other load on the machine varies; the throughputs are those of all rounds. Their run
+files are compared. Exit status 1 if Dask has less than 85 % of the throughput of the bare processes, or if a number
+differs.
 """
 
 import argparse
@@ -27,17 +27,17 @@ import distributed
 import psutil
 
 from workbench.studies import Study, local, results, run
-from workbench.studies.runner import jobs
+from workbench.studies.runner import tasks_of
 from workbench.studies.task import Task, run_cell
 
 SETTINGS = {"points": 2000, "mode": "projection"}
 NOISE = (0.0, 0.1)
-LEAST = 0.85
+MIN_RATIO = 0.85
 MEASURED = ["seconds", "memory_mb"]
 
 
 class Bare:
-    """Processes that do nothing but take jobs from a queue, each with one thread."""
+    """Processes with one thread each that run tasks from a queue."""
 
     def __init__(self, count: int) -> None:
         context = multiprocessing.get_context("spawn")
@@ -46,10 +46,10 @@ class Bare:
         for process in self._processes:
             process.start()
 
-    def __call__(self, given: list[Task]) -> None:
-        for job in given:
-            self._todo.put(job)
-        for _ in given:
+    def __call__(self, tasks: list[Task]) -> None:
+        for task in tasks:
+            self._todo.put(task)
+        for _ in tasks:
             self._done.get()
 
     def close(self) -> None:
@@ -60,44 +60,44 @@ class Bare:
 
 
 def _serve(todo: Any, done: Any) -> None:
-    while (job := todo.get()) is not None:
-        done.put(run_cell(job).status)
+    while (task := todo.get()) is not None:
+        done.put(run_cell(task).status)
 
 
 def study(folder: Path, seeds: range) -> Study:
     return Study(folder, "lorenz", {"noise": NOISE}, seeds, SETTINGS)
 
 
-def timed(act: Callable[[], object]) -> tuple[float, float]:
-    """Seconds on the clock, and of cores taken by this process and all below it."""
-    before, begin = computed(), time.perf_counter()
-    act()
-    return round(time.perf_counter() - begin, 4), round(computed() - before, 4)
+def timed(function: Callable[[], object]) -> tuple[float, float]:
+    """Wall-clock seconds, and CPU seconds of this process and its descendants."""
+    cpu, begin = cpu_seconds(), time.perf_counter()
+    function()
+    return round(time.perf_counter() - begin, 4), round(cpu_seconds() - cpu, 4)
 
 
-def computed() -> float:
-    here = psutil.Process()
-    times = [process.cpu_times() for process in (here, *here.children(recursive=True))]
+def cpu_seconds() -> float:
+    this = psutil.Process()
+    times = [process.cpu_times() for process in (this, *this.children(recursive=True))]
     return sum(t.user + t.system for t in times)
 
 
-def compared(one: Path, other: Path, seeds: range) -> bool:
-    """Whether both sides found the same numbers, to the last digit."""
-    found = [results(study(folder, seeds)).drop_vars(MEASURED) for folder in (one, other)]
-    return bool((found[0].status == "finished").all()) and found[0].identical(found[1])
+def equal_results(one: Path, other: Path, seeds: range) -> bool:
+    """Whether the results of both are bitwise equal."""
+    first, second = [results(study(folder, seeds)).drop_vars(MEASURED) for folder in (one, other)]
+    return bool((first.status == "finished").all()) and first.identical(second)
 
 
 def measure(count: int, rounds: int, processes: int, folder: Path) -> dict[str, Any]:
-    """Seconds of every round on either side."""
+    """Seconds of every round with Dask and with bare processes."""
     per_round = count // rounds // len(NOISE)
     bare, seconds, cores = Bare(processes), {"dask": [], "bare": []}, {"dask": [], "bare": []}
     try:
         with local(processes) as client:
-            for number in range(-1, rounds):  # the first one warms up and does not count
+            for number in range(-1, rounds):  # the first one is a warm-up
                 seeds = range((number + 1) * per_round, (number + 2) * per_round)
                 with_dask, without = study(folder / "dask", seeds), study(folder / "bare", seeds)
-                given = jobs("lorenz", without.cells, without.folder, threads=1)
-                sides = {"dask": lambda s=with_dask: run(s, client), "bare": lambda g=given: bare(g)}
+                tasks = tasks_of("lorenz", without.cells, without.folder, threads=1)
+                sides = {"dask": lambda s=with_dask: run(s, client), "bare": lambda t=tasks: bare(t)}
                 for name in sorted(sides, reverse=bool(number % 2)):
                     clock, core = timed(sides[name])
                     if number >= 0:
@@ -113,7 +113,7 @@ def measure(count: int, rounds: int, processes: int, folder: Path) -> dict[str, 
         "core_seconds": cores,
         "ratio_of_core_seconds": round(sum(cores["bare"]) / sum(cores["dask"]), 4),
         "ratio_of_throughputs": round(sum(seconds["bare"]) / sum(seconds["dask"]), 4),
-        "same_numbers": compared(folder / "dask", folder / "bare", every),
+        "same_numbers": equal_results(folder / "dask", folder / "bare", every),
     }
 
 
@@ -126,9 +126,9 @@ def main() -> int:
     options = parser.parse_args()
     load = [os.getloadavg()[0]]
     with TemporaryDirectory() as folder:
-        found = measure(options.runs, options.rounds, options.processes, Path(folder))
+        result = measure(options.runs, options.rounds, options.processes, Path(folder))
     load.append(os.getloadavg()[0])
-    found |= {
+    result |= {
         "experiment": "lorenz",
         "settings": {**SETTINGS, "noise": NOISE},
         "processes": options.processes,
@@ -136,12 +136,12 @@ def main() -> int:
         "machine": {"cores": psutil.cpu_count(), "processor": platform.machine(), "load_before_and_after": load},
         "versions": {"python": platform.python_version(), "distributed": distributed.__version__},
     }
-    options.json.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    options.json.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
     print(
-        f"{found['ratio_of_throughputs']:.1%} of the throughput of bare processes; "
-        f"by the time of cores {found['ratio_of_core_seconds']:.1%}; same numbers: {found['same_numbers']}"
+        f"{result['ratio_of_throughputs']:.1%} of the throughput of bare processes; "
+        f"by CPU time {result['ratio_of_core_seconds']:.1%}; same numbers: {result['same_numbers']}"
     )
-    return 0 if found["ratio_of_throughputs"] >= LEAST and found["same_numbers"] else 1
+    return 0 if result["ratio_of_throughputs"] >= MIN_RATIO and result["same_numbers"] else 1
 
 
 if __name__ == "__main__":

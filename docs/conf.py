@@ -1,4 +1,4 @@
-"""How Sphinx builds the documentation: `make docs`, into build/docs. No page loads anything from another machine."""
+"""Sphinx configuration (`make docs` writes build/docs). No page loads resources from other machines."""
 
 import re
 import sys
@@ -22,11 +22,11 @@ myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 3
 source_suffix = {".md": "markdown"}
 autodoc_member_order = "bysource"
-autodoc_typehints = "none"  # signatures keep theirs in the source
+autodoc_typehints = "none"  # types stay in the source
 autodoc_preserve_defaults = True
 default_role = "code"
 nitpicky = True
-nitpick_ignore = [("py:class", "collections.abc.Callable")]  # of an alias; Python's own pages are not linked
+nitpick_ignore = [("py:class", "collections.abc.Callable")]  # an alias; the Python documentation is not linked
 highlight_language = "text"
 
 
@@ -41,18 +41,20 @@ def _block(page: Any, node: nodes.math_block) -> None:
 
 
 def plain(app: Any, what: str, name: str, of: Any, options: Any, lines: list[str]) -> None:
-    """Docstrings are plain text: what is indented stands as it is, `code` is code, and nothing else means anything."""
-    made = []
+    """Convert a plain-text docstring: indented blocks are literal, `code` is code, all else is escaped."""
+    converted = []
     for paragraph in "\n".join(lines).strip("\n").split("\n\n"):
         rows = paragraph.split("\n")
         if rows[0].startswith("    "):
-            made += ["::", "", *rows, ""]
+            converted += ["::", "", *rows, ""]
             continue
+        is_list = rows[0].startswith("- ")
         for row in rows:
-            starts = re.match(r"[\w. ,()=]+: ", row) and len(rows) > 1  # "argument: what it is"
-            made += ["", _escaped(row)] if starts else [_escaped(row.strip())]
-        made.append("")
-    lines[:] = made
+            is_argument = re.match(r"[\w. ,()=]+: ", row) and len(rows) > 1  # "argument: description"
+            indent = "  " if is_list and row.startswith("  ") else ""
+            converted += ["", _escaped(row)] if is_argument else [indent + _escaped(row.strip())]
+        converted.append("")
+    lines[:] = converted
 
 
 def _escaped(text: str) -> str:
@@ -61,6 +63,6 @@ def _escaped(text: str) -> str:
 
 
 def setup(app: Sphinx) -> None:
-    """Formulas as MathML, which needs no script; docstrings as the plain text they are."""
+    """Render formulas as MathML, which needs no script, and docstrings as plain text."""
     app.add_html_math_renderer("mathml", (_inline, None), (_block, None))
     app.connect("autodoc-process-docstring", plain)

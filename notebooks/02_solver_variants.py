@@ -12,11 +12,10 @@
 # ---
 
 # %% [markdown]
-# # Solver variants, compared live
+# # Comparison of solver variants
 #
-# One problem, many ways to solve it. All variants below minimise the same sum of squares, so all must give the same
-# answer; what differs is the price, and how many digits survive when the steps get small. Move a slider and look at
-# two things: the height of the error curves, and the milliseconds in the table.
+# All variants below minimise the same sum of squares, so their solutions agree; they differ in time and in accuracy at
+# small steps. Move a slider, and compare the error curves and the times in the table.
 
 # %%
 import holoviews as hv
@@ -28,7 +27,7 @@ from IPython.display import display
 from workbench.compare import Example, Variant, compare
 from workbench.scaling import Budget
 
-hv.extension("bokeh", inline=True)  # inline: the plots need no network
+hv.extension("bokeh", inline=True)  # inline: plots work offline
 pn.extension(inline=True)
 STYLES = {
     Variant("native", "qr"): ("#0072B2", "solid"),
@@ -36,40 +35,38 @@ STYLES = {
     Variant("banded", "qr"): ("#009E73", "dotted"),
     Variant("dense", "qr"): ("#555555", "dotdash"),
 }
-LONGEST = {"native": 5000, "banded": 500, "dense": 100}  # grid points that each can follow a slider with
+LONGEST = {"native": 5000, "banded": 500, "dense": 100}  # largest number of grid points for interactive use
 
 # %% [markdown]
 # ## The problem
 #
-# A damped oscillator, $u'' + 0.1\,u' + u = 0$, whose closed form is known, on $T$ grid points of step $h$, with $K$
-# derivatives kept at each. `native` is the compiled kernel and `banded` the same algorithm in plain PyTorch, both
-# linear in $T$; `dense` builds the whole matrix and is the reference, cubic in $T$. `qr` works on the rows themselves,
-# `cholesky` on the normal equations $A^\top A$, the published way: less work, but the condition number is squared.
+# A damped oscillator, $u'' + 0.1\,u' + u = 0$, with a known closed form, on $T$ grid points of step $h$ with $K$
+# derivatives each. `native` is the compiled kernel and `banded` the same algorithm in plain PyTorch, both linear in
+# $T$; `dense` builds the whole matrix and is the reference, cubic in $T$. `qr` factorizes the rows, `cholesky` the
+# normal equations $A^\top A$, as published: less work, but the condition number is squared.
 
 
 # %%
 def results(T=100, h=0.01, K=4, dtype="float64"):
-    """What every variant gives that is quick enough for so many grid points."""
+    """Results of all variants that are fast enough for T grid points."""
     example = Example("oscillator", T=T, h=h, K=K, dtype=dtype)
-    wanted = [variant for variant in STYLES if LONGEST[variant.backend] >= T]
-    return example, list(compare(example, wanted, reference=wanted[0], budget=Budget(seconds=8)))
+    selected = [variant for variant in STYLES if LONGEST[variant.backend] >= T]
+    return example, list(compare(example, selected, reference=selected[0], budget=Budget(seconds=8)))
 
 
-example, found = results()
-for result in found:
+example, solved = results()
+for result in solved:
     print(f"{result.variant.label:16s} error {result.largest_error:.1e}  {1e3 * result.seconds:6.2f} ms")
 
 # %% [markdown]
 # ## The sliders
 #
-# Things to try:
-#
-# - **T** up to 5,000: `dense` drops out first, then `banded`; `native` hardly notices.
-# - **step h** down to $10^{-4}$ at T = 5,000: the error of `cholesky` climbs by many orders of magnitude, that of
-#   `qr` does not. Small steps are where normal equations break.
-# - **derivatives K**: each one more buys digits on the same grid, until rounding is all that is left.
-# - **precision**: `float32` problems are solved in `float64` inside; what is lost is the rounding of what goes in and
-#   comes out, seven digits, and no more, at any step.
+# - **T** up to 5,000: first `dense`, then `banded` become too slow; the time of `native` hardly changes.
+# - **step h** down to $10^{-4}$ at T = 5,000: the error of `cholesky` grows by many orders of magnitude, that of `qr`
+#   does not.
+# - **derivatives K**: each further one gains digits on the same grid, down to rounding errors.
+# - **precision**: `float32` problems are solved in `float64`; only inputs and outputs are rounded to seven digits, at
+#   any step.
 
 # %%
 TIME, ERROR = hv.Dimension("time t", unit="dimensionless"), "|error of u|"
@@ -77,14 +74,14 @@ pipe = hv.streams.Pipe(data=results())
 
 
 def errors(data):
-    """Distance of every variant to the closed form; those that were not solved are empty."""
-    example, found = data
-    shown = {result.variant: result for result in found}
+    """Error of every variant against the closed form; empty for variants that were not solved."""
+    example, solved = data
+    by_variant = {result.variant: result for result in solved}
     curves = []
     for variant, (color, dash) in STYLES.items():
         points = []
-        if variant in shown:
-            points = np.column_stack([example.time(), np.maximum(shown[variant].error, 1e-17)])[1:]
+        if variant in by_variant:
+            points = np.column_stack([example.time(), np.maximum(by_variant[variant].error, 1e-17)])[1:]
         curve = hv.Curve(points, TIME, ERROR, label=variant.label)
         curves.append(curve.opts(color=color, line_dash=dash, line_width=2))
     return hv.Overlay(curves)
@@ -92,7 +89,7 @@ def errors(data):
 
 figure = hv.DynamicMap(errors, streams=[pipe]).opts(
     width=800, height=320, logy=True, ylim=(1e-17, 10), framewise=True, legend_position="right",
-    title="How far every variant is from the closed form",
+    title="Error of each variant against the closed form",
 )  # fmt: skip
 
 # %%
@@ -123,14 +120,14 @@ display(widgets.VBox([widgets.HBox(list(controls.values())), table]))
 pn.pane.HoloViews(figure)
 
 # %% [markdown]
-# ## Where the normal equations break
+# ## Loss of accuracy of the normal equations
 #
-# The same, as a table that needs no sliders: 5,000 grid points, ever smaller steps. `qr` keeps its digits.
+# The same comparison as a table: 5,000 grid points, decreasing steps. `qr` stays accurate.
 
 # %%
 rows = []
 for h in (0.1, 0.01, 1e-3, 1e-4):
-    found = {result.variant: result for result in results(T=5000, h=h, K=3)[1]}
-    rows.append([found[variant].largest_error for variant in list(STYLES)[:2]])
+    solved = {result.variant: result for result in results(T=5000, h=h, K=3)[1]}
+    rows.append([solved[variant].largest_error for variant in list(STYLES)[:2]])
     print(f"h = {h:<7g} qr {rows[-1][0]:.1e}   cholesky {rows[-1][1]:.1e}")
 assert rows[-1][1] > 100 * rows[-1][0]

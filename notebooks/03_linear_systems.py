@@ -14,9 +14,9 @@
 # %% [markdown]
 # # Six linear systems with closed forms
 #
-# Nothing is learned here. The solver is given an equation $y' = A y + b$ and a first state, and its answer is held
-# against the closed form $y(t) = e^{At} y_0 + \dots$ on 1,000 grid points. The one knob is $K$, how many derivatives
-# are kept at each grid point: the rows that tie neighbouring points together are Taylor series of that length.
+# The solver computes the solution of a known equation $y' = A y + b$ from an initial state, without learning, and this
+# notebook compares it with the closed form $y(t) = e^{At} y_0 + \dots$ on 1,000 grid points. The only parameter is $K$,
+# the number of derivatives per grid point, which is the length of the Taylor series between neighbouring points.
 
 # %%
 import holoviews as hv
@@ -27,15 +27,15 @@ from workbench import experiments
 from workbench.datasets.ode.linear import SYSTEMS
 from workbench.training import Training
 
-hv.extension("bokeh", inline=True)  # inline: the plots need no network
+hv.extension("bokeh", inline=True)  # inline: plots work offline
 linear = experiments.get("linear")
 COLORS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#555555", "#E69F00"]
 
 # %% [markdown]
-# ## One of them
+# ## One system
 #
-# A harmonic oscillator, $y_1' = y_2,\; y_2' = -2.1\,y_1$. An experiment is four parts: settings (`Config`), data, model
-# and report. `Training` ties them together; each step of this one solves with one more derivative.
+# A harmonic oscillator, $y_1' = y_2,\; y_2' = -2.1\,y_1$. An experiment has four parts: settings (`Config`), data,
+# model and report. `Training` runs them; each step of this experiment solves with one more derivative.
 
 # %%
 training = Training(linear, linear.Config(system="harmonic", points=1000, step=0.01))
@@ -52,13 +52,13 @@ for i, variable in enumerate(report.trajectory.variable.values):
         color=COLORS[i], line_width=4, alpha=0.5))  # fmt: skip
     curves.append(hv.Curve((one.time, one.estimate), time, "y", label=f"{variable}, solver").opts(
         color=COLORS[i], line_dash="dashed"))  # fmt: skip
-hv.Overlay(curves).opts(width=800, height=280, legend_position="right", title="The solver lies on the closed form")
+hv.Overlay(curves).opts(width=800, height=280, legend_position="right", title="Solver and closed form agree")
 
 # %% [markdown]
-# ## All of them, with 2 to 5 derivatives
+# ## All systems, with 2 to 5 derivatives
 #
-# Errors are relative to the largest value of the closed form. Look along a row: each derivative more buys one to
-# three digits, on the same grid and at nearly the same price.
+# Errors are relative to the largest value of the closed form. Along a row, each further derivative gains one to three
+# digits on the same grid, at nearly the same cost.
 
 
 # %%
@@ -82,7 +82,7 @@ lines = [
 ]
 lines = [line * hv.Scatter(line).opts(color=color, size=7) for line, color in zip(lines, COLORS, strict=True)]
 hv.Overlay(lines).collate().opts(
-    width=800, height=340, logy=True, xticks=K, legend_position="right", title="Every derivative kept buys digits"
+    width=800, height=340, logy=True, xticks=K, legend_position="right", title="Error against the number of derivatives"
 )
 
 # %%

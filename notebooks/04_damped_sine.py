@@ -14,10 +14,9 @@
 # %% [markdown]
 # # A damped, noisy sine
 #
-# $u(t) = e^{-t/10} \sin 2t$, read at 500 points with noise that decays as the curve does. Two questions can be asked of
-# such a record. *Which oscillator is it?* has two numbers as its answer, frequency and damping. *Which linear ODE, with
-# coefficients free at every grid point, follows it best?* is the published question: a curve is all that it gives. Here
-# both are asked.
+# $u(t) = e^{-t/10} \sin 2t$, measured at 500 points with noise that decays like the curve. This notebook fits two
+# models: an oscillator with constant coefficients, determined by frequency and damping, and, as published, a linear ODE
+# with free coefficients at every grid point, which yields only a curve.
 
 # %%
 import holoviews as hv
@@ -27,7 +26,7 @@ from workbench import experiments
 from workbench.datasets.ode.sine import DAMPING, FREQUENCY
 from workbench.training import Training
 
-hv.extension("bokeh", inline=True)  # inline: the plots need no network
+hv.extension("bokeh", inline=True)  # inline: plots work offline
 sine = experiments.get("sine")
 BLUE, ORANGE, GREY = "#0072B2", "#D55E00", "#888888"
 SEEDS = 5
@@ -35,19 +34,19 @@ time = hv.Dimension("time t", unit="dimensionless")
 
 
 def picture(report, title):
-    """The readings, the clean curve and the solution of the learned equation."""
+    """The data, the clean curve and the solution of the fitted equation."""
     one = report.trajectory.isel(variable=0)
-    points = hv.Scatter((one.time, one.data), time, "u", label="readings").opts(color=GREY, size=3, alpha=0.6)
+    points = hv.Scatter((one.time, one.data), time, "u", label="data").opts(color=GREY, size=3, alpha=0.6)
     truth = hv.Curve((one.time, one.truth), time, "u", label="clean curve").opts(color=BLUE, line_width=4, alpha=0.5)
-    learned = hv.Curve((one.time, one.estimate), time, "u", label="learned ODE").opts(color=ORANGE, line_dash="dashed")
+    learned = hv.Curve((one.time, one.estimate), time, "u", label="fitted ODE").opts(color=ORANGE, line_dash="dashed")
     return (points * truth * learned).opts(width=800, height=300, legend_position="right", title=title)
 
 
 # %% [markdown]
 # ## One oscillator
 #
-# $u'' = \Xi_0 u + \Xi_1 u'$. The solver makes the curve from the two coefficients and the two numbers that it starts
-# from; its derivative says how to change all four so that the readings are met best. A few steps of Gauss-Newton do.
+# $u'' = \Xi_0 u + \Xi_1 u'$. The solver computes the curve from the two coefficients and two initial values, and their
+# derivatives. A few Gauss-Newton steps fit all four parameters to the data.
 
 # %%
 training = Training(sine, sine.Config(mode="constant"))
@@ -56,35 +55,34 @@ report = training.report()
 print(report.equations[0].text())
 print(f"frequency {report.metrics['frequency']:.4f} (truth {FREQUENCY:g})")
 print(f"damping {report.metrics['damping']:.4f} (truth {DAMPING:g})")
-picture(report, "Two coefficients, read off the noisy record")
+picture(report, "Fit with two constant coefficients")
 
 # %% [markdown]
-# ## How far to trust the two numbers
+# ## Spread of the estimates
 #
-# Other noise, other numbers: the spread over seeds is what one record cannot tell.
+# The estimates depend on the noise; their spread over seeds estimates the standard errors.
 
 # %%
-found = []
+estimates = []
 for seed in range(SEEDS):
     training = Training(sine, sine.Config(mode="constant", seed=seed))
     list(training)
-    found.append([training.report().metrics[name] for name in ("frequency", "damping")])
-frequency_error, damping_error = np.median(abs(np.array(found) / [FREQUENCY, DAMPING] - 1), axis=0)
+    estimates.append([training.report().metrics[name] for name in ("frequency", "damping")])
+frequency_error, damping_error = np.median(abs(np.array(estimates) / [FREQUENCY, DAMPING] - 1), axis=0)
 print(f"median error of the frequency {frequency_error:.2%}, of the damping {damping_error:.1%}")
 assert frequency_error < 0.01
 
 # %% [markdown]
-# ## Coefficients that are free at every grid point
+# ## Free coefficients at every grid point
 #
-# The published setting: coefficients and steps are parameters, 500 steps of Adam through the solver. Look at the
-# curve: it follows the readings, some of the noise included, for nothing ties the coefficients of one grid point to
-# those of the next.
+# The published setting: coefficients and steps are parameters, optimised by 500 steps of Adam through the solver. The
+# curve follows the data including part of the noise, as nothing couples the coefficients of neighbouring grid points.
 
 # %%
 training = Training(sine, sine.Config(mode="varying", epochs=200))
 losses = [record.metrics["loss"] for record in training]
 varying = training.report()
-picture(varying, "Free coefficients follow the noise too")
+picture(varying, "Free coefficients fit part of the noise")
 
 # %%
 steps = hv.Dimension("step of Adam")
@@ -93,7 +91,7 @@ hv.Curve((np.arange(1, len(losses) + 1), losses), steps, "loss").opts(
 )
 
 # %% [markdown]
-# Both curves beside the clean one, as root mean square errors: the two-number answer is the better curve.
+# Root mean square errors of both curves against the clean curve: the two-parameter fit is better.
 
 # %%
 for name, one in {"one oscillator": report, "free coefficients": varying}.items():

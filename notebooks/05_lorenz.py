@@ -12,11 +12,11 @@
 # ---
 
 # %% [markdown]
-# # Lorenz: equations from a chaotic record
+# # Lorenz: equations from chaotic data
 #
 # $\dot x = 10(y - x),\; \dot y = x(28 - z) - y,\; \dot z = xy - \tfrac83 z$: seven terms out of thirty candidates, the
-# polynomials up to degree 2. A record of 10,000 points is all that is given. Three ways of finding them follow, then
-# noise, and then what another library makes of the same data.
+# polynomials up to degree 2. The data are 10,000 points. This notebook discovers the equations without noise, with
+# noise, and with a network as published, and compares the errors with those of PySINDy.
 
 # %%
 import json
@@ -32,13 +32,13 @@ from workbench import experiments
 from workbench.plots.equations.intervals import intervals
 from workbench.training import Training
 
-hv.extension("bokeh", inline=True)  # inline: the plots need no network
-SHORT = bool(os.environ.get("WORKBENCH_SHORT"))  # the tests' setting
+hv.extension("bokeh", inline=True)  # inline: plots work offline
+SHORT = bool(os.environ.get("WORKBENCH_SHORT"))  # set by the tests
 lorenz = experiments.get("lorenz")
 
 
 def discover(**settings):
-    """The report of a whole run, and the records of its steps."""
+    """The report of a complete run, and its history."""
     training = Training(lorenz, lorenz.Config(**settings))
     records = list(training)
     return training.report(), records
@@ -50,11 +50,11 @@ def show(report):
 
 
 # %% [markdown]
-# ## Projection: no training at all
+# ## Projection: no training
 #
-# The equation is linear in its coefficients, so for given candidates its solution is, too: every candidate goes through
-# the solver once and the coefficients are a least-squares fit. Unneeded terms are then dropped one at a time. Look at
-# the time: this is a linear problem, solved.
+# The equation is linear in its coefficients, so for given candidates its solution is linear in them, too: the solver
+# processes every candidate once, and the coefficients are a least-squares fit. Insignificant terms are then dropped one
+# at a time.
 
 # %%
 report, records = discover(mode="projection")
@@ -65,49 +65,49 @@ assert report.metrics["max_error"] < 5e-5
 # %% [markdown]
 # ## Noise
 #
-# With noise of standard deviation 1, an eighth of the signal's own. The candidates are products of noisy numbers, so
-# the fit alone is biased; `auto` sees the noise and corrects states and coefficients together. Every coefficient comes
-# with a 95 % interval: look whether the ring, the true value, lies on the bar.
+# The standard deviation of the noise is 1, an eighth of that of the signal. The candidates are products of noisy
+# values, so the fit alone is biased; `auto` estimates the noise level and fits states and coefficients jointly. The
+# bars are 95 % intervals of the coefficients, the rings the true values.
 
 # %%
 report, records = discover(noise=1.0, points=3000 if SHORT else 10_000)
 show(report)
-print(f"noise found in the data: {report.metrics['noise']:.2f}; time {records[-1].seconds:.1f} s")
-print(*report.doubts, sep="\n")
+print(f"estimated noise level: {report.metrics['noise']:.2f}; time {records[-1].seconds:.1f} s")
+print(*report.warnings, sep="\n")
 hv.Layout([intervals(report.coefficients, variable) for variable in "xyz"]).cols(1)
 
 # %%
 time = hv.Dimension("time t", unit="dimensionless")
 first = report.trajectory.sel(variable="x").isel(time=slice(0, 400))
-readings = hv.Scatter((first.time, first.data), time, "x", label="readings").opts(color="#888888", size=3)
+data = hv.Scatter((first.time, first.data), time, "x", label="data").opts(color="#888888", size=3)
 denoised = hv.Curve((first.time, first.denoised), time, "x", label="denoised").opts(color="#009E73", line_width=2)
 truth = hv.Curve((first.time, first.truth), time, "x", label="truth").opts(color="#0072B2", line_dash="dashed")
-(readings * denoised * truth).opts(
-    width=800, height=300, legend_position="right", title="States found with the equations"
+(data * denoised * truth).opts(
+    width=800, height=300, legend_position="right", title="States estimated jointly with the equations"
 )
 
 # %% [markdown]
-# ## The paper's way
+# ## The published method
 #
-# A network denoises every window, coefficients are learned with it by Adam, terms below a threshold are dropped after
-# each cycle. Here the coefficients are solved for at every step in place of being learned, which is many times
-# quicker; `coefficients="learned"` is the published training.
+# A network denoises every window, Adam trains network and coefficients jointly, and terms below a threshold are dropped
+# after each cycle. Here a least-squares solve at every step determines the coefficients, which is many times faster;
+# `coefficients="learned"` selects the published training.
 
 # %%
-few = {"points": 2000, "window": 50, "stride": 10, "epochs": 2, "cycles": 1, "hidden": 64, "batch": 64}
-paper, records = discover(mode="adam", **few if SHORT else {})
+short = {"points": 2000, "window": 50, "stride": 10, "epochs": 2, "cycles": 1, "hidden": 64, "batch": 64}
+published, records = discover(mode="adam", **short if SHORT else {})
 steps = np.arange(1, len(records) + 1)
 losses = [record.metrics["loss"] for record in records]
-print(f"{len(records)} steps, {records[-1].seconds:.1f} s, root mean square error {paper.metrics['rmse']:.3f}")
+print(f"{len(records)} steps, {records[-1].seconds:.1f} s, root mean square error {published.metrics['rmse']:.3f}")
 hv.Curve((steps, losses), "step", "loss").opts(
     width=600, height=260, logy=True, title="A short training of the network"
 )
 
 # %% [markdown]
-# ## Beside PySINDy
+# ## Comparison with PySINDy
 #
-# `benchmarks/discovery.py` runs both over levels of noise and ten seeds, PySINDy in each of its variants and every
-# setting of it, of which the best counts. Its stored results, medians:
+# `benchmarks/discovery/against_pysindy.py` compares both over noise levels and ten seeds. Each variant of PySINDy runs
+# with a range of settings, of which the best is shown. The stored results, medians:
 
 # %%
 root = next(folder for folder in (Path.cwd(), *Path.cwd().parents) if (folder / "benchmarks").exists())

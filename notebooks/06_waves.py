@@ -12,11 +12,11 @@
 # ---
 
 # %% [markdown]
-# # Waves: generate, discover, forecast
+# # Waves: simulation, discovery, forecast
 #
-# A field $u(x, t)$ on a ring, recorded every so often. Where does it come from, which equation does it obey, and where
-# will it be? The waves are those of Korteweg and de Vries, $u_t = -u\,u_x - u_{xxx}$: humps that travel, the taller the
-# faster, and pass through each other.
+# This notebook simulates a field $u(x, t)$ on a periodic domain, discovers its equation, and forecasts it. The field
+# obeys the equation of Korteweg and de Vries, $u_t = -u\,u_x - u_{xxx}$, whose solitons travel faster the taller they
+# are and pass through each other.
 
 # %%
 import os
@@ -32,23 +32,23 @@ from workbench import experiments
 from workbench.plots.fields import images as waves
 from workbench.training import Training
 
-hv.extension("bokeh", inline=True)  # inline: the plots need no network
-SHORT = bool(os.environ.get("WORKBENCH_SHORT"))  # the tests' setting
+hv.extension("bokeh", inline=True)  # inline: plots work offline
+SHORT = bool(os.environ.get("WORKBENCH_SHORT"))  # set by the tests
 pde, kdv = experiments.get("pde"), experiments.get("kdv")
 
 
 def images(image):
-    """Truth, what was found and the difference, with one colour scale."""
+    """Truth, estimate and difference, with a common colour scale."""
     sources = {title: ColumnDataSource(data) for title, data in waves.image_columns(image).items()}
     show(row(*waves.images(sources, image), sizing_mode="stretch_width"))
 
 
 # %% [markdown]
-# ## Discover
+# ## Discovery
 #
-# The field is made here, by a spectral method that is exact to seven digits. The candidates are products of powers of
-# $u$ with its derivatives in $x$. Each is tested against Fourier modes and integrated in time by the solver, so the
-# record is never differentiated in time. Two terms must remain.
+# A spectral method with an accuracy of $10^{-5}$ simulates the field. The candidates are products of powers of $u$ with
+# its derivatives in $x$. In the weak form, each candidate is projected on Fourier modes and integrated in time by the
+# solver, so the data are not differentiated in time. Two terms remain.
 
 
 # %%
@@ -65,10 +65,10 @@ for system in ("kdv-easy",) if SHORT else ("kdv-easy", "ks", "burgers"):
     assert report.metrics["max_error"] < 1e-3
 
 # %% [markdown]
-# ## With noise
+# ## Noise
 #
-# Every point read with an error of 5 % of the field's own size. Which modes still stand above the noise is told from
-# the spectrum. Look at the right image: the equation found, simulated from the first frame, against the clean field.
+# The noise level is 5 % of the standard deviation of the field. The spectrum determines which modes exceed the noise.
+# The images compare the clean field with the discovered equation, simulated from the first frame.
 
 # %%
 report = discover(noise=0.05)
@@ -82,9 +82,9 @@ images(report.image)
 # %% [markdown]
 # ## Forecast
 #
-# Here nothing is known of the equation. A network looks at some frames and gives, at every place, the coefficients of
-# a linear ODE in time; the solver follows it some frames on; then the network looks again. Training the small network
-# takes minutes: the time below is that of this machine. The rolled-out forecast is held against keeping the last frame.
+# This model does not use the equation. A network maps several frames to the coefficients of a linear ODE in time at
+# every grid point; the solver extrapolates it by several frames, from which the network continues. Training the small
+# network takes minutes. The baseline of the rolled-out forecast is persistence, the last frame repeated.
 
 # %%
 settings = {"train": 2, "valid": 1, "test": 1, "updates": 2, "batch": 2} if SHORT else {"updates": 600}
@@ -92,17 +92,17 @@ training = Training(kdv, kdv.Config(**settings))
 records = list(training)
 report = training.best_report()
 for frames in (20, 40, 100):
-    found, still = report.metrics[f"nmse_{frames}"], report.metrics[f"persistence_{frames}"]
-    print(f"{frames:3d} frames: error {found:.4f}, the last frame held {still:.4f}")
+    model, persistence = report.metrics[f"nmse_{frames}"], report.metrics[f"persistence_{frames}"]
+    print(f"{frames:3d} frames: error {model:.4f}, persistence {persistence:.4f}")
 print(f"{len(records)} steps in {records[-1].seconds:.0f} s")
 images(report.image)
 
 # %% [markdown]
-# How far ahead does it see? The error per frame, beside that of the last frame held.
+# The error per frame, of the forecast and of persistence.
 
 # %%
 curves = [
     hv.Curve((report.profile.frame, report.profile[name]), "frames ahead", "error", label=label).opts(color=color)
-    for name, label, color in (("forecast", "forecast", "#D55E00"), ("persistence", "last frame held", "#888888"))
+    for name, label, color in (("forecast", "forecast", "#D55E00"), ("persistence", "persistence", "#888888"))
 ]
-hv.Overlay(curves).opts(width=700, height=280, logy=True, legend_position="right", title="The error grows with time")
+hv.Overlay(curves).opts(width=700, height=280, logy=True, legend_position="right", title="Forecast error against time")

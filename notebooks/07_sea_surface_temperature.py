@@ -12,25 +12,25 @@
 # ---
 
 # %% [markdown]
-# # Sea-surface temperature: what a linear ODE says, and how far it sees
+# # Sea-surface temperature: a linear ODE and its forecast skill
 #
-# Off Peru the sea swings with the seasons, and every few years an El Niño shifts it. One linear ODE with seasonal
-# forcing says how fast such an anomaly dies. A forecast from it must beat the simple ones: the usual value of the
-# month, and the last anomaly, damped.
+# The sea-surface temperature off Peru follows the seasons, with an El Niño anomaly every few years. A linear ODE with
+# seasonal forcing models the decay of such anomalies. The baselines of its forecast are the climatology (the mean of
+# the month) and damped persistence of the last anomaly.
 
 # %%
 from workbench.experiments import sst
 from workbench.training import Training
 
 config = sst.Config(source="elnino")
-record = sst.data(config)
-print(record.attrs["title"], dict(record.sizes))
+dataset = sst.data(config)
+print(dataset.attrs["title"], dict(dataset.sizes))
 
 # %% [markdown]
-# ## Learn from all but the last four years
+# ## Training on all but the last four years
 #
-# A library of 132 ODEs is judged by how likely each makes the record; rest level and seasonal forcing are solved for
-# exactly. The later steps forecast from one month after the other, each seeing only what lies behind it.
+# A library of 132 ODEs is compared by marginal likelihood; mean level and seasonal forcing are solved for exactly. The
+# later steps forecast from one month after the other, each from past data only.
 
 # %%
 training = Training(sst, config)
@@ -41,9 +41,9 @@ for equation in report.equations:
     print(equation.text())
 
 # %% [markdown]
-# ## The forecast of the last four years
+# ## Forecast of the last four years
 #
-# Blue is measured, orange forecast from the end of the training period, with its 95 % band.
+# Blue: measured; orange: forecast from the end of the training period, with its 95 % band.
 
 # %%
 import holoviews as hv
@@ -53,26 +53,26 @@ from bokeh.models import ColumnDataSource
 
 from workbench.plots import trajectory
 
-hv.extension("bokeh", inline=True)  # inline: the plots need no network
+hv.extension("bokeh", inline=True)  # inline: plots work offline
 source = ColumnDataSource(trajectory.series_columns(report.trajectory))
 show(column(*trajectory.series(source, report.trajectory), sizing_mode="stretch_width"))
 
 # %% [markdown]
-# ## Does it beat the simple forecasts?
+# ## Skill against the baselines
 #
-# Skill is 1 for a perfect forecast, 0 for the usual value of the month. Where the model loses, it is said.
+# The skill is 1 for a perfect forecast and 0 for the climatology. Warnings list the baselines that the model does not
+# beat.
 
 # %%
 print(report.skill["skill"].to_pandas().round(2).to_string())
-for doubt in report.doubts:
-    print("-", doubt)
+for warning in report.warnings:
+    print("-", warning)
 
 # %% [markdown]
-# ## A whole ocean at once
+# ## A global field
 #
-# All cells of a field are judged together. This field is **synthetic**, so that every machine can run it; with
-# `source="ersst"` and `download=True` it is the real one. Damping grows towards the poles here because the field was
-# made so: the map shows it.
+# All grid cells are fitted jointly. This field is **synthetic**, so that it needs no download; `source="ersst"` and
+# `download=True` select measured data. The damping of the synthetic field grows towards the poles, as the map shows.
 
 # %%
 from workbench.plots.fields import maps

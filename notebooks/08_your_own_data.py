@@ -14,9 +14,9 @@
 # %% [markdown]
 # # Your own data
 #
-# A table of measurements goes in, the equations behind it come out, in its own names and units. Nothing has to be set:
-# the separator, the time column, the sampling, the noise and how high the polynomials must be are all told from the
-# file. Here the file is made, so that the answer is known; in the last cell it is yours.
+# This notebook discovers equations from a table of measurements, in the names and units of its columns. No settings are
+# required: separator, time column, sampling, noise level and degree of the polynomials are inferred from the file. The
+# example is simulated, so that the true equations are known; the last cell reads your file.
 
 # %%
 from pathlib import Path
@@ -31,18 +31,18 @@ from workbench.datasets.tabular import Source
 from workbench.experiments import table
 from workbench.plots.equations.simulation import simulated
 
-hv.extension("bokeh", inline=True)  # inline: the plots need no network
+hv.extension("bokeh", inline=True)  # inline: plots work offline
 
 # %% [markdown]
-# ## A file as it comes
+# ## The file
 #
-# Yeast grows on sugar, and what it makes of the sugar poisons it:
+# Yeast grows on sugar and produces alcohol, which is toxic to it:
 #
 # $$\dot{\mathrm{yeast}} = 0.06\,\mathrm{yeast}\,\mathrm{sugar} - 0.02\,\mathrm{yeast}\,\mathrm{alcohol}, \qquad
 #   \dot{\mathrm{sugar}} = -0.1\,\mathrm{yeast}\,\mathrm{sugar}, \qquad
 #   \dot{\mathrm{alcohol}} = 0.05\,\mathrm{yeast}\,\mathrm{sugar}.$$
 #
-# Three runs, noise of 1 %, a spreadsheet's decimal commas, some values missing, and one that is no number.
+# Three runs, 1 % noise, decimal commas, some missing values, and one that is not a number.
 
 
 # %%
@@ -66,54 +66,54 @@ for run, start in enumerate([(0.5, 8.0, 0.0), (1.0, 5.0, 2.0), (0.2, 10.0, 4.0)]
 print("\n".join(lines[:4]))
 
 # %% [markdown]
-# ## Reading it
+# ## Reading the file
 #
-# `read` takes names and bytes and returns an `xarray.Dataset`. Whatever it had to put right is said with its line and
-# its column; what cannot be put right is an error that says the same. Look for the line in which something was spilt.
+# `read` takes names and bytes and returns an `xarray.Dataset`. Every correction is reported with line and column; an
+# error that cannot be corrected raises `TableError` with the same information. One of the corrections is that of
+# "spilt".
 
 # %%
-record = tabular.read([Source("yeast.csv", "\n".join(lines).encode())])
-print(record.attrs["sampling"])
-print(record.attrs["repairs"])
-record
+dataset = tabular.read([Source("yeast.csv", "\n".join(lines).encode())])
+print(dataset.attrs["sampling"])
+print(dataset.attrs["repairs"])
+dataset
 
 # %% [markdown]
-# ## Learning from it
+# ## Discovery
 #
-# The model begins with polynomials of degree 1, and goes on to the next degree until the equations leave over no more
-# than the noise. `degree` says where it stopped.
+# The model starts with polynomials of degree 1 and increases the degree until the residual is at the noise level. The
+# metric `degree` is the final degree.
 
 # %%
-model = table.model(table.Config(), record)
+model = table.model(table.Config(), dataset)
 while not model.done:
     metrics = model.step()
-report = table.report(model, record)
+report = table.report(model, dataset)
 for equation in report.equations:
     print(equation.text())
-print(dict(report.metrics), *report.doubts, sep="\n")
+print(dict(report.metrics), *report.warnings, sep="\n")
 assert [len(equation.terms) for equation in report.equations] == [2, 1, 1]
 
 # %% [markdown]
-# Every coefficient has a unit, made of those of the columns, and an interval that holds the true value in 95 of 100
-# cases.
+# Every coefficient has a unit, derived from those of the columns, and a 95 % interval.
 
 # %%
-found = report.coefficients.to_dataframe().query("estimate != 0")
-found[["estimate", "lower", "upper", "unit"]]
+coefficients = report.coefficients.to_dataframe().query("estimate != 0")
+coefficients[["estimate", "lower", "upper", "unit"]]
 
 # %% [markdown]
-# ## Does it hold?
+# ## Simulation
 #
-# The equations are simulated from the first state of the first run. Look at how the line stays on the points.
+# The equations, simulated from the first state of the first run, compared with the data.
 
 # %%
 simulated(report.trajectory)
 
 # %% [markdown]
-# ## Yours
+# ## Your file
 #
-# `Source.of` reads a file from the disk: CSV, Parquet, HDF5 or NetCDF. Several files are several trajectories. From a
-# shell, `python -m workbench train table --file yeast.csv` does all of this, and on the page there is a button for it.
+# `Source.of` reads a file from disk: CSV, Parquet, HDF5 or NetCDF. Several files give several trajectories. The command
+# `python -m workbench train table --file yeast.csv` does the same, as does *Your own data* on the page.
 
 # %%
 with TemporaryDirectory() as folder:

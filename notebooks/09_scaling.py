@@ -12,12 +12,11 @@
 # ---
 
 # %% [markdown]
-# # What a solve costs
+# # Cost of a solve
 #
-# Time and memory against the number of grid points $T$, forward and backward, for every variant that this machine can
-# serve. Linear growth is the promise of the method; the slope of a straight line in log-log axes says whether it is
-# kept. Every point is measured in a process of its own under a budget of time and memory: a variant that exceeds it
-# gets a mark and ends there, so that the slow ones do not hold up the rest.
+# Time and memory against the number of grid points $T$, forward and backward pass, for every variant available on this
+# machine. The expected growth is linear: a slope of 1 in log-log axes. Every point is measured in a separate process
+# with a budget of time and memory; a variant that exceeds the budget is marked and not measured at larger sizes.
 
 # %%
 import os
@@ -27,8 +26,8 @@ import torch
 
 from workbench.scaling import Budget, Case, JobStatus, by_variant, grid, limit, machine, measure, slope, variants
 
-hv.extension("bokeh", inline=True)  # inline: the plots need no network
-SHORT = bool(os.environ.get("WORKBENCH_SHORT"))  # the tests' setting
+hv.extension("bokeh", inline=True)  # inline: plots work offline
+SHORT = bool(os.environ.get("WORKBENCH_SHORT"))  # set by the tests
 DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
 COLORS = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#555555", "#56B4E9", "#000000"]
 DASHES = ["solid", "dashed", "dotted", "dotdash", "dashdot", "solid", "dashed", "dotted"]
@@ -37,8 +36,8 @@ DASHES = ["solid", "dashed", "dotted", "dotdash", "dashdot", "solid", "dashed", 
 # %% [markdown]
 # ## Measuring
 #
-# Eight systems of two variables at a time. `banded cholesky` is the published algorithm, `mnn` the original network
-# before it, `dense` the reference that builds the whole matrix.
+# Each solve is a batch of eight systems of two variables. `banded cholesky` is the published algorithm, `mnn` that of
+# the original mechanistic network, `dense` the reference with the whole matrix.
 
 # %%
 budget = Budget(seconds=5 if SHORT else 2)
@@ -54,41 +53,41 @@ for point in measure(cases, axis="T", sizes=sizes, budget=budget, repeats=3):
 # %% [markdown]
 # ## Time and memory
 #
-# Look at the slopes in the legend, fitted to all points: 1 is linear. At small $T$ every variant is flat, as a call
-# costs something before any work is done, which bends the slope down; what counts is the right end of the curve.
+# The legend shows the slopes, fitted to all points. At small $T$ the overhead of a call dominates, which lowers the
+# slope; the right end of the curve shows the growth.
 
 
 # %%
 def chart(quantity, unit, factor, title):
-    """One quantity of all variants against T, log-log."""
+    """One quantity of all variants against T, with log-log axes."""
     curves = []
     for (case, measured), color, dash in zip(by_variant(points).items(), COLORS * 2, DASHES * 2, strict=False):
-        good = [p for p in measured if p.status is JobStatus.OK and getattr(p, quantity) > 0]
-        pairs = [(p.case.T, factor * getattr(p, quantity)) for p in good]
-        name = f"{case.label}: {slope(good, quantity).value:.2f}" if len(good) > 1 else case.label
+        completed = [p for p in measured if p.status is JobStatus.OK and getattr(p, quantity) > 0]
+        pairs = [(p.case.T, factor * getattr(p, quantity)) for p in completed]
+        name = f"{case.label}: {slope(completed, quantity).value:.2f}" if len(completed) > 1 else case.label
         curve = hv.Curve(pairs, "grid points T", f"{quantity} / {unit}", label=name)
         curves += [curve.opts(color=color, line_dash=dash), hv.Scatter(pairs).opts(color=color, size=5)]
     return hv.Overlay(curves).opts(width=850, height=380, logx=True, logy=True, legend_position="right", title=title)
 
 
-chart("seconds", "ms", 1e3, "Time of forward and backward pass, with the fitted slope")
+chart("seconds", "ms", 1e3, "Time of forward and backward pass, with fitted slope")
 
 # %%
-chart("memory", "MB", 1e-6, "Peak memory above the inputs, with the fitted slope")
+chart("memory", "MB", 1e-6, "Peak memory in addition to the inputs, with fitted slope")
 
 # %% [markdown]
-# ## How long a record can be
+# ## Largest number of grid points
 #
-# Where the power laws of the largest sizes meet the budget: the limit of this machine, predicted, not run.
+# The power laws of the largest sizes, extrapolated to the budget, predict the limit of this machine.
 
 # %%
 for case, measured in by_variant(points).items():
     if sum(point.status is JobStatus.OK for point in measured) > 1:
         end = limit(measured, Budget(seconds=60))
-        print(f"{case.label:28s} in a minute: {end.size:.2g} grid points, ended by {end.by or 'nothing'}")
+        print(f"{case.label:28s} in a minute: {end.size:.2g} grid points, limited by {end.by or 'nothing'}")
 
 # %% [markdown]
-# `native` takes hardly more for ten times as many points at the left end, and ten times as much at the right end.
+# For ten times as many points, the time of `native` hardly changes at the left end and grows tenfold at the right end.
 
 # %%
 native = [point for point in points if point.case.backend == "native" and point.status is JobStatus.OK]

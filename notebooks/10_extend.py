@@ -14,8 +14,8 @@
 # %% [markdown]
 # # Extending the workbench
 #
-# A new dataset, a new experiment, a new solver backend: each is one file and one line in a table, and page, command
-# line, run files and tests pick it up. Here all three are written in cells, some twenty lines each, and work at once.
+# A new dataset, experiment or solver backend is one file and one line in a table; the page, the command line, run files
+# and tests then use it. This notebook defines all three in cells of about twenty lines each.
 
 # %%
 from types import SimpleNamespace
@@ -31,49 +31,46 @@ from workbench.discovery.engine.preparation import Settings
 from workbench.discovery.engine.projection import Projection
 from workbench.experiments import protocol
 from workbench.experiments.equation import Equation
-from workbench.experiments.protocol import setting
 from workbench.experiments.report import Report
 from workbench.solver import LinearODE, solve
 from workbench.solver.backends import TABLE
 from workbench.solver.rows import constants, rows
-from workbench.symbolic.recipe import LibrarySpec
+from workbench.symbolic.library import LibrarySpec
 from workbench.training import Training
 
 # %% [markdown]
 # ## A dataset
 #
-# A dataset is a function that returns an `xarray.Dataset`: `truth` and `data` over (time, variable), with units, so
-# that no later code has to guess. `schema.check` says in words what is missing. Here: the flow of Thomas,
-# $\dot x = \sin y - b x$ and cyclically so for $y$ and $z$.
+# A dataset is a function that returns an `xarray.Dataset` with `truth` and `data` over (time, variable), and units.
+# `schema.check` raises an error that states what is missing. The example is the system of Thomas,
+# $\dot x = \sin y - b x$, and cyclic permutations of it for $y$ and $z$.
 
 # %%
 B = 0.2
 
 
 def thomas(noise, seed):
-    """The record. In a file of its own: workbench/datasets/thomas.py, with a card in data/cards."""
+    """The dataset. Its file would be workbench/datasets/thomas.py, with a card in data/cards."""
     time = 0.1 * np.arange(2000)
     truth = reference.reference(lambda t, u: np.sin(np.roll(u, -1)) - B * u, [1.0, 0.0, 0.5], time)
     data = truth + noise * np.random.default_rng(seed).standard_normal(truth.shape)
-    values = {
-        name: (("time", "variable"), value, {"units": "1", "long_name": "state"})
-        for name, value in {"truth": truth, "data": data}.items()
-    }
-    named = {"time": ("time", time, {"units": "1", "long_name": "time"}), "variable": ["x", "y", "z"]}
-    return schema.check(xr.Dataset(values, coords=named, attrs={"title": "Thomas' cyclically symmetric flow"}))
+    units = {"units": "1", "long_name": "state"}
+    values = {name: (("time", "variable"), value, units) for name, value in (("truth", truth), ("data", data))}
+    coords = {"time": ("time", time, {"units": "1", "long_name": "time"}), "variable": ["x", "y", "z"]}
+    return schema.check(xr.Dataset(values, coords=coords, attrs={"title": "Thomas' cyclically symmetric attractor"}))
 
 
 # %% [markdown]
 # ## An experiment
 #
-# Four parts: `Config` (page, command line and URL are built from it), `data`, `model`, `report`. The model learns step
-# by step; `Projection` is the discovery of the Train page, and `LibrarySpec` says in a few settings which candidates it
-# may choose from: here constants, the variables, and their sines and cosines.
+# An experiment has four parts: `Config` (the page, the command line and URLs are built from it), `data`, `model` and
+# `report`. The model trains step by step; `Projection` is the discovery of the Train page, and `LibrarySpec` specifies
+# the candidates: here a constant, the variables, and their sines and cosines.
 
 
 # %%
 class Config(protocol.Config):
-    noise: float = setting(0.02, "Standard deviation of the noise.", ge=0, le=1)
+    noise: float = protocol.setting(0.02, "Standard deviation of the noise.", ge=0, le=1)
 
 
 def data(config):
@@ -86,15 +83,15 @@ def model(config, data):
 
 
 def report(model, data):
-    found = []
+    equations = []
     for v, column in zip("xyz", model.coefficients().T.tolist(), strict=True):
         terms = zip(column, model.library.latex, model.library.names, strict=True)
-        found.append(Equation(rf"\dot {v}", f"{v}'", tuple(term for term in terms if term[0])))
-    return Report(tuple(found))
+        equations.append(Equation(rf"\dot {v}", f"{v}'", tuple(term for term in terms if term[0])))
+    return Report(tuple(equations))
 
 
 experiment = SimpleNamespace(
-    name="thomas", title="Thomas", summary="A flow with sines.", Config=Config, data=data, model=model, report=report
+    name="thomas", title="Thomas", summary="A system with sines.", Config=Config, data=data, model=model, report=report
 )
 
 # %%
@@ -107,14 +104,14 @@ for equation in training.report().equations:
 # %% [markdown]
 # ## A backend
 #
-# A backend is a module with a few functions; here an object stands in for the file. This one minimises $|A u - b|^2$ by
-# conjugate gradients: it never sees the matrix, only the rows (`workbench.solver.rows`), and takes their transpose from
-# autograd. The unknowns are scaled by powers of the step, or it would not get far.
+# A backend is a module with a few functions; here an object replaces the module. This one minimises $|A u - b|^2$ by
+# conjugate gradients. It is matrix-free: it applies the rows (`workbench.solver.rows`) and their transpose from
+# autograd. The unknowns are scaled by powers of the step, which it needs to converge.
 
 
 # %%
 def normal_solve(problem, method, factor, g):
-    """(A^T A)^-1 g, by conjugate gradients, every system for itself."""
+    """(A^T A)^-1 g by conjugate gradients, independent for every system."""
     h, K = problem.tensors["steps"].mean(-1), problem.K
     scale = (h[..., None, None, None] ** -torch.arange(K, device=h.device)).broadcast_to(g.shape)
     residual = scale * g
@@ -138,8 +135,8 @@ def conjugate_gradients(problem, method, keep):
 
 TABLE["gradients"] = SimpleNamespace(
     METHODS=("cholesky",),
-    unfit=lambda device: "",
-    refusal=lambda problem, method: "" if problem.T <= 1000 else "too slow for more than 1,000 grid points",
+    unavailable_reason=lambda device: "",
+    unsupported_reason=lambda problem, method: "" if problem.T <= 1000 else "too slow for more than 1,000 grid points",
     solve=conjugate_gradients,
     normal_solve=normal_solve,
     factor_shapes=lambda problem, method, keep: [],
@@ -149,14 +146,11 @@ TABLE["gradients"] = SimpleNamespace(
 c = torch.tensor([1.0, 0.1, 1.0], dtype=torch.float64).reshape(1, 1, 1, 3).requires_grad_()
 forcing, initial = torch.zeros(1, 1, dtype=torch.float64), torch.tensor([[[1.0, 0.0]]], dtype=torch.float64)
 problem = LinearODE(c, forcing, initial, torch.full((59,), 0.1, dtype=torch.float64))
-mine, usual = (solve(problem, backend=name, method="cholesky").u for name in ("gradients", "banded"))
-slopes = [torch.autograd.grad(u[-1, 0, 0], c)[0].flatten() for u in (mine, usual)]
-print(
-    f"largest difference {(mine - usual).abs().max():.1e}, of the gradients {(slopes[0] - slopes[1]).abs().max():.1e}"
-)
-assert (mine - usual).abs().max() < 1e-6
+new, banded = (solve(problem, backend=name, method="cholesky").u for name in ("gradients", "banded"))
+gradients = [torch.autograd.grad(u[-1, 0, 0], c)[0].flatten() for u in (new, banded)]
+print(f"largest difference {(new - banded).abs().max():.1e}, gradient {(gradients[0] - gradients[1]).abs().max():.1e}")
+assert (new - banded).abs().max() < 1e-6
 
 # %% [markdown]
-# Gradients came for free: the derivative needs only `normal_solve`. Tests that go through all backends would now judge
-# this one too. What each part must do, in full: the docstrings of `workbench.experiments.protocol` and of
-# `workbench.solver.backends`; where the files go: CONTRIBUTING.md.
+# The derivative needs only `normal_solve`. Tests over all backends would include this one. The docstrings of
+# `workbench.experiments.protocol` and `workbench.solver.backends.base` specify the parts, CONTRIBUTING.md the files.

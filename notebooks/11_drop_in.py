@@ -14,15 +14,15 @@
 # %% [markdown]
 # # From smnn.py to this solver
 #
-# Code written for the published `smnn.py` changes one import:
+# Code written for the published `smnn.py` needs one changed import:
 #
 # ```python
 # from smnn import ode_forward              # before
 # from workbench.solver import ode_forward  # after
 # ```
 #
-# Names, shapes and order of the arguments are the same. This notebook trains a small mechanistic network through that
-# call, as published code would, and then shows what lies behind it.
+# Names, shapes and order of the arguments are unchanged. This notebook trains a small mechanistic network with this
+# call, as published code does, and then describes the interface below it.
 
 # %%
 import holoviews as hv
@@ -30,15 +30,15 @@ import torch
 
 from workbench.solver import LinearODE, available, ode_forward, ode_forward_reference, solve
 
-hv.extension("bokeh", inline=True)  # inline: the plots need no network
+hv.extension("bokeh", inline=True)  # inline: plots work offline
 torch.manual_seed(0)
 
 # %% [markdown]
-# ## A layer as published code has it
+# ## A layer in the published style
 #
-# The network maps a short noisy record to the coefficients of an oscillator $c_0 u + c_1 u' + c_2 u'' = r$; the solver
-# turns them into a curve; the loss compares the curve with the record. `ode_forward` is differentiable, so nothing
-# else is needed. Shapes: coefficients (batch, T or 1, equations, variables, derivatives), right-hand side (batch, T or
+# The network maps a short noisy time series to the coefficients of an oscillator $c_0 u + c_1 u' + c_2 u'' = r$; the
+# solver computes its solution; the loss is the mean squared difference from the time series. `ode_forward` is
+# differentiable. Shapes: coefficients (batch, T or 1, equations, variables, derivatives), right-hand side (batch, T or
 # 1, equations), initial values (batch, points, variables, derivatives), steps (batch, T - 1 or 1).
 
 # %%
@@ -46,11 +46,11 @@ T, B, step = 100, 32, 0.1
 time = step * torch.arange(T)
 frequency = 0.5 + 1.5 * torch.rand(B, 1)
 clean = torch.cos(frequency * time)
-records = clean + 0.1 * torch.randn(B, T)
+series = clean + 0.1 * torch.randn(B, T)
 
 
 class Mechanistic(torch.nn.Module):
-    """A record (B, T) to the solution (B, T) of the oscillator that the network finds in it."""
+    """Map a time series (B, T) to the solution (B, T) of the oscillator that the network infers."""
 
     def __init__(self):
         super().__init__()
@@ -70,7 +70,7 @@ model = Mechanistic()
 optimiser = torch.optim.Adam(model.parameters(), lr=3e-3)
 losses = []
 for _ in range(300):
-    loss = (model(records) - records).square().mean()
+    loss = (model(series) - series).square().mean()
     optimiser.zero_grad()
     loss.backward()
     optimiser.step()
@@ -80,17 +80,17 @@ assert losses[-1] < 0.3 * losses[0]
 
 # %%
 t = hv.Dimension("time t", unit="dimensionless")
-found = model(records)[0].detach()
-points = hv.Scatter((time, records[0]), t, "u", label="record").opts(color="#888888", size=4)
+fitted = model(series)[0].detach()
+points = hv.Scatter((time, series[0]), t, "u", label="data").opts(color="#888888", size=4)
 truth = hv.Curve((time, clean[0]), t, "u", label="clean").opts(color="#0072B2", line_width=4, alpha=0.5)
-learned = hv.Curve((time, found), t, "u", label="solution of the ODE found").opts(color="#D55E00", line_dash="dashed")
-(points * truth * learned).opts(width=800, height=280, legend_position="right", title="The solution is a clean curve")
+learned = hv.Curve((time, fitted), t, "u", label="solution of the ODE").opts(color="#D55E00", line_dash="dashed")
+(points * truth * learned).opts(width=800, height=280, legend_position="right", title="The solution is free of noise")
 
 # %% [markdown]
-# ## The same answer as the definition
+# ## Agreement with the reference
 #
-# `ode_forward_reference` builds the whole matrix of the problem and solves it: slow, and the definition. The published
-# function of that name exists for the same purpose. It knows one mode only, that with central rows.
+# `ode_forward_reference` solves the problem with the whole matrix: slow, and the definition of the solution, like the
+# published function of that name. It supports only the mode with central rows.
 
 # %%
 c = torch.randn(4, 20, 2, 2, 3, dtype=torch.float64)
@@ -101,13 +101,13 @@ print(f"largest difference to the reference: {difference:.1e}")
 assert difference < 1e-9
 
 # %% [markdown]
-# ## What lies behind it
+# ## The interface of new code
 #
-# The function builds a `LinearODE` and calls `solve`. New code does so itself: names in place of fifteen positions, a
-# choice of algorithm, and a status in place of a NaN. Keyword-only `backend`, `method` and `check` are open to old
-# code too. Three habits of the published code are not copied: results do not depend on another call that happened in
-# between (there are no global buffers), `float32` is computed in `float64` (it has few correct digits otherwise), and
-# a system that nothing determines raises an error that names the unknown.
+# `ode_forward` builds a `LinearODE` and calls `solve`. New code does so directly, with names instead of thirteen
+# positional arguments, a choice of algorithm, and a status instead of NaN. `ode_forward` also accepts the keywords
+# `backend`, `method` and `check`. Three properties of the published code differ here: results do not depend on
+# intermediate calls (there are no global buffers), `float32` is computed in `float64` (few digits would be correct
+# otherwise), and a rank-deficient system raises an error that names the undetermined unknown.
 
 # %%
 print({name: reason or "ready" for name, reason in available().items()})

@@ -1,8 +1,9 @@
-"""Which cases of a test with three and more parameters run by default: a subset in which every pair of values occurs.
+"""Pairwise selection of test cases: a subset of the grid in which every pair of values occurs.
 
-`--exhaustive` runs the full product. An axis is what one `parametrize` gives. Cases are chosen greedily, each time the
-one that adds most new pairs, so that the subset depends on the list of cases alone. Values of an axis in REPEATS
-(random seeds) are repetitions: each occurs once, with any values of the other axes.
+Applies to tests with three or more parameters; `--exhaustive` runs the full product. Every `parametrize` mark is an
+axis. The selection is greedy: the next case is the one that adds most new pairs, so the subset depends only on the list
+of cases. Values of an axis in REPEATS (random seeds) are repetitions: each occurs once, with any values of the other
+axes.
 
 Source: Kuhn, Wallace & Gallo, Software fault interactions and implications for software testing, IEEE TSE 30 (2004):
 most faults depend on one value or a pair of values.
@@ -23,15 +24,15 @@ REPEATS = {"seed"}
 
 
 def axes(item: pytest.Item) -> Values:
-    """The value of the case on each axis, by identity."""
+    """The value of a case on each axis, by identity."""
     spec = getattr(item, "callspec", None)
     if spec is None:
         return {}
-    found = {}
+    values = {}
     for mark in item.iter_markers("parametrize"):
         names = mark.args[0] if isinstance(mark.args[0], str) else ",".join(mark.args[0])
-        found[names] = tuple(id(spec.params[name.strip()]) for name in names.split(","))
-    return found
+        values[names] = tuple(id(spec.params[name.strip()]) for name in names.split(","))
+    return values
 
 
 def to_cover(values: Values) -> set[Hashable]:
@@ -41,7 +42,7 @@ def to_cover(values: Values) -> set[Hashable]:
 
 
 def pairwise(cases: Sequence[Case], values: Sequence[Values]) -> list[Case]:
-    """A subset of the cases with every pair of values, in their order; all cases if there are fewer than three axes."""
+    """Select cases that cover every pair of values, in the given order; all cases if there are under three axes."""
     if any(len(each) < 3 for each in values):
         return list(cases)
     covers = [to_cover(each) for each in values]
@@ -51,7 +52,7 @@ def pairwise(cases: Sequence[Case], values: Sequence[Values]) -> list[Case]:
     heapq.heapify(queue)
     while missing:
         _, i = heapq.heappop(queue)
-        gain = len(covers[i] & missing)  # at most what it was when the case was queued
+        gain = len(covers[i] & missing)  # at most the gain at the time of queueing
         if queue and -gain > queue[0][0]:
             heapq.heappush(queue, (-gain, i))
             continue
@@ -61,7 +62,7 @@ def pairwise(cases: Sequence[Case], values: Sequence[Values]) -> list[Case]:
 
 
 def selected(items: Iterable[pytest.Item]) -> list[pytest.Item]:
-    """The default selection of these cases."""
+    """Default selection of test cases."""
     by_test = defaultdict(list)
     for item in items:
         by_test[item.nodeid.partition("[")[0]].append(item)

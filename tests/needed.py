@@ -1,4 +1,4 @@
-"""Packages that some tests need: where one is missing, CI fails, and elsewhere those tests are left out."""
+"""Import of packages that some tests require: a missing one fails in CI and skips the tests elsewhere."""
 
 import os
 from importlib import import_module
@@ -8,5 +8,5 @@ import pytest
 
 
 def needed(name: str, install: str) -> Any:
-    """The module of that name; `install` says how to get it."""
+    """Import a module; `install` is the advice shown if it is missing."""
     return import_module(name) if os.environ.get("CI") == "true" else pytest.importorskip(name, reason=install)

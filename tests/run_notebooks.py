@@ -1,4 +1,4 @@
-"""Run notebooks one after the other in this process, which imports the packages once; used by test_notebooks.py.
+"""Run notebooks in one process, which imports the packages once; used by test_notebooks.py.
 
 python -m tests.run_notebooks NOTEBOOK.ipynb ...    # prints {notebook: error or ""} as JSON
 """
@@ -13,15 +13,15 @@ from IPython.utils.capture import capture_output
 
 
 def error_of(shell: InteractiveShell, notebook: Path) -> str:
-    """The first error of a notebook, run cell by cell in an empty namespace; "" if there is none."""
+    """Run a notebook cell by cell in an empty namespace; return its first error or ""."""
     shell.reset()
     for cell in nbformat.read(notebook, as_version=4).cells:
         if cell.cell_type != "code":
             continue
         with capture_output():
-            done = shell.run_cell(cell.source)
-        if not done.success:
-            return f"{done.error_before_exec or done.error_in_exec!r} in\n{cell.source}"
+            result = shell.run_cell(cell.source)
+        if not result.success:
+            return f"{result.error_before_exec or result.error_in_exec!r} in\n{cell.source}"
     return ""
 
 

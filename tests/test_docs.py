@@ -1,4 +1,4 @@
-"""The documentation builds without a warning, its code runs, and its pages load nothing from elsewhere."""
+"""The documentation builds without warnings, its code runs, and its pages load no external resources."""
 
 import os
 import re
@@ -27,20 +27,20 @@ def blocks(page: Path) -> list[str]:
     ],
 )
 def test_the_code_runs(page, tmp_path):
-    """As a file of its own, in a folder of its own."""
+    """The code blocks of a page run as one script in an empty folder."""
     file = tmp_path / f"{page.stem}_example.py"
     file.write_text("\n".join(blocks(page)))
-    known = {**os.environ, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(
-        [sys.executable, file], cwd=tmp_path, env=known, capture_output=True, text=True, timeout=PATIENCE
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    result = subprocess.run(
+        [sys.executable, file], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=PATIENCE
     )
-    assert done.returncode == 0, done.stderr
-    assert done.stdout or "print(" not in file.read_text()
+    assert result.returncode == 0, result.stderr
+    assert result.stdout or "print(" not in file.read_text()
 
 
 @pytest.fixture(scope="session")
 def built(tmp_path_factory):
-    """The pages, built with every warning an error: a broken reference or link between pages is one."""
+    """Folder of the built pages; warnings, including those of broken references and links, are errors."""
     folder = tmp_path_factory.mktemp("docs")
     command = [
         sys.executable,
@@ -54,8 +54,8 @@ def built(tmp_path_factory):
         str(ROOT / "docs"),
         str(folder),
     ]
-    made = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=PATIENCE)
-    assert made.returncode == 0, made.stderr
+    result = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=PATIENCE)
+    assert result.returncode == 0, result.stderr
     return folder
 
 
@@ -64,7 +64,7 @@ def test_every_page_is_built(built):
     assert "<math" in (built / "mathematics.html").read_text()
 
 
-def test_no_page_loads_anything_from_elsewhere(built):
+def test_no_page_loads_external_resources(built):
     loaded = re.compile(
         r"<(?:script|img|iframe)[^>]*src=\"(https?:)?//|<link[^>]*href=\"(https?:)?//|url\(['\"]?https?:"
     )
@@ -72,8 +72,8 @@ def test_no_page_loads_anything_from_elsewhere(built):
         assert not loaded.search(file.read_text()), file.name
 
 
-def test_what_is_called_public_is_there():
-    """Each name that the page on the public interface gives for a package can be imported from it."""
+def test_public_names_exist():
+    """Every name on the page of the public interface can be imported from its package."""
     text = (ROOT / "docs" / "stability.md").read_text()
     rows = re.findall(r"^\| `(workbench[\w.]*)` \| (.*) \|$", text, re.M)
     assert len(rows) > 3
@@ -83,5 +83,5 @@ def test_what_is_called_public_is_there():
             module, _, leaf = f"{package}.{name}".rpartition(".")
             code.append(f"from {module} import {leaf}")
     assert len(code) > 30
-    done = subprocess.run([sys.executable, "-c", "\n".join(code)], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+    result = subprocess.run([sys.executable, "-c", "\n".join(code)], capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr

@@ -1,4 +1,4 @@
-"""Every notebook runs, at its short setting, and is what its script says."""
+"""Every notebook runs with its short settings and agrees with its script."""
 
 import json
 import os
@@ -15,39 +15,39 @@ from nbclient import NotebookClient
 from tests.waiting import PATIENCE
 
 ROOT = Path(__file__).parents[1]
-MOST_LINES = 80
-"""Of code, brackets alone on a line not counted."""
+MAX_LINES = 80
+"""Lines of code, without those that hold only brackets."""
 SCRIPTS = sorted((ROOT / "notebooks").glob("*.py"))
 SLOW = ("02_solver_variants", "06_waves", "07_sea_surface_temperature", "09_scaling")
-"""Run with --exhaustive alone."""
+"""Notebooks that run only with --exhaustive."""
 
 
-def test_each_notebook_has_its_script():
+def test_each_notebook_has_a_script():
     assert SCRIPTS
     assert [path.stem for path in SCRIPTS] == [path.stem for path in sorted((ROOT / "notebooks").glob("*.ipynb"))]
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
 def test_the_notebook_agrees_with_its_script(script):
-    here, there = jupytext.read(script), nbformat.read(script.with_suffix(".ipynb"), as_version=4)
-    cells = [[(cell.cell_type, cell.source) for cell in notebook.cells] for notebook in (here, there)]
+    pair = jupytext.read(script), nbformat.read(script.with_suffix(".ipynb"), as_version=4)
+    cells = [[(cell.cell_type, cell.source) for cell in notebook.cells] for notebook in pair]
     assert cells[0] == cells[1], "run `make notebooks`"
 
 
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
 def test_the_notebook_is_short(script):
     code = "\n".join(cell.source for cell in jupytext.read(script).cells if cell.cell_type == "code")
-    assert len(re.findall(r"^(?! *#).*\w", code, re.M)) <= MOST_LINES
+    assert len(re.findall(r"^(?! *#).*\w", code, re.M)) <= MAX_LINES
 
 
 @pytest.fixture(scope="session")
 def errors(tmp_path_factory):
-    """Of every notebook, run in one process that imports the packages once: its first error, "" for none."""
+    """Map every notebook to its first error or ""; all run in one process, which imports the packages once."""
     broken = tmp_path_factory.mktemp("notebooks") / "broken.ipynb"
     cells = [nbformat.v4.new_code_cell(source) for source in ("x = 1", "x / 0", "x = 2")]
     nbformat.write(nbformat.v4.new_notebook(cells=cells), broken)
     notebooks = [str(broken), *(str(script.with_suffix(".ipynb")) for script in SCRIPTS if script.stem not in SLOW)]
-    done = subprocess.run(
+    result = subprocess.run(
         [sys.executable, "-m", "tests.run_notebooks", *notebooks],
         cwd=ROOT,
         env=os.environ | {"WORKBENCH_SHORT": "1"},
@@ -55,10 +55,10 @@ def errors(tmp_path_factory):
         text=True,
         timeout=2 * PATIENCE,
     )
-    assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout.splitlines()[-1])
-    assert found.pop(str(broken)) == "ZeroDivisionError('division by zero') in\nx / 0"
-    return found
+    assert result.returncode == 0, result.stderr
+    errors = json.loads(result.stdout.splitlines()[-1])
+    assert errors.pop(str(broken)) == "ZeroDivisionError('division by zero') in\nx / 0"
+    return errors
 
 
 @pytest.mark.parametrize("script", [s for s in SCRIPTS if s.stem not in SLOW], ids=lambda path: path.stem)
@@ -68,7 +68,7 @@ def test_the_notebook_runs(script, errors):
 
 @pytest.mark.exhaustive
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
-def test_the_notebook_runs_in_a_kernel_of_its_own(script, monkeypatch):
+def test_the_notebook_runs_in_a_jupyter_kernel(script, monkeypatch):
     monkeypatch.setenv("WORKBENCH_SHORT", "1")
     notebook = nbformat.read(script.with_suffix(".ipynb"), as_version=4)
     resources = {"metadata": {"path": str(ROOT)}}

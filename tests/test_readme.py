@@ -1,4 +1,4 @@
-"""The code in the README runs, and gives what the text around it says."""
+"""The README: its code runs and gives correct values, its links exist."""
 
 import math
 import re
@@ -9,11 +9,11 @@ import pytest
 README = Path(__file__).parents[1] / "README.md"
 
 
-def test_the_example_of_the_solver(capsys: pytest.CaptureFixture) -> None:
+def test_the_solver_example(capsys: pytest.CaptureFixture) -> None:
     blocks = re.findall(r"```python\n(.*?)```", README.read_text(), re.S)
     assert len(blocks) == 1
     exec(compile(blocks[0], "README.md", "exec"), {})
-    last, slope = map(float, capsys.readouterr().out.split())
+    last, derivative = map(float, capsys.readouterr().out.split())
     t, a = 9.99, 0.05
 
     def u(a: float) -> float:
@@ -21,17 +21,17 @@ def test_the_example_of_the_solver(capsys: pytest.CaptureFixture) -> None:
         return math.exp(-a * t) * (math.cos(w * t) + a / w * math.sin(w * t))
 
     assert last == pytest.approx(u(a), abs=1e-4)
-    assert slope == pytest.approx((u(a + 1e-4) - u(a - 1e-4)) / 4e-4, rel=1e-3)
+    assert derivative == pytest.approx((u(a + 1e-4) - u(a - 1e-4)) / 4e-4, rel=1e-3)
 
 
 PROSE = sorted(README.parent.glob("*.md")) + sorted((README.parent / "data").rglob("*.md"))
 
 
 @pytest.mark.parametrize("page", PROSE, ids=lambda page: page.stem)
-def test_the_pictures_and_the_links_are_there(page: Path) -> None:
-    """In this project; the documentation builds with every broken link an error."""
+def test_links_and_pictures_exist(page: Path) -> None:
+    """Links within the project; the build of the documentation checks those of its pages."""
     text = page.read_text()
     headings = [heading.lower().replace(" ", "-") for heading in re.findall(r"^#+ (.+)$", text, re.M)]
-    for target, place in re.findall(r"\]\(([^)#:]*)(?:#([\w-]+))?\)", text):
+    for target, anchor in re.findall(r"\]\(([^)#:]*)(?:#([\w-]+))?\)", text):
         assert (page.parent / target).exists(), target
-        assert target or place in headings, place
+        assert target or anchor in headings, anchor

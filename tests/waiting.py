@@ -1,4 +1,4 @@
-"""Waiting for events, with one generous limit."""
+"""Waiting for events, with a generous time limit."""
 
 import os
 import subprocess
@@ -8,11 +8,11 @@ from collections.abc import Callable
 import pytest
 
 PATIENCE = int(os.environ.get("WORKBENCH_TEST_PATIENCE", "300"))
-"""Seconds after which a wait fails: far more than any event takes on a busy machine."""
+"""Time limit in seconds: far more than any event takes on a busy machine."""
 
 
 def wait_until(happened: Callable[[], object], what: str, *alive: subprocess.Popen) -> None:
-    """Return when `happened()` is true; fail after PATIENCE, or when one of the processes on which it depends ends."""
+    """Return when `happened()` is true; fail after PATIENCE, or when one of the required processes ends."""
     end = time.monotonic() + PATIENCE
     while not happened():
         ended = [process.args for process in alive if process.poll() is not None]

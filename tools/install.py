@@ -1,13 +1,14 @@
-"""Install this project into an environment, step by step; `make` calls it.
+"""Install this project into a virtual environment; called by `make`.
 
-    python tools/install.py .venv app       # what the page, the command line and the notebooks need
-    python tools/install.py .venv test      # and what the tests need
-    python tools/install.py .venv kernel    # the compiled kernel alone, again
+    python tools/install.py .venv app          # packages of the page and the command line
+    python tools/install.py .venv notebooks    # those of the notebooks as well
+    python tools/install.py .venv test         # those of the tests as well
+    python tools/install.py .venv kernel       # only the compiled kernel, again
 
-uv installs the packages of an extra of pyproject.toml, at the versions of constraints.txt. It is taken from PATH, or
-installed into the environment by pip, and uses the index, links and certificates that pip is configured for. Without
-uv, pip installs the packages. At the same time an editable install of the project compiles the kernel, if one of its
-sources is newer than the last build. Uses the standard library only.
+uv installs the packages of an extra of pyproject.toml at the versions of constraints.txt. uv is found on PATH or
+installed into the environment by pip; it uses the index, links and certificates that pip is configured for. Without
+uv, pip installs the packages. In parallel, an editable install of the project compiles the kernel if one of its
+sources is newer than the last build. Uses only the standard library.
 """
 
 import ast
@@ -27,78 +28,81 @@ ROOT = Path(__file__).parents[1]
 LOGS = ROOT / "build" / "install"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 PIP = ("-m", "pip", "--disable-pip-version-check")
-FROM_PIP = {  # an option of pip -> the variable that gives uv the same
+FROM_PIP = {  # pip option -> environment variable of uv
     "index-url": "UV_DEFAULT_INDEX",
     "extra-index-url": "UV_INDEX",
     "find-links": "UV_FIND_LINKS",
     "cert": "SSL_CERT_FILE",
 }
 KERNEL_ADVICE = (
-    "The kernel could not be compiled; without it the solver works many times slower. Install a C++ compiler and the "
-    "headers of Python (Debian: apt-get install g++ python3-dev), then: make native   (messages: {log})"
+    "The kernel could not be compiled; without it the solver is many times slower. Install a C++ compiler and the "
+    "Python headers (Debian: apt-get install g++ python3-dev), then: make native   (messages: {log})"
 )
 
 
 class Failed(Exception):
-    """A step failed; the message says which, and where its output is."""
+    """An installation step failed; the message names the step and its log file."""
 
 
 def requirements(extra: str) -> list[str]:
-    """The base dependencies and those of one extra of pyproject.toml; references to other extras are expanded."""
-    project, own = PROJECT["project"], re.compile(rf"{PROJECT['project']['name']}\[(.*)\]")
-    found, queue = list(project["dependencies"]), deque([extra])
+    """Return the base dependencies and those of one extra of pyproject.toml, with references to extras expanded."""
+    project, self_reference = PROJECT["project"], re.compile(rf"{PROJECT['project']['name']}\[(.*)\]")
+    packages, queue = list(project["dependencies"]), deque([extra])
     while queue:
         for line in project["optional-dependencies"][queue.popleft()]:
-            reference = own.fullmatch(line)
+            reference = self_reference.fullmatch(line)
             if reference:
                 queue.extend(name.strip() for name in reference[1].split(","))
             else:
-                found.append(line)
-    return list(dict.fromkeys(found))
+                packages.append(line)
+    return list(dict.fromkeys(packages))
 
 
 def build_requirements() -> list[str]:
-    """The build requirements of pyproject.toml, and of cmake and ninja those that are not on PATH."""
+    """Return the build requirements of pyproject.toml, with cmake and ninja if they are not on PATH."""
     return [*PROJECT["build-system"]["requires"], *(name for name in ("cmake", "ninja") if not shutil.which(name))]
 
 
 def uv_settings(pip_config: str) -> dict[str, str]:
-    """Environment variables that give uv the configuration of pip, from the output of `pip config list`."""
-    found = {}
+    """Translate the output of `pip config list` into environment variables of uv."""
+    settings = {}
     for line in pip_config.splitlines():
         key, _, value = line.partition("=")
         name = FROM_PIP.get(key.rpartition(".")[2])
         if name and name not in os.environ:
-            found[name] = str(ast.literal_eval(value))
-    if "UV_INDEX" in found:  # pip compares what all of its indexes have
-        found.setdefault("UV_INDEX_STRATEGY", "unsafe-best-match")
-    return found
+            settings[name] = str(ast.literal_eval(value))
+    if "UV_INDEX" in settings:  # like pip, compare the versions on all indexes
+        settings.setdefault("UV_INDEX_STRATEGY", "unsafe-best-match")
+    return settings
 
 
 def run(step: str, *command: str | Path, **variables: str) -> None:
-    """Run a command in the root of the project with its output in a file; raises Failed with the end of the output."""
+    """Run a command in the root of the project, with its output in a log file.
+
+    Raises Failed with the end of the output.
+    """
     LOGS.mkdir(parents=True, exist_ok=True)
     log = LOGS / f"{step}.log"
     with log.open("w") as output:
-        done = subprocess.run(command, cwd=ROOT, env=os.environ | variables, stdout=output, stderr=subprocess.STDOUT)
-    if done.returncode:
+        result = subprocess.run(command, cwd=ROOT, env=os.environ | variables, stdout=output, stderr=subprocess.STDOUT)
+    if result.returncode:
         end = "\n".join(log.read_text(errors="replace").splitlines()[-15:])
-        raise Failed(f"{end}\n{step}: failed, with exit status {done.returncode}; all of its output: {log}")
+        raise Failed(f"{end}\n{step}: failed with exit status {result.returncode}; full output: {log}")
 
 
 class Steps:
-    """Numbers the steps of an installation."""
+    """Counter of the steps of an installation."""
 
     def __init__(self, total: int) -> None:
-        self.total, self.begun = total, 0
+        self.total, self.started = total, 0
 
     def __call__(self, text: str) -> "Step":
-        self.begun += 1
-        return Step(f"[{self.begun}/{self.total}] {text}")
+        self.started += 1
+        return Step(f"[{self.started}/{self.total}] {text}")
 
 
 class Step:
-    """One step, printed when it begins and when it ends."""
+    """One step, which prints its start and its end."""
 
     def __init__(self, text: str) -> None:
         self.text, self.start = text, time.monotonic()
@@ -115,19 +119,20 @@ class Environment:
         self.folder = folder
         scripts = "Scripts" if os.name == "nt" else "bin"
         self.python = folder / scripts / "python"
-        self._made, self._kernel = folder / ".made", folder / ".kernel"  # stamps, written when a step is complete
+        # stamp files, written after a step is complete
+        self._created, self._kernel = folder / ".made", folder / ".kernel"
 
     @property
     def exists(self) -> bool:
-        return self._made.exists()
+        return self._created.exists()
 
     def create(self) -> None:
         run("environment", sys.executable, "-m", "venv", "--clear", self.folder)
-        self._made.touch()
+        self._created.touch()
 
     @cached_property
     def installer(self) -> tuple[str, ...]:
-        """The command that installs packages here: uv if it can be had, else pip."""
+        """The command that installs packages: uv if available, else pip."""
         uv = shutil.which("uv", path=os.pathsep.join([str(self.python.parent), os.environ.get("PATH", "")]))
         if not uv:
             try:
@@ -152,40 +157,40 @@ class Environment:
         return self._kernel.exists() and self._kernel.stat().st_mtime >= newest
 
     def install_project(self) -> bool:
-        """Install the project in place. Returns whether its kernel was compiled."""
-        began = time.time()
-        # by pip: uv, which installs the packages at the same time, locks the environment against a second uv
+        """Install the project in editable mode. Returns whether its kernel was compiled."""
+        start = time.time()
+        # with pip: uv installs the packages in parallel and locks the environment against a second uv
         run("kernel", self.python, *PIP, "--verbose", "install", "--no-deps", "--no-build-isolation", "-e", ".")
-        built = any(file.stat().st_mtime >= began for file in (ROOT / "workbench/solver").glob("_native*.so"))
+        built = any(file.stat().st_mtime >= start for file in (ROOT / "workbench/solver").glob("_native*.so"))
         if built:
             self._kernel.touch()
         return built
 
 
-def main(folder: str, wanted: str) -> int:
-    """Install the packages of the extra `wanted`, and the kernel; "kernel": the kernel alone."""
+def main(folder: str, extra: str) -> int:
+    """Install the packages of an extra and the kernel; "kernel" installs only the kernel."""
     environment = Environment(ROOT / folder)
-    packages = [] if wanted == "kernel" else requirements(wanted)
-    kernel = wanted == "kernel" or not environment.kernel_is_current
+    packages = [] if extra == "kernel" else requirements(extra)
+    kernel = extra == "kernel" or not environment.kernel_is_current
     step = Steps((not environment.exists) + 1 + bool(packages) + kernel)
     if not environment.exists:
-        making = step(f"Python environment {folder}")
+        creation = step(f"Python environment {folder}")
         environment.create()
-        making.end()
+        creation.end()
     tools = step("installer and build tools")
     environment.install("tools", build_requirements())
     tools.end(Path(environment.installer[0]).name.replace("python", "pip"))
     with ThreadPoolExecutor() as pool:
         if packages:
-            installing = step(f"packages of '{wanted}'")
-            packages_done = pool.submit(environment.install, "packages", packages)
-            packages_done.add_done_callback(lambda done: installing.end("FAILED" if done.exception() else "done"))
+            installation = step(f"packages of '{extra}'")
+            future = pool.submit(environment.install, "packages", packages)
+            future.add_done_callback(lambda done: installation.end("FAILED" if done.exception() else "done"))
         if kernel:
-            compiling = step("kernel, compiled for this machine")
+            compilation = step("kernel, compiled for this machine")
             compiled = environment.install_project()
-            compiling.end("done" if compiled else "FAILED")
+            compilation.end("done" if compiled else "FAILED")
     if packages:
-        packages_done.result()
+        future.result()
     if kernel and not compiled:
         print(KERNEL_ADVICE.format(log=LOGS / "kernel.log"), file=sys.stderr)
     return 0

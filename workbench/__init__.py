@@ -1,6 +1,6 @@
-"""Scalable Mechanistic Neural Networks: a differentiable solver for linear ODEs, and a workbench around it.
+"""Scalable Mechanistic Neural Networks: a differentiable solver for linear ODEs, and a workbench.
 
-The public names are looked up when first used: `import workbench` loads neither torch nor anything else.
+Public names are imported on first use; `import workbench` loads neither torch nor any other dependency.
 """
 
 from importlib import import_module
@@ -28,7 +28,7 @@ def __getattr__(name: str) -> Any:
         return _version()
     if name in _HOMES:
         return getattr(import_module(_HOMES[name]), name)
-    raise AttributeError(f"module 'workbench' has no attribute {name!r}; it has {', '.join(__all__)}")
+    raise AttributeError(f"module 'workbench' has no attribute {name!r}; expected one of {', '.join(__all__)}")
 
 
 def __dir__() -> list[str]:

@@ -1,4 +1,4 @@
-"""Public names that have moved since version 0.1. Each still works, with a DeprecationWarning, until version 0.3."""
+"""Aliases of public names moved since version 0.1; they raise a DeprecationWarning, and end with version 0.3."""
 
 import sys
 import warnings
@@ -78,7 +78,7 @@ MODULES = {
     "models.oscillation": "models.ode.oscillator",
     "models.preparation": "discovery.engine.preparation",
     "models.program": "symbolic.evaluator",
-    "models.recipe": "symbolic.recipe",
+    "models.recipe": "symbolic.library",
     "models.responses": "discovery.engine.responses",
     "models.result": "discovery.engine.result",
     "models.selection": "discovery.engine.selection",
@@ -138,20 +138,20 @@ MODULES = {
 
 
 class MovedModules(MetaPathFinder, Loader):
-    """Import a module of `MODULES` by its old name: the module of the new name, with a warning.
+    """Import the modules of `MODULES` by their old names, with a warning.
 
-    It is asked first: a moved package shares the path of the new one, so that a file of the same name would be imported
-    twice.
+    It must be the first finder: a moved package shares the path of the new one, so that another finder would import a
+    file of the same name twice.
     """
 
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        """The old name as a module, None for a name that has not moved."""
+        """Spec of a moved module; None for other names."""
         return ModuleSpec(name, self) if name.removeprefix("workbench.") in MODULES else None
 
     def exec_module(self, module: ModuleType) -> None:
-        """Put the module of the new name in the place of the old one."""
+        """Register the module of the new name under the old one."""
         name = module.__name__
         new = f"workbench.{MODULES[name.removeprefix('workbench.')]}"
         warn(name, new)
@@ -159,13 +159,13 @@ class MovedModules(MetaPathFinder, Loader):
 
 
 def install() -> None:
-    """Let the old names be imported."""
+    """Enable imports by the old names."""
     if not any(isinstance(finder, MovedModules) for finder in sys.meta_path):
         sys.meta_path.insert(0, MovedModules())
 
 
 def moved_names(module: str, names: Mapping[str, str]) -> Callable[[str], Any]:
-    """The `__getattr__` of `module` for `names`, old name -> "module:name" below `workbench`."""
+    """Create the `__getattr__` of `module` for `names`: old name -> "module:name" below `workbench`."""
 
     def __getattr__(name: str) -> Any:
         if name not in names:
@@ -178,5 +178,5 @@ def moved_names(module: str, names: Mapping[str, str]) -> Callable[[str], Any]:
 
 
 def warn(old: str, new: str) -> None:
-    """Name the new place of `old` at the line of the user's code that imports it."""
+    """Warn at the line of the user's code that imports `old`."""
     warnings.warn(f"{old} has moved to {new}; the old name ends with version 0.3", DeprecationWarning, stacklevel=3)

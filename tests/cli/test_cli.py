@@ -1,4 +1,4 @@
-"""The command line: the same runs from a shell, one line for what is wrong, Ctrl-C that loses nothing."""
+"""Command line: train, resume, runs, show, waves, one-line errors, and Ctrl-C."""
 
 import re
 import signal
@@ -24,60 +24,60 @@ def folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     return tmp_path / "runs"
 
 
-def test_train_shows_progress_and_the_equations_and_keeps_the_run(folder, capsys):
+def test_train_prints_progress_and_equations_and_saves_the_run(folder, capsys):
     assert main.main(["train", "lorenz", "--mode", "projection", *SMALL]) == 0
-    told = capsys.readouterr().out
-    assert re.search(r"^step 1 of 11 .*loss", told, re.MULTILINE)
-    assert "  x' = -10.000 x + 10.000 y\n  true: x' = -10.000 x + 10.000 y" in told
+    output = capsys.readouterr().out
+    assert re.search(r"^step 1 of 11 .*loss", output, re.MULTILINE)
+    assert "  x' = -10.000 x + 10.000 y\n  true: x' = -10.000 x + 10.000 y" in output
     (path,) = folder.glob("*.nc")
-    assert f"run file: {path}" in told
+    assert f"run file: {path}" in output
     run = run_file.read_run(path)
     assert (run.status, run.config["points"], run.steps) == ("finished", 1000, run.steps)
-    assert f"step {run.steps} of {run.total}" in told
+    assert f"step {run.steps} of {run.total}" in output
     assert run.metrics["recall"] == 1
 
 
-def test_a_stopped_run_is_resumed_to_the_same_numbers(folder, capsys):
-    whole, halves = folder / "whole.nc", folder / "halves.nc"
+def test_resumed_run_equals_an_uninterrupted_one(folder, capsys):
+    whole, parts = folder / "whole.nc", folder / "parts.nc"
     assert main.main(["train", "lorenz", *TINY_ADAM, "--output", str(whole)]) == 0
-    assert main.main(["train", "lorenz", *TINY_ADAM, "--output", str(halves), "--steps", "5"]) == 0
-    assert f"resume {halves}" in capsys.readouterr().out
-    assert run_file.read_run(halves).status == "stopped"
-    assert main.main(["resume", "halves", "--steps", "3"]) == 0
-    assert run_file.read_run(halves).steps == 8
-    assert main.main(["resume", str(halves)]) == 0
-    one, other = run_file.read_run(whole), run_file.read_run(halves)
+    assert main.main(["train", "lorenz", *TINY_ADAM, "--output", str(parts), "--steps", "5"]) == 0
+    assert f"resume {parts}" in capsys.readouterr().out
+    assert run_file.read_run(parts).status == "stopped"
+    assert main.main(["resume", "parts", "--steps", "3"]) == 0
+    assert run_file.read_run(parts).steps == 8
+    assert main.main(["resume", str(parts)]) == 0
+    one, other = run_file.read_run(whole), run_file.read_run(parts)
     assert other.status == "finished"
     assert one.records.drop_vars(["seconds", "memory_mb"]).identical(other.records.drop_vars(["seconds", "memory_mb"]))
 
 
-def test_the_list_and_the_details_of_runs(folder, capsys):
+def test_runs_and_show(folder, capsys):
     assert main.main(["runs"]) == 0
-    assert "No runs yet" in capsys.readouterr().out
+    assert "No runs in" in capsys.readouterr().out
     main.main(["train", "lorenz", *SMALL, "--noise", "0.1", "--output", str(folder / "first.nc")])
     (folder / "broken.nc").write_text("")
     capsys.readouterr()
     assert main.main(["runs"]) == 0
-    told = capsys.readouterr()
-    assert re.search(r"^first +lorenz auto +finished +step \d+ of 43", told.out, re.MULTILINE)
-    assert "broken" in told.err
+    output = capsys.readouterr()
+    assert re.search(r"^first +lorenz auto +finished +step \d+ of 43", output.out, re.MULTILINE)
+    assert "broken" in output.err
     assert main.main(["show", "first"]) == 0
-    told = capsys.readouterr().out
-    assert "noise 0.1" in told
-    assert "torch" in told
-    assert "true: z' = -2.667 z + 1.000 x y" in told
-    assert re.search(r"noise, told from the data: 0\.(09|10)", told)
+    output = capsys.readouterr().out
+    assert "noise 0.1" in output
+    assert "torch" in output
+    assert "true: z' = -2.667 z + 1.000 x y" in output
+    assert re.search(r"estimated noise level: 0\.(09|10)", output)
 
 
 @pytest.mark.parametrize(
-    "words,line",
+    "arguments,line",
     [
         ("train lorenz --noise -1", "--noise: must be greater than or equal to 0, not '-1'"),
         ("train lorenz --noise loud", "--noise: must be a valid number"),
         ("train lorenz --learning-rate 0", "--learning-rate: must be greater than 0"),
         ("train lorenz --mode guess", "--mode: must be 'auto', 'projection', 'smoothing' or 'adam', not 'guess'"),
         ("train lorenz --window 300 --points 200", "--window: the window (300 grid points) is longer than the record"),
-        ("train lorenz --steps 0", "--steps: a whole number of at least 1 is needed, not '0'"),
+        ("train lorenz --steps 0", "--steps: expected an integer of at least 1, found '0'"),
         ("train lorenz --colour red", "unrecognized arguments: --colour red"),
         ("train lorenz --poin 100", "unrecognized arguments: --poin 100"),
         ("train lorentz", "invalid choice: 'lorentz'"),
@@ -85,32 +85,32 @@ def test_the_list_and_the_details_of_runs(folder, capsys):
         ("", "required: command"),
     ],
 )
-def test_bad_arguments_are_one_line_and_status_2(words, line, capsys):
-    assert main.main(words.split()) == 2
-    told = capsys.readouterr()
-    assert told.out == ""
-    assert line in told.err
-    assert told.err.count("\n") == 1
+def test_invalid_arguments_give_one_line_and_status_2(arguments, line, capsys):
+    assert main.main(arguments.split()) == 2
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert line in output.err
+    assert output.err.count("\n") == 1
 
 
-def test_several_bad_values_are_all_named(capsys):
+def test_all_invalid_values_are_named(capsys):
     main.main(["train", "lorenz", "--noise=-1", "--hidden=0"])
-    told = capsys.readouterr().err
-    assert "--noise" in told
-    assert "--hidden" in told
+    output = capsys.readouterr().err
+    assert "--noise" in output
+    assert "--hidden" in output
 
 
-def test_files_that_are_no_runs_are_one_line_and_status_1(folder, capsys):
+def test_invalid_run_files_give_one_line_and_status_1(folder, capsys):
     folder.mkdir()
     (folder / "text.nc").write_text("hello")
-    for name, words in (("text", "not a readable run file"), ("nothing", "there is no run file")):
+    for name, message in (("text", "not a readable run file"), ("nothing", "there is no run file")):
         assert main.main(["show", name]) == 1
-        told = capsys.readouterr().err
-        assert words in told
-        assert told.count("\n") == 1
+        output = capsys.readouterr().err
+        assert message in output
+        assert output.count("\n") == 1
 
 
-def test_an_existing_file_is_not_overwritten(folder, capsys):
+def test_existing_file_is_not_overwritten(folder, capsys):
     folder.mkdir()
     path = folder / "mine.nc"
     path.write_text("precious")
@@ -119,54 +119,54 @@ def test_an_existing_file_is_not_overwritten(folder, capsys):
     assert path.read_text() == "precious"
 
 
-def test_a_run_that_fails_is_one_line_and_status_1(folder, capsys, monkeypatch):
+def test_failed_run_gives_one_line_and_status_1(folder, capsys, monkeypatch):
     monkeypatch.setitem(experiments.TABLE, "fake", "tests.training.fake")
     assert main.main(["train", "fake", "--fail-at", "4"]) == 1
-    told = capsys.readouterr().err
-    assert "the run failed: no memory for a matrix of 8 GB; what it found is kept in" in told
-    assert told.count("\n") == 1
+    output = capsys.readouterr().err
+    assert "the run failed: no memory for a matrix of 8 GB; its best state is saved in" in output
+    assert output.count("\n") == 1
     (path,) = folder.glob("*.nc")
     assert main.main(["show", str(path)]) == 0
     assert "message: no memory" in capsys.readouterr().out
 
 
-def test_help_tells_every_setting(capsys):
+def test_help_describes_all_settings(capsys):
     assert main.main(["train", "lorenz", "--help"]) == 0
-    told = " ".join(capsys.readouterr().out.split())
+    output = " ".join(capsys.readouterr().out.split())
     for name, field in experiments.get("lorenz").Config.model_fields.items():
-        assert "--" + name.replace("_", "-") in told
-        assert " ".join(field.description.split()) in told
-    assert "[at least 0 and at most 20; default 0.0]" in told
-    assert "default 0, adam: 50]" in told
+        assert "--" + name.replace("_", "-") in output
+        assert " ".join(field.description.split()) in output
+    assert "[at least 0 and at most 20; default 0.0]" in output
+    assert "default 0, adam: 50]" in output
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="interrupts as POSIX does")
-def test_ctrl_c_keeps_the_run_and_says_how_to_go_on(folder):
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
+def test_ctrl_c_saves_the_run_and_prints_how_to_resume(folder):
     path = folder / "run.nc"
-    words = [sys.executable, "-m", "workbench", "train", "lorenz", *TINY_ADAM, "--epochs=100000", f"--output={path}"]
-    with subprocess.Popen(words, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    command = [sys.executable, "-m", "workbench", "train", "lorenz", *TINY_ADAM, "--epochs=100000", f"--output={path}"]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         while not process.stdout.readline().startswith("step "):
             assert process.poll() is None
         process.send_signal(signal.SIGINT)
-        told, complaints = process.communicate(timeout=PATIENCE)
+        output, errors = process.communicate(timeout=PATIENCE)
     assert process.returncode == 130
-    assert "Traceback" not in complaints
-    assert f"resume {path}" in told
-    assert "x' =" in told
+    assert "Traceback" not in errors
+    assert f"resume {path}" in output
+    assert "x' =" in output
     run = run_file.read_run(path)
     assert run.status == "stopped"
     assert run.steps >= 1
-    assert f"stopped at step {run.steps} of {run.total}" in told
+    assert f"stopped at step {run.steps} of {run.total}" in output
 
 
-def test_files_of_waves_are_made_with_a_bar(folder, capsys):
+def test_waves_are_generated_with_a_progress_bar(folder, capsys):
     command = ["waves", "burgers", "--count", "3", "--seed", "2", "--split", "test"]
     assert main.main(command) == 0
-    told = capsys.readouterr().out
+    output = capsys.readouterr().out
     path = folder.parent / "waves" / "seed-2" / "Burgers_test.h5"
-    assert f"[{'#' * 30}] 3 of 3\n{path}\n" in told
+    assert f"[{'#' * 30}] 3 of 3\n{path}\n" in output
     assert path.exists()
     assert main.main(["waves", "kvd"]) == 2
     assert "there is no set 'kvd'; there are: kdv-easy, kdv, ks, burgers" in capsys.readouterr().err
     assert main.main([*command, "--dealias"]) == 2
-    assert "delete it, or name a folder" in capsys.readouterr().err
+    assert "delete it or choose another folder" in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""A server, a browser and pages that are ready."""
+"""Fixtures of browser tests: server, browser, pages."""
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -11,32 +11,32 @@ import pytest
 
 @pytest.fixture(scope="session")
 def servers(tmp_path_factory: pytest.TempPathFactory, chromium_path: str) -> Iterator[Callable[..., str]]:
-    """`servers(*options)`: the address of the app, served with these options of `panel serve`, once for all tests."""
+    """`servers(*options)`: URL of the app, served with these options of `panel serve`, shared by all tests."""
     browsing = import_module("tests.dashboard.browser.browsing")
-    with ExitStack() as running:
+    with ExitStack() as stack:
 
         @cache
-        def address(*options: str) -> str:
-            return running.enter_context(browsing.served(tmp_path_factory.mktemp("served"), *options))[0]
+        def url(*options: str) -> str:
+            return stack.enter_context(browsing.served(tmp_path_factory.mktemp("served"), *options))[0]
 
-        yield address
+        yield url
 
 
 @pytest.fixture
 def server(request: pytest.FixtureRequest, servers: Callable[..., str]) -> str:
-    """The address of the served app; see `browsing.with_and_without_threads`."""
+    """URL of the app; see `browsing.with_and_without_threads`."""
     browsing = import_module("tests.dashboard.browser.browsing")
-    four = getattr(request, "param", "") == browsing.FOUR_THREADS
-    return servers(*(["--num-threads", "4"] if four else []))
+    has_threads = getattr(request, "param", "") == browsing.FOUR_THREADS
+    return servers(*(["--num-threads", "4"] if has_threads else []))
 
 
 @pytest.fixture(scope="session")
 def browser(chromium_path: str) -> Iterator[Any]:
     browsing = import_module("tests.dashboard.browser.browsing")
     with browsing.sync_api.sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=chromium_path, args=browsing.FLAGS)
-        yield opened
-        opened.close()
+        browser = playwright.chromium.launch(executable_path=chromium_path, args=browsing.FLAGS)
+        yield browser
+        browser.close()
 
 
 @pytest.fixture(scope="session")
@@ -46,7 +46,7 @@ def context(browser: Any) -> Any:
 
 @pytest.fixture
 def visit(server: str, context: Any) -> Iterator[Any]:
-    """`visit(search)` opens a page that is ready (see `browsing.Visits`)."""
+    """`visit(search)` opens a page (see `browsing.Visits`)."""
     browsing = import_module("tests.dashboard.browser.browsing")
     browsing.expect.set_options(timeout=browsing.MILLISECONDS)
     visits = browsing.Visits(server, context)

@@ -1,4 +1,4 @@
-"""The Train page in a cell, without a browser."""
+"""The Train page and its notebook version, without a browser."""
 
 import asyncio
 import time
@@ -12,46 +12,52 @@ import pytest
 import workbench
 from tests.waiting import PATIENCE
 from workbench.dashboard.app import notebook
+from workbench.dashboard.app.visibility import Visibility
 from workbench.dashboard.train.page import TrainPage
 from workbench.jobs.buffer import Cursor
 
 
+def new_page(search=""):
+    shell = SimpleNamespace(request_refresh=lambda: None, dark=False, icons=True, has_library=False)
+    return TrainPage(search, shell)
+
+
 @pytest.fixture
-def ticks(monkeypatch, tmp_path):
-    """What is called again and again while the cell lives."""
+def callbacks(monkeypatch, tmp_path):
+    """Periodic callbacks of the cell."""
     monkeypatch.setenv("WORKBENCH_DATA", str(tmp_path))
-    called = []
-    monkeypatch.setattr(pn.state, "add_periodic_callback", lambda function, period: called.append(function))
-    return called
+    functions = []
+    monkeypatch.setattr(pn.state, "add_periodic_callback", lambda function, period: functions.append(function))
+    return functions
 
 
-def test_explore_follows_a_run(ticks, monkeypatch):
+def test_explore_displays_a_run(callbacks, monkeypatch):
     pages = []
-    monkeypatch.setattr(notebook, "TrainPage", lambda *given: pages.append(TrainPage(*given)) or pages[-1])
+    monkeypatch.setattr(notebook, "TrainPage", lambda *args: pages.append(TrainPage(*args)) or pages[-1])
     view = workbench.explore("linear", points=50)
-    (page,), (tick,) = pages, ticks
+    (page,), (tick,) = pages, callbacks
     assert page.main in list(view)
     assert page.bar.start.icon is None
     tick()
-    assert page.stale()  # nothing is drawn before a browser shows it
-    (seen,) = view.select(notebook.Seen)
-    seen.seen += 1
+    assert page.stale()  # not refreshed before a browser displays it
+    (visibility,) = view.select(Visibility)
+    visibility.reports += 1
     page.state.start()
     while page.state.job.state != "finished":
         tick()
         time.sleep(0.05)
-    while page.stale():  # a tick draws one kind of result
+    while page.stale():  # a tick draws one kind of figure
         tick()
     assert page.bar.pause.disabled
-    assert len(page.state.records()[0]) == 0  # all of them are drawn
+    assert len(page.state.records()[0]) == 0  # all are drawn
 
 
-def test_what_is_entered_outlives_a_drawing_in_the_same_moment(fakes, in_loop):
+def test_entered_values_survive_a_concurrent_refresh(fakes, in_loop):
     async def enter_and_draw():
-        page = TrainPage("", SimpleNamespace(soon=lambda: None, dark=False, icons=True, has_library=False))
+        page = new_page()
         page.refresh()
         page.form._choice.value = "decay"
-        for _ in range(3):  # the first before anything that was only scheduled
+        for _ in range(3):  # the first before scheduled tasks
             page.refresh()
             await asyncio.sleep(0.05)
         page.form._controls._controls["steps"].widget.value = "9"
@@ -69,58 +75,54 @@ def test_what_is_entered_outlives_a_drawing_in_the_same_moment(fakes, in_loop):
 def test_settings_are_checked():
     with pytest.raises(pydantic.ValidationError, match="points"):
         workbench.explore("linear", points=-1)
-    with pytest.raises(ValueError, match="there is no experiment 'x'"):
+    with pytest.raises(ValueError, match="unknown experiment 'x'"):
         workbench.explore("x")
 
 
-def test_the_name_is_the_function():
+def test_explore_is_exported():
     assert workbench.explore is notebook.explore
 
 
-def drawn(page):
-    """Let the page draw until nothing is left."""
+def draw(page):
+    """Draw all changes."""
     page.show()
     while page.stale():
         page.refresh()
 
 
-def curve(page):
+def curve_steps(page):
     return list(page.loss._source.data["step"]) if page.loss._source is not None else []
 
 
-def test_a_run_is_drawn_from_its_own_first_step_on(fakes):
-    page = TrainPage(
-        "experiment=rossler", SimpleNamespace(soon=lambda: None, dark=False, icons=True, has_library=False)
-    )
+def test_curves_start_at_the_first_step_of_each_run(fakes):
+    page = new_page("experiment=rossler")
     state = page.state
     for name in ("rossler", "rossler", "decay", "rossler"):
-        state.choose(name)
+        state.select_experiment(name)
         state.start()
         page.refresh()
         page.refresh()
-        drawn(page)  # before the first step, as far as it goes
+        draw(page)  # before the first step
         assert state.job.wait(PATIENCE)
-        drawn(page)
+        draw(page)
         steps = [record.step for record in state.job.read(Cursor())[0]]
-        assert curve(page) == steps
+        assert curve_steps(page) == steps
         assert np.isfinite(page.loss._source.data["smooth"]).all()
         if state.job.report.coefficients is not None:
             assert list(page.coefficients._source.data["step"]) == steps
             assert len(page.coefficients._source.data) == 1 + state.job.report.coefficients.estimate.size
 
 
-def test_a_run_without_a_step_shows_no_curve_of_the_one_before(fakes):
-    page = TrainPage(
-        "experiment=rossler", SimpleNamespace(soon=lambda: None, dark=False, icons=True, has_library=False)
-    )
+def test_a_run_without_steps_clears_the_previous_curve(fakes):
+    page = new_page("experiment=rossler")
     page.state.start()
     assert page.state.job.wait(PATIENCE)
-    drawn(page)
-    assert curve(page)
-    page.state._new()  # a run that waits
-    drawn(page)
-    assert curve(page) == []
+    draw(page)
+    assert curve_steps(page)
+    page.state._create_job()  # paused before its first step
+    draw(page)
+    assert curve_steps(page) == []
     page.state.job.start()
     assert page.state.job.wait(PATIENCE)
-    drawn(page)
-    assert curve(page) == [record.step for record in page.state.job.read(Cursor())[0]]
+    draw(page)
+    assert curve_steps(page) == [record.step for record in page.state.job.read(Cursor())[0]]

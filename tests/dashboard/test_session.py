@@ -1,4 +1,4 @@
-"""The state of the Train page, driven without a browser."""
+"""State of the Train page, without a browser."""
 
 import pytest
 
@@ -29,16 +29,16 @@ def test_a_new_session_shows_the_first_experiment_and_its_data(session):
     assert state.report().equations == ()
 
 
-def test_a_mode_changes_the_defaults_of_untouched_fields_only(session):
+def test_a_mode_changes_only_fields_that_were_not_entered(session):
     state = session()
     state.enter("window", "40")
     state.enter("mode", "slow")
-    assert (state.shown()["window"], state.shown()["steps"]) == ("40", 400)
+    assert (state.values()["window"], state.values()["steps"]) == ("40", 400)
     state.enter("mode", "quick")
-    assert (state.shown()["window"], state.shown()["steps"]) == ("40", 8)
+    assert (state.values()["window"], state.values()["steps"]) == ("40", 8)
 
 
-def test_a_field_set_back_to_its_default_counts_as_untouched(session):
+def test_entering_the_default_counts_as_not_entered(session):
     state = session()
     state.enter("window", "40")
     state.enter("window", "50")
@@ -53,12 +53,12 @@ def test_only_the_fields_of_the_mode_are_shown(session):
     assert "delay" in {field.name for field in state.fields()}
 
 
-def test_a_bad_value_is_kept_explained_and_blocks_start(session):
+def test_an_invalid_value_is_kept_and_disables_start(session):
     state = session()
     state.enter("window", "700")
     assert state.config is None
     assert "longer than the record" in state.errors["window"]
-    assert state.shown()["window"] == "700"
+    assert state.values()["window"] == "700"
     assert not state.enabled()["start"]
     assert not state.enabled()["step"]
     state.start()
@@ -70,41 +70,46 @@ def test_a_bad_value_is_kept_explained_and_blocks_start(session):
     assert state.enabled()["start"]
 
 
-def test_another_experiment_keeps_what_both_know(session):
+def test_another_experiment_keeps_shared_settings(session):
     state = session()
     state.enter("seed", "5")
     state.enter("noise", "0.5")
-    state.choose("decay")
+    state.select_experiment("decay")
     assert state.config == state.experiment.Config(seed=5)
 
 
-def test_every_change_raises_the_revision(session):
+def test_every_change_increases_the_revision(session):
     state = session()
     revisions = [state.revision]
-    for act in (lambda: state.enter("noise", "1"), lambda: state.choose("decay"), state.start, state.dismiss):
-        act()
+    for change in (
+        lambda: state.enter("noise", "1"),
+        lambda: state.select_experiment("decay"),
+        state.start,
+        state.dismiss,
+    ):
+        change()
         revisions.append(state.revision)
     assert revisions == sorted(set(revisions))
 
 
-def test_data_that_cannot_be_made_are_an_error_in_words(session, monkeypatch):
+def test_data_that_cannot_be_loaded_are_an_error(session, monkeypatch):
     state = session()
     wait_for_preview(state)
     before = state.preview.version
 
-    def broken(config):
+    def fail(config):
         raise OSError("the disk is gone")
 
-    monkeypatch.setattr(state.experiment, "data", broken)
+    monkeypatch.setattr(state.experiment, "data", fail)
     state.enter("seed", "77")
     wait_until(lambda: state.preview.version != before, "another preview")
     assert "the disk is gone" in state.preview.error
 
 
-# running
+# runs
 
 
-def test_buttons_follow_the_job(session):
+def test_enabled_buttons_depend_on_the_job_state(session):
     state = session("?mode=slow")
     assert [name for name, on in state.enabled().items() if on] == ["start", "step"]
     state.start()
@@ -120,7 +125,7 @@ def test_buttons_follow_the_job(session):
     assert [name for name, on in state.enabled().items() if on] == ["start", "step"]
 
 
-def test_resume_while_a_single_step_is_under_way_lets_the_run_go_on(session):
+def test_resume_during_a_single_step_continues_the_run(session):
     state = session("?mode=slow&steps=3&delay=0.3")
     state.step()
     assert state.job.stepping
@@ -130,7 +135,7 @@ def test_resume_while_a_single_step_is_under_way_lets_the_run_go_on(session):
     assert state.job.state == "finished"
 
 
-def test_step_from_idle_starts_paused_and_does_one(session):
+def test_step_without_a_run_executes_one_step_and_pauses(session):
     state = session("?mode=slow")
     state.step()
     assert state.job.wait(PATIENCE)
@@ -142,7 +147,7 @@ def test_step_from_idle_starts_paused_and_does_one(session):
     assert first.snapshot().step == 2
 
 
-def test_start_after_the_end_is_a_new_run(session):
+def test_start_after_the_end_creates_a_new_run(session):
     state = session()
     state.start()
     first = state.job
@@ -152,7 +157,7 @@ def test_start_after_the_end_is_a_new_run(session):
     assert state.job.id != first.id
 
 
-def test_start_does_nothing_while_a_run_goes_on(session):
+def test_start_has_no_effect_during_a_run(session):
     state = session("?mode=slow")
     state.start()
     first = state.job
@@ -160,30 +165,30 @@ def test_start_does_nothing_while_a_run_goes_on(session):
     assert state.job is first
 
 
-def test_records_come_once_and_again_after_rewind(session):
+def test_records_are_returned_once_and_again_after_rewind(session):
     state = session()
     state.start()
     assert state.job.wait(PATIENCE)
-    fresh, restart = state.records()
+    records, restart = state.records()
     assert restart
-    assert [r.step for r in fresh] == list(range(1, 9))
+    assert [r.step for r in records] == list(range(1, 9))
     assert state.records() == ([], False)
     state.rewind()
     assert len(state.records()[0]) == 8
 
 
-def test_changed_settings_are_noticed(session):
+def test_changed_settings_are_detected(session):
     state = session()
     state.start()
     assert state.job.wait(PATIENCE)
-    assert not state.changed
+    assert not state.is_changed
     state.enter("noise", "0.5")
-    assert state.changed
+    assert state.is_changed
     state.enter("noise", "0")
-    assert not state.changed
+    assert not state.is_changed
 
 
-def test_reset_clears_the_view_and_keeps_the_file(session):
+def test_reset_clears_the_page_and_keeps_the_file(session):
     state = session()
     state.start()
     assert state.job.wait(PATIENCE)
@@ -194,10 +199,10 @@ def test_reset_clears_the_view_and_keeps_the_file(session):
     assert "run=" not in state.query()
 
 
-# the address
+# URL
 
 
-def test_the_address_brings_everything_back(session, registry):
+def test_the_url_restores_settings_and_run(session, registry):
     state = session("?mode=slow&noise=0.25")
     state.start()
     state.job.pause()
@@ -208,7 +213,7 @@ def test_the_address_brings_everything_back(session, registry):
     assert again.query() == state.query()
 
 
-def test_a_run_alone_is_enough_of_an_address(session, registry):
+def test_a_url_with_only_a_run_restores_its_settings(session, registry):
     state = session("?mode=slow&noise=0.25&window=30")
     state.start()
     again = TrainState(f"?run={state.job.id}", registry)
@@ -216,14 +221,14 @@ def test_a_run_alone_is_enough_of_an_address(session, registry):
     assert again.config == state.config
 
 
-def test_the_address_of_another_experiments_run_wins(session, registry):
+def test_a_run_in_the_url_selects_its_experiment(session, registry):
     state = session("?experiment=decay")
     state.start()
     again = TrainState(f"?run={state.job.id}", registry)
     assert again.experiment.name == "decay"
 
 
-def test_two_sessions_watch_the_same_job_each_with_its_cursor(session, registry):
+def test_two_sessions_read_the_records_of_one_job_independently(session, registry):
     one = session()
     one.start()
     assert one.job.wait(PATIENCE)
@@ -233,7 +238,7 @@ def test_two_sessions_watch_the_same_job_each_with_its_cursor(session, registry)
 
 
 @pytest.mark.parametrize(
-    "search,words",
+    "search,message",
     [
         ("?colour=red", "colour=red"),
         ("?window=700", "window=700"),
@@ -245,29 +250,29 @@ def test_two_sessions_watch_the_same_job_each_with_its_cursor(session, registry)
         ("?mode=turbo", "mode=turbo"),
     ],
 )
-def test_a_bad_part_of_the_address_is_named(session, search, words):
+def test_an_invalid_part_of_the_url_is_a_notice(session, search, message):
     state = session(search)
     assert len(state.notices) == 1
-    assert words in state.notices[0].text
+    assert message in state.notices[0].text
     assert state.job is None
     state.dismiss()
     assert state.notices == []
 
 
-def test_a_bad_value_of_the_address_is_not_replaced(session):
+def test_an_invalid_value_of_the_url_is_kept(session):
     state = session("?window=700")
-    assert state.shown()["window"] == "700"
+    assert state.values()["window"] == "700"
     assert "window" in state.errors
     assert state.config is None
 
 
-def test_settings_of_the_address_count_as_touched_unless_default(session):
+def test_settings_of_the_url_count_as_entered_unless_default(session):
     state = session("?mode=slow&window=20&steps=9")
     state.enter("mode", "quick")
     assert (state.config.window, state.config.steps) == (50, 9)
 
 
-def test_a_run_of_an_earlier_server_is_opened_from_its_file(session):
+def test_a_run_of_a_previous_server_is_opened_from_its_file(session):
     state = session("?mode=slow")
     for _ in range(3):
         state.step()
@@ -285,7 +290,7 @@ def test_a_run_of_an_earlier_server_is_opened_from_its_file(session):
     assert again.job.wait(PATIENCE)
 
 
-def test_an_unreadable_run_file_is_named(session, fakes):
+def test_an_unreadable_run_file_is_a_notice(session, fakes):
     from workbench.training import run_file
 
     run_file.runs_folder().mkdir(parents=True, exist_ok=True)

@@ -1,4 +1,4 @@
-"""Files of a person on the Train page, driven without a browser."""
+"""Uploads on the Train page, without a browser."""
 
 import numpy as np
 import pytest
@@ -22,7 +22,7 @@ def state(registry, monkeypatch):
     return TrainState("?experiment=table", registry)
 
 
-def test_an_upload_becomes_the_record_and_its_preview(state):
+def test_an_upload_is_selected_and_previewed(state):
     assert state.config.record == "example"
     state.upload([Source("mine.csv", GOOD)])
     assert state.config.record.startswith("mine-")
@@ -30,16 +30,16 @@ def test_an_upload_becomes_the_record_and_its_preview(state):
     preview = state.preview
     wait_until(lambda: preview.data is not None and "mine.csv" in preview.data.attrs["title"], "the preview")
     assert state.report().trajectory["variable"].values.tolist() == ["x"]
-    again = TrainState(state.query(), state.jobs)
-    assert again.config.record == state.config.record
+    restored = TrainState(state.query(), state.jobs)
+    assert restored.config.record == state.config.record
 
 
-def test_a_bad_upload_is_a_notice_and_what_was_chosen_stays(state):
+def test_an_invalid_upload_is_a_notice_and_keeps_the_selected_data(state):
     state.upload([Source("mine.csv", GOOD)])
     before, revision = state.config, state.revision
     state.upload([Source("bad.csv", b"t,x\n1,2\n")])
     assert [(n.severity, n.text) for n in state.notices] == [
-        ("error", "bad.csv: one row of values (line 2): expected at least 20, one for each time")
+        ("error", "bad.csv: one row of values (line 2): expected at least 20 rows")
     ]
     assert state.config == before
     assert state.revision > revision
@@ -50,13 +50,13 @@ def test_a_bad_upload_is_a_notice_and_what_was_chosen_stays(state):
     assert state.config.record.startswith("other-")
 
 
-def test_an_upload_that_breaks_the_reader_is_a_notice_too(state, monkeypatch):
+def test_an_unexpected_reader_error_is_a_notice(state, monkeypatch):
     monkeypatch.setattr(state.experiment, "keep", lambda sources: 1 / 0)
     state.upload([Source("odd.csv", GOOD)])
     assert "ZeroDivisionError" in state.notices[0].text
 
 
-def test_an_upload_clears_an_old_run_and_a_run_keeps_its_record(state):
+def test_an_upload_clears_the_previous_run(state):
     state.upload([Source("mine.csv", GOOD)])
     state.enter("n_bootstrap", "20")
     state.start()
@@ -68,19 +68,19 @@ def test_an_upload_clears_an_old_run_and_a_run_keeps_its_record(state):
 
 
 @pytest.mark.parametrize("record", ["../../etc/passwd", "/etc/passwd", "..%2F..%2Fsecret"])
-def test_an_address_opens_no_file(registry, monkeypatch, record):
+def test_a_url_cannot_open_a_file(registry, monkeypatch, record):
     monkeypatch.setitem(experiments.TABLE, "table", "workbench.experiments.table")
     state = TrainState(f"?experiment=table&record={record}", registry)
     assert state.config is None
     assert "record" in state.errors
-    assert any("cannot be used" in notice.text for notice in state.notices)
+    assert any("in the URL is invalid" in notice.text for notice in state.notices)
 
 
-# the button
+# upload button
 
 
 def send(button: Upload, name: str, content: bytes, size: int) -> None:
-    """What the browser sends for one file."""
+    """Send the messages of the browser for one file."""
     parts = [content[i : i + size] for i in range(0, len(content), size)]
     for number, part in enumerate(parts, start=1):
         message = {"name": name, "chunk": number, "total_chunks": len(parts), "mime_type": "text/csv", "data": part}
@@ -89,47 +89,47 @@ def send(button: Upload, name: str, content: bytes, size: int) -> None:
 
 @pytest.fixture
 def button(monkeypatch):
-    taken, refused = [], []
-    made = Upload(taken.append, refused.append)
-    monkeypatch.setattr(made, "_send_msg", lambda message: None)
-    return made, taken, refused
+    uploads, errors = [], []
+    widget = Upload(uploads.append, errors.append)
+    monkeypatch.setattr(widget, "_send_msg", lambda message: None)
+    return widget, uploads, errors
 
 
-def test_the_button_hands_over_what_comes_in_pieces_and_keeps_nothing(button):
-    made, taken, refused = button
-    send(made, "a.csv", GOOD, 100)
-    send(made, "b.csv", OTHER, 33)
-    made._handle_msg({"status": "finished"})
-    assert [(source.name, source.content) for source in taken[0]] == [("a.csv", GOOD), ("b.csv", OTHER)]
-    assert refused == []
-    assert made.value is None
-    made._handle_msg({"status": "finished"})
-    assert len(taken) == 1
-    assert "Nothing was uploaded" in refused[0]
+def test_chunks_are_assembled_and_not_kept(button):
+    widget, uploads, errors = button
+    send(widget, "a.csv", GOOD, 100)
+    send(widget, "b.csv", OTHER, 33)
+    widget._handle_msg({"status": "finished"})
+    assert [(source.name, source.content) for source in uploads[0]] == [("a.csv", GOOD), ("b.csv", OTHER)]
+    assert errors == []
+    assert widget.value is None
+    widget._handle_msg({"status": "finished"})
+    assert len(uploads) == 1
+    assert "Nothing was uploaded" in errors[0]
 
 
-def test_the_button_lets_go_of_what_is_too_much_while_it_comes(button, monkeypatch):
-    made, taken, refused = button
+def test_uploads_beyond_the_limit_are_discarded_on_arrival(button, monkeypatch):
+    widget, uploads, errors = button
     monkeypatch.setattr(upload, "LIMIT", 2**20)
-    send(made, "big.csv", bytes(2**20 + 5000), 2**16)
-    assert sum(len(part) for own in made._file_buffer.values() for part in own["chunks"].values()) <= 2**16
-    made._handle_msg({"status": "finished"})
-    assert taken == []
-    assert "expected at most 1 MB" in refused[0]
+    send(widget, "big.csv", bytes(2**20 + 5000), 2**16)
+    assert sum(len(part) for file in widget._file_buffer.values() for part in file["chunks"].values()) <= 2**16
+    widget._handle_msg({"status": "finished"})
+    assert uploads == []
+    assert "expected at most 1 MB" in errors[0]
     for number in range(30):
-        send(made, f"{number}.csv", GOOD, 10_000)
-    made._handle_msg({"status": "finished"})
-    assert taken == []
-    assert "in at most 20 files" in refused[1]
-    send(made, "a.csv", GOOD, 1000)
-    made._handle_msg({"status": "finished"})
-    assert taken[-1][0].content == GOOD
+        send(widget, f"{number}.csv", GOOD, 10_000)
+    widget._handle_msg({"status": "finished"})
+    assert uploads == []
+    assert "in at most 20 files" in errors[1]
+    send(widget, "a.csv", GOOD, 1000)
+    widget._handle_msg({"status": "finished"})
+    assert uploads[-1][0].content == GOOD
 
 
-def test_only_an_experiment_that_takes_files_has_the_button(state):
+def test_only_experiments_that_accept_files_have_the_button(state):
     form = Form(state)
     form.update()
     assert [type(part) for part in form._files] == [Upload]
-    state.choose("rossler")
+    state.select_experiment("rossler")
     form.update()
     assert len(form._files) == 0

@@ -1,4 +1,4 @@
-"""Files of waves: the published layout, failed rows, going on after a kill."""
+"""Files of PDE trajectories: published layout, failed rows, resuming."""
 
 import logging
 from dataclasses import replace
@@ -13,7 +13,7 @@ from workbench.datasets.pde import equations, hdf5
 
 @pytest.fixture
 def quick(monkeypatch):
-    """A set of short trajectories by the name of quick, in blocks of two."""
+    """A set of short trajectories named quick, in blocks of two."""
     setup = replace(equations.SETUPS["kdv-easy"], end=2.0, substeps=2, frames=12, kept=8, points=32)
     monkeypatch.setitem(equations.SETUPS, "quick", setup)
     monkeypatch.setattr(hdf5, "BLOCK", 2)
@@ -33,20 +33,20 @@ def test_a_file_has_the_published_layout(quick, tmp_path):
     assert hdf5.generate("quick", "valid", 2, folder=tmp_path).name == "KdV_valid_easy.h5"
 
 
-def test_a_file_is_read_as_a_record_and_cut(quick, tmp_path):
-    made = equations.simulate(quick, range(3), seed=4)
+def test_a_file_is_read_as_a_record_of_trajectories(quick, tmp_path):
+    training = equations.simulate(quick, range(3), seed=4)
     record = hdf5.read(hdf5.generate("quick", "test", 3, seed=4, folder=tmp_path))
     assert schema.check(record) is record
-    again = equations.simulate(quick, range(3), seed=4, split=2)
-    np.testing.assert_allclose(record.data.values, again.u, atol=1e-12)
-    np.testing.assert_allclose(record.length.values, again.lengths)
-    assert np.abs(record.data.values - made.u).max() > 0.1
+    expected = equations.simulate(quick, range(3), seed=4, split=2)
+    np.testing.assert_allclose(record.data.values, expected.u, atol=1e-12)
+    np.testing.assert_allclose(record.length.values, expected.lengths)
+    assert np.abs(record.data.values - training.u).max() > 0.1
     one = schema.one(record, 1)
     assert one.data.dims == ("time", "x")
     assert float(one.x[-1] + one.x[1]) == pytest.approx(float(record.length[1]))
 
 
-def test_a_published_file_loads_and_failed_rows_are_skipped(tmp_path, caplog):
+def test_a_published_file_loads_without_its_failed_rows(tmp_path, caplog):
     path = tmp_path / "KdV_valid.h5"
     u = np.random.default_rng(0).standard_normal((4, 6, 16))
     u[2] = 0.0
@@ -63,45 +63,45 @@ def test_a_published_file_loads_and_failed_rows_are_skipped(tmp_path, caplog):
     assert list(record.attrs["skipped"]) == [2]
     with h5py.File(path, "a") as file:
         file["valid/pde_6-16"][...] = 0.0
-    with pytest.raises(ValueError, match="found none that did not fail"):
+    with pytest.raises(ValueError, match="all trajectories have failed"):
         hdf5.read(path)
 
 
-def test_work_goes_on_where_it_was_killed(quick, tmp_path, monkeypatch):
-    made = []
+def test_generation_resumes_after_an_interruption(quick, tmp_path, monkeypatch):
+    blocks = []
     simulate = equations.simulate
-    monkeypatch.setattr(hdf5, "simulate", lambda *a, **k: made.append(a[1]) or simulate(*a, **k))
+    monkeypatch.setattr(hdf5, "simulate", lambda *a, **k: blocks.append(a[1]) or simulate(*a, **k))
 
-    def killed(done, total):
+    def interrupt(done, total):
         if done == 4:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        hdf5.generate("quick", "train", 7, folder=tmp_path, progress=killed)
-    assert made == [range(0, 2), range(2, 4)]
-    seen = []
-    path = hdf5.generate("quick", "train", 7, folder=tmp_path, progress=lambda *two: seen.append(two))
-    assert made[2:] == [range(4, 6), range(6, 7)]
-    assert seen == [(2, 7), (4, 7), (6, 7), (7, 7)]
-    assert [own.name for own in tmp_path.iterdir()] == [path.name]
+        hdf5.generate("quick", "train", 7, folder=tmp_path, progress=interrupt)
+    assert blocks == [range(0, 2), range(2, 4)]
+    reports = []
+    path = hdf5.generate("quick", "train", 7, folder=tmp_path, progress=lambda *two: reports.append(two))
+    assert blocks[2:] == [range(4, 6), range(6, 7)]
+    assert reports == [(2, 7), (4, 7), (6, 7), (7, 7)]
+    assert [file.name for file in tmp_path.iterdir()] == [path.name]
     np.testing.assert_allclose(hdf5.read(path).data.values, simulate(quick, range(7), seed=0).u, atol=1e-12)
     hdf5.generate("quick", "train", 7, folder=tmp_path)
-    assert len(made) == 4
+    assert len(blocks) == 4
 
 
-def test_blocks_of_other_settings_are_not_mixed_in(quick, tmp_path):
-    def killed(done, total):
+def test_blocks_of_other_settings_are_not_used(quick, tmp_path):
+    def interrupt(done, total):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        hdf5.generate("quick", "train", 4, seed=1, folder=tmp_path, progress=killed)
+        hdf5.generate("quick", "train", 4, seed=1, folder=tmp_path, progress=interrupt)
     path = hdf5.generate("quick", "train", 4, seed=2, folder=tmp_path)
     np.testing.assert_allclose(hdf5.read(path).data.values, equations.simulate(quick, range(4), seed=2).u, atol=1e-12)
     with pytest.raises(ValueError, match="found seed 2"):
         hdf5.generate("quick", "train", 4, seed=1, folder=tmp_path)
 
 
-def test_what_is_wrong_is_said(tmp_path):
+def test_invalid_arguments_and_files_raise_errors(tmp_path):
     with pytest.raises(ValueError, match="no set 'kvd'; there are: kdv-easy, kdv, ks, burgers"):
         hdf5.generate("kvd", "train", 1, folder=tmp_path)
     with pytest.raises(ValueError, match="no split 'dev'; there are: train, valid, test"):
@@ -115,12 +115,12 @@ def test_what_is_wrong_is_said(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "change,words",
+    "change,message",
     [
         (lambda r: r.drop_vars("length"), "needs 'length'"),
         (
             lambda r: r.transpose("frame", "trajectory", "point"),
-            r"data must lie over \('trajectory', 'frame', 'point'\)",
+            r"data must be over \('trajectory', 'frame', 'point'\)",
         ),
         (lambda r: r.isel(frame=slice(1)), "at least 2 frames, found 1"),
         (lambda r: r.assign(data=r.data.where(r.data < 0)), "data"),
@@ -130,8 +130,8 @@ def test_what_is_wrong_is_said(tmp_path):
         ),
     ],
 )
-def test_a_bad_record_of_fields_is_refused(quick, change, words):
-    made = equations.simulate(quick, range(2), seed=0)
-    record = hdf5.as_dataset(made.u, made.t, made.lengths, title="quick")
-    with pytest.raises(ValueError, match=words):
+def test_an_invalid_record_of_fields_raises(quick, change, message):
+    fields = equations.simulate(quick, range(2), seed=0)
+    record = hdf5.as_dataset(fields.u, fields.t, fields.lengths, title="quick")
+    with pytest.raises(ValueError, match=message):
         schema.check(change(record))

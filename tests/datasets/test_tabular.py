@@ -1,4 +1,4 @@
-"""Good files of every format: the same numbers, units and trajectories come out."""
+"""Values, units and trajectories of valid files of every format."""
 
 import numpy as np
 import pandas as pd
@@ -52,8 +52,8 @@ def test_every_format_gives_the_same_record(name):
     assert "60 grid points, one every 0.1 s" in record.attrs["sampling"]
 
 
-def test_rows_of_one_time_become_their_mean_variable_by_variable():
-    """Of three rows at t = 0.4, one without a value of y."""
+def test_rows_of_equal_times_are_averaged_per_variable():
+    """Three rows at t = 0.4, one of them without a value of y."""
     lines = [f"{i / 10:.1f},{i},{-i}" for i in range(40)]
     lines[5:5] = ["0.4,7,", "0.4,16,8"]
     record = read([Source("again.csv", "\n".join(["time,x,y", *lines]).encode())])
@@ -83,7 +83,7 @@ SEVERAL = {
 
 
 @pytest.mark.parametrize("name", SEVERAL)
-def test_several_trajectories_are_told_apart(name):
+def test_several_trajectories_are_separated(name):
     record = schema.check(read([Source(name, SEVERAL[name])]))
     parts = schema.trajectories(record)
     assert len(parts) == 3
@@ -93,25 +93,25 @@ def test_several_trajectories_are_told_apart(name):
     assert record.attrs["sampling"].startswith("3 trajectories of 180 grid points in all")
 
 
-def test_several_files_are_several_trajectories():
+def test_each_file_is_a_trajectory():
     one, other = csv(), table("time,x,y", lambda i: f"{i},{i % 7},{i % 5}", 40)
     parts = schema.trajectories(read([Source("a.csv", one), Source("b.csv", other)]))
     assert [part.sizes["time"] for part in parts] == [60, 40]
     assert len(schema.trajectories(read([Source("a.csv", one)]))) == 1
 
 
-def days(form):
+def dates(form):
     return table("when,x", lambda i: f"{form(pd.Timestamp(DAYS[i]))},{SINE[i]}")
 
 
 DATES = {
-    "iso.csv": days(lambda d: d.isoformat()),
-    "zone.csv": days(lambda d: f"{d.date()}T02:00:00+02:00"),
-    "zulu.csv": days(lambda d: f"{d.date()} 00:00:00.000Z"),
-    "german.csv": days(lambda d: d.strftime("%d.%m.%Y %H:%M")),
-    "american.csv": days(lambda d: d.strftime("%m/%d/%Y")),
-    "british.csv": days(lambda d: d.strftime("%d/%m/%Y")),
-    "slashes.csv": days(lambda d: d.strftime("%Y/%m/%d")),
+    "iso.csv": dates(lambda d: d.isoformat()),
+    "zone.csv": dates(lambda d: f"{d.date()}T02:00:00+02:00"),
+    "zulu.csv": dates(lambda d: f"{d.date()} 00:00:00.000Z"),
+    "german.csv": dates(lambda d: d.strftime("%d.%m.%Y %H:%M")),
+    "american.csv": dates(lambda d: d.strftime("%m/%d/%Y")),
+    "british.csv": dates(lambda d: d.strftime("%d/%m/%Y")),
+    "slashes.csv": dates(lambda d: d.strftime("%Y/%m/%d")),
     "days.nc": netcdf(xr.Dataset({"x": ("day", SINE)}, coords={"day": DAYS})),
     "days.parquet": parquet(pd.DataFrame({"when": DAYS.astype("datetime64[ns]"), "x": SINE})),
     "texts.h5": hdf5(lambda f: plain(f, when=np.array([str(day) for day in DAYS], dtype="S"), x=SINE)),
@@ -119,7 +119,7 @@ DATES = {
 
 
 @pytest.mark.parametrize("name", DATES)
-def test_dates_of_every_form_become_days(name):
+def test_dates_of_every_format_become_days(name):
     record = read([Source(name, DATES[name])])
     np.testing.assert_allclose(record["time"].values, np.arange(60), atol=1e-9)
     assert record["time"].attrs["units"] == "day"
@@ -131,40 +131,40 @@ def test_dates_of_every_form_become_days(name):
     "step,unit,number",
     [(np.timedelta64(20, "ms"), "s", 0.02), (np.timedelta64(5, "m"), "min", 5), (np.timedelta64(7, "D"), "day", 7)],
 )
-def test_the_unit_of_dates_fits_how_long_they_last(step, unit, number):
+def test_the_time_unit_of_dates_follows_their_span(step, unit, number):
     moments = np.datetime64("2024-02-28T23:00:00", "ms") + step * np.arange(600 if unit == "s" else 60)
     record = read([Source("a.csv", table("time,x", lambda i: f"{moments[i]},{i % 7}", len(moments)))])
     assert record["time"].attrs["units"] == unit
     np.testing.assert_allclose(np.diff(record["time"].values), number)
 
 
-def test_uneven_times_stay_as_they_are():
+def test_nonuniform_times_are_unchanged():
     times = np.linspace(0, 1, 60) ** 2 * 10
     record = read([Source("a.csv", table("t,x", lambda i: f"{times[i]:.8f},{SINE[i]}"))])
     np.testing.assert_allclose(record["time"].values, times, atol=1e-8)
-    assert "unevenly" in record.attrs["sampling"]
+    assert "uneven steps" in record.attrs["sampling"]
 
 
-def test_a_column_may_be_named():
+def test_time_and_trajectory_columns_can_be_given():
     content = table("a,b,case no", lambda i: f"{SINE[i % 30]},{i % 30},{i // 30}", 60)
     record = read([Source("a.csv", content)], time="b", trajectory="case no")
     assert record["variable"].values.tolist() == ["a"]
     assert len(schema.trajectories(record)) == 2
 
 
-def test_numbers_in_a_column_without_time_words_may_be_time():
+def test_an_increasing_column_is_used_as_time():
     record = read([Source("a.csv", table("depth,x", lambda i: f"{i * 0.5},{SINE[i]}"))])
     np.testing.assert_allclose(record["time"].values, 0.5 * np.arange(60))
 
 
-def test_a_record_of_ours_is_read_without_what_is_true():
+def test_a_generated_record_is_read_without_its_truth():
     record = read([Source("lorenz.nc", netcdf(lorenz.simulate(points=100, step=0.01, noise=0.5, seed=0)))])
     expected = lorenz.simulate(points=100, step=0.01, noise=0.5, seed=0)
     assert record["variable"].values.tolist() == ["x", "y", "z"]
     np.testing.assert_allclose(record["data"].values, expected["data"].values)
 
 
-def test_what_is_kept_is_found_by_its_name_and_by_nothing_else(monkeypatch, tmp_path):
+def test_stored_records_load_by_name_only(monkeypatch, tmp_path):
     monkeypatch.setenv("WORKBENCH_DATA", str(tmp_path))
     record = read([Source("Ünlike any/Field Trip 3.csv", SEVERAL["column.csv"])])
     name = tabular.keep(record)
@@ -177,18 +177,18 @@ def test_what_is_kept_is_found_by_its_name_and_by_nothing_else(monkeypatch, tmp_
     other = tabular.keep(read([Source("Field Trip 3.csv", SEVERAL["restarts.csv"])]))
     assert other != name
     for wrong in ("../../etc/passwd", f"../tables/{name}", str(path), f"{name}.nc", "", "a" * 200):
-        with pytest.raises(ValueError, match="expected `example`, or the name"):
+        with pytest.raises(ValueError, match="expected `example` or the name"):
             tabular.kept(wrong)
     path.unlink()
     with pytest.raises(ValueError, match="upload its file again"):
         tabular.kept(name)
 
 
-def test_the_example_is_read_like_any_file():
+def test_the_example_is_read_as_a_file():
     record = schema.check(example.record())
     assert record["variable"].values.tolist() == ["hares", "lynx"]
     assert record["unit"].values.tolist() == ["1/km2", "1/km2"]
     assert np.isnan(record["data"].values).any()
-    assert "column hares holds no value" in record.attrs["repairs"]
+    assert "column hares has no value" in record.attrs["repairs"]
     record["data"][:] = 0.0
     assert float(example.record()["data"].max()) > 1

@@ -1,16 +1,16 @@
-"""Known systems as discovered models, to judge the judges by."""
+"""Systems with known equations as discovered models."""
 
 import numpy as np
 
 from workbench.diagnostics import Discovered
-from workbench.symbolic.recipe import LibrarySpec
+from workbench.symbolic.library import LibrarySpec
 
 Equations = dict[str, dict[str, float]]
 
 
-def model(variables: tuple[str, ...], equations: Equations, **recipe: object) -> Discovered:
-    """The model whose equation of each variable is a sum of named candidates."""
-    library = LibrarySpec(**recipe).library(variables)
+def model(variables: tuple[str, ...], equations: Equations, **spec: object) -> Discovered:
+    """The model with the given coefficients, by variable and candidate name."""
+    library = LibrarySpec(**spec).library(variables)
     coefficients = np.zeros((len(library), len(variables)))
     for variable, terms in equations.items():
         for name, coefficient in terms.items():
@@ -28,6 +28,10 @@ def lorenz(**changes: Equations) -> Discovered:
 def logistic(rate: float = 1.5) -> Discovered:
     """u' = r u (1 - u)."""
     return model(("u",), {"u": {"u": rate, "u^2": -rate}})
+
+
+def logistic_curve(times: np.ndarray, rate: float = 1.5, start: float = 0.1) -> np.ndarray:
+    return 1 / (1 + (1 / start - 1) * np.exp(-rate * times))
 
 
 def oscillator(damping: float = 0.0, frequency: float = 2.0) -> Discovered:

@@ -1,4 +1,4 @@
-"""Metrics against numbers worked out by hand."""
+"""Metrics against values computed by hand."""
 
 import numpy as np
 import pytest
@@ -12,20 +12,20 @@ def coefficients(estimate: list[float], truth: list[float]) -> xr.Dataset:
     return xr.Dataset({name: (("variable", "candidate"), [values]) for name, values in columns.items()})
 
 
-def test_coefficients_are_judged_on_the_true_terms():
-    found = metrics.coefficient_metrics(coefficients([2.0, 0.0, 7.0, 0.0], [1.0, 2.0, 0.0, 0.0]))
-    assert found == {
+def test_coefficient_errors_are_over_the_true_terms():
+    result = metrics.coefficient_metrics(coefficients([2.0, 0.0, 7.0, 0.0], [1.0, 2.0, 0.0, 0.0]))
+    assert result == {
         "rmse": pytest.approx(np.sqrt((1 + 4) / 2)),
         "max_error": pytest.approx(2.0),
         "precision": pytest.approx(1 / 2),
         "recall": pytest.approx(1 / 2),
     }
-    assert all(type(value) is float for value in found.values())
+    assert all(type(value) is float for value in result.values())
 
 
-def test_nothing_discovered_is_precise_and_recalls_nothing():
-    found = metrics.coefficient_metrics(coefficients([0.0, 0.0], [1.0, 0.0]))
-    assert (found["precision"], found["recall"]) == (1.0, 0.0)
+def test_no_discovered_terms_give_precision_one_and_recall_zero():
+    result = metrics.coefficient_metrics(coefficients([0.0, 0.0], [1.0, 0.0]))
+    assert (result["precision"], result["recall"]) == (1.0, 0.0)
 
 
 def trajectory(difference: np.ndarray) -> xr.Dataset:
@@ -49,5 +49,5 @@ def trajectory(difference: np.ndarray) -> xr.Dataset:
         (np.full(10, 5.0), 0),
     ],
 )
-def test_the_horizon_is_the_first_time_that_is_off(difference, points):
+def test_the_horizon_is_the_first_time_beyond_the_tolerance(difference, points):
     assert metrics.horizon(trajectory(difference), exponent=0.9) == pytest.approx(points * 0.5 * 0.9)

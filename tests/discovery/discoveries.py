@@ -1,4 +1,4 @@
-"""What the tests of discovery share: Lorenz records and what is found in them."""
+"""Lorenz trajectories and cached discoveries, shared by the tests of discovery."""
 
 from functools import cache
 
@@ -19,19 +19,19 @@ TRUTH = true_coefficients(QUADRATIC)
 TRUE = TRUTH != 0
 
 
-def lorenz_record(noise: float = 0.0, seed: int = 0, points: int = 3000) -> Trajectory:
-    record = lorenz.simulate(points=points, step=0.01, noise=noise, seed=seed)
-    return Trajectory(torch.from_numpy(record.time.values.copy()), windows.tensor(record))
+def lorenz_trajectory(noise: float = 0.0, seed: int = 0, points: int = 3000) -> Trajectory:
+    data = lorenz.simulate(points=points, step=0.01, noise=noise, seed=seed)
+    return Trajectory(torch.from_numpy(data.time.values.copy()), windows.tensor(data))
 
 
-def noisy(times: np.ndarray, states: np.ndarray, noise: float, seed: int = 0) -> Trajectory:
-    drawn = noise * np.random.default_rng(seed).standard_normal(states.shape)
-    return Trajectory(torch.from_numpy(times), torch.from_numpy(states + drawn))
+def noisy_trajectory(times: np.ndarray, states: np.ndarray, noise: float, seed: int = 0) -> Trajectory:
+    perturbation = noise * np.random.default_rng(seed).standard_normal(states.shape)
+    return Trajectory(torch.from_numpy(times), torch.from_numpy(states + perturbation))
 
 
 @cache
-def found(noise: float, seed: int = 0, points: int = 3000) -> Discovery:
-    return discover([lorenz_record(noise, seed, points)], QUADRATIC, Settings(n_bootstrap=50))
+def discovered(noise: float, seed: int = 0, points: int = 3000) -> Discovery:
+    return discover([lorenz_trajectory(noise, seed, points)], QUADRATIC, Settings(n_bootstrap=50))
 
 
 def rmse(coefficients: np.ndarray) -> float:

@@ -1,4 +1,4 @@
-"""Library, solver as integrator and smoother, and the network model."""
+"""Polynomial library, integrator and smoother of the solver, and the network models."""
 
 from itertools import product
 
@@ -12,7 +12,7 @@ from workbench.discovery import smoothing
 from workbench.discovery.data import Segment
 from workbench.discovery.engine.responses import Integrator
 from workbench.discovery.neural.adam import Adam, EpochSchedule
-from workbench.discovery.neural.adam_varpro import SolvedAdam
+from workbench.discovery.neural.adam_varpro import VarProAdam
 from workbench.experiments.lorenz import true_coefficients
 from workbench.solver import LinearODE, Weights, solve
 from workbench.symbolic.library import Polynomials
@@ -25,7 +25,7 @@ def lorenz_states(noise: float = 0.0, seed: int = 0, points: int = 10_000) -> to
     return windows.tensor(lorenz.simulate(points=points, step=0.01, noise=noise, seed=seed))
 
 
-def run_of(states: torch.Tensor) -> Segment:
+def segment_of(states: torch.Tensor) -> Segment:
     return Segment(0, 0.01 * torch.arange(len(states), dtype=torch.float64), states)
 
 
@@ -37,7 +37,7 @@ def rmse(model: Adam) -> float:
 
 
 @pytest.mark.parametrize("degree", range(6))
-def test_the_library_is_every_product_once(degree):
+def test_the_library_contains_every_monomial_once(degree):
     library = Polynomials(("x", "y"), degree)
     x = torch.tensor([[2.0, 3.0], [-1.0, 0.5]], dtype=torch.float64)
     exponents = [(i, j) for i, j in product(range(degree + 1), repeat=2) if i + j <= degree]
@@ -46,7 +46,7 @@ def test_the_library_is_every_product_once(degree):
     assert len(set(library.names)) == len(library) == len(exponents)
 
 
-def test_candidates_are_named_as_they_are_computed():
+def test_names_of_candidates_are_their_formulas():
     library = Polynomials(("x", "y", "speed"), 3)
     state = {"x": 2.0, "y": 3.0, "speed": 5.0}
     values = library(torch.tensor(list(state.values()), dtype=torch.float64))
@@ -63,10 +63,10 @@ def test_the_right_hand_side_is_the_library_times_the_coefficients():
     np.testing.assert_allclose(QUADRATIC.right_hand_side(coefficients)(0.0, state), expected)
 
 
-def test_bad_libraries_are_refused():
+def test_invalid_libraries_raise_an_error():
     with pytest.raises(ValueError, match="degree"):
         Polynomials(("x",), -1)
-    with pytest.raises(ValueError, match="names that differ"):
+    with pytest.raises(ValueError, match="distinct names"):
         Polynomials(("x", "x"), 2)
 
 
@@ -74,7 +74,7 @@ def test_bad_libraries_are_refused():
 
 
 @pytest.mark.parametrize("backend,method", [("auto", "qr"), ("banded", "cholesky"), ("dense", "qr")])
-def test_the_integrator_integrates(backend, method):
+def test_the_integrator_matches_closed_forms(backend, method):
     time = 0.01 * torch.arange(60, dtype=torch.float64)
     rates = torch.tensor([[1.0], [5.0]], dtype=torch.float64)
     u = Integrator(0.01, 5, backend, method)(torch.cos(rates * time), torch.tensor([0.0, 3.0], dtype=torch.float64))
@@ -82,46 +82,46 @@ def test_the_integrator_integrates(backend, method):
     torch.testing.assert_close(u, expected, rtol=0, atol=1e-6)
 
 
-def test_smoothing_takes_most_of_the_noise_off():
+def test_smoothing_removes_most_of_the_noise():
     noise = 0.5
     truth, noisy = lorenz_states(points=2000), lorenz_states(noise, points=2000)
-    states, stiffness = smoothing.smooth(run_of(noisy), Integrator(1.0, 5))
+    states, stiffness = smoothing.smooth(segment_of(noisy), Integrator(1.0, 5))
     assert ((states[..., 0] - truth).std(dim=0) < 0.45 * noise).all()
     assert (stiffness > 1).all()
 
 
-def test_smoothing_leaves_clean_data_alone_and_tells_their_derivative():
+def test_smoothing_keeps_noise_free_data_and_gives_their_derivative():
     truth = lorenz_states(points=1000)
-    states, _ = smoothing.smooth(run_of(truth), Integrator(1.0, 5))
+    states, _ = smoothing.smooth(segment_of(truth), Integrator(1.0, 5))
     assert (states[..., 0] - truth).abs().max() < 1e-6
     rates = QUADRATIC(truth) @ torch.from_numpy(TRUTH)
     assert (states[..., 1] - rates).abs().max() < 2e-3 * rates.abs().max()
 
 
 @pytest.mark.parametrize("points", [4, 50, 128, 129, 300])
-def test_smoothing_covers_records_of_any_length(points):
+def test_smoothing_of_segments_of_any_length(points):
     clean = lorenz_states(points=points)
-    states, _ = smoothing.smooth(run_of(clean), Integrator(1.0, 5))
+    states, _ = smoothing.smooth(segment_of(clean), Integrator(1.0, 5))
     assert (states[..., 0] - clean).abs().max() < 0.01
 
 
-def test_smoothing_fills_what_was_not_measured_on_uneven_times():
+def test_smoothing_interpolates_missing_values_on_uneven_times():
     clean = lorenz_states(points=600)
-    keep = torch.rand(600, generator=torch.Generator().manual_seed(0)) < 0.7
-    keep[[0, -1]] = True
-    holes = clean[keep].clone()
-    holes[::5, 1] = torch.nan
-    run = Segment(0, 0.01 * torch.arange(600, dtype=torch.float64)[keep], holes)
-    states, _ = smoothing.smooth(run, Integrator(1.0, 5))
-    assert (states[..., 0] - clean[keep]).abs().max() < 0.05
+    measured = torch.rand(600, generator=torch.Generator().manual_seed(0)) < 0.7
+    measured[[0, -1]] = True
+    data = clean[measured].clone()
+    data[::5, 1] = torch.nan
+    segment = Segment(0, 0.01 * torch.arange(600, dtype=torch.float64)[measured], data)
+    states, _ = smoothing.smooth(segment, Integrator(1.0, 5))
+    assert (states[..., 0] - clean[measured]).abs().max() < 0.05
 
 
-def test_the_leave_one_out_error_is_that_of_leaving_points_out():
+def test_the_leave_one_out_error_equals_that_of_refitting():
     data = torch.randn(12, dtype=torch.float64, generator=torch.Generator().manual_seed(0)).cumsum(0)
     stiffness = torch.tensor([0.3, 4.0], dtype=torch.float64)
-    found = smoothing.leave_one_out(data[None, None], stiffness, Integrator(0.1, 3))
+    result = smoothing.leave_one_out(data[None, None], stiffness, Integrator(0.1, 3))
     coefficients = torch.zeros(1, 1, 1, 3, dtype=torch.float64)
-    for value, weight in zip(found[:, 0], stiffness, strict=True):
+    for value, weight in zip(result[:, 0], stiffness, strict=True):
         errors = []
         for t in range(12):
             present = torch.ones(12, 1, 1, dtype=torch.float64)
@@ -133,7 +133,7 @@ def test_the_leave_one_out_error_is_that_of_leaving_points_out():
         torch.testing.assert_close(value, torch.stack(errors).square().mean())
 
 
-# adam
+# Adam
 
 
 def adam(states: torch.Tensor, **changes: object) -> Adam:
@@ -142,7 +142,7 @@ def adam(states: torch.Tensor, **changes: object) -> Adam:
     return Adam(states, QUADRATIC, Integrator(0.01, 3), EpochSchedule(**settings))
 
 
-def test_adam_learns():
+def test_adam_reduces_loss_and_coefficient_error():
     model = adam(lorenz_states(points=600), window=10, epochs=20, cycles=1, hidden=64)
     losses, start = [], rmse(model)
     while not model.done:
@@ -162,21 +162,21 @@ def test_adam_reports_the_mean_over_each_epoch():
         assert chunk[-1]["epoch_loss"] == pytest.approx(np.mean([metrics["loss"] for metrics in chunk]))
 
 
-def test_adam_masks_small_terms_for_good_from_the_second_cycle_on():
+def test_adam_masks_small_terms_permanently_from_the_second_cycle_on():
     model = adam(lorenz_states(points=120), cycles=3, threshold=0.12)
-    terms, eras = [], []
+    terms, stages = [], []
     while not model.done:
         terms.append(model.step()["terms"])
-        eras.append(model.era)
+        stages.append(model.stage)
         assert (model.coefficients() != 0).sum() == terms[-1]
     cycle = model.total_steps // 3
     assert set(terms[:cycle]) == {30.0}
     assert terms[cycle] < 30
     assert (np.diff(terms) <= 0).all()
-    assert eras == [0] * cycle + [1] * cycle + [2] * cycle
+    assert stages == [0] * cycle + [1] * cycle + [2] * cycle
 
 
-def test_adam_uses_every_window_once_in_an_epoch():
+def test_adam_uses_each_window_once_per_epoch():
     model = adam(lorenz_states(points=83), batch=16, epochs=2, cycles=1)
     orders = []
     while not model.done:
@@ -187,8 +187,8 @@ def test_adam_uses_every_window_once_in_an_epoch():
     assert orders[0] != orders[1]
 
 
-def test_adam_does_not_care_for_units():
-    units = torch.tensor([1024.0, 2.0**-14, 1.0], dtype=torch.float64)  # powers of two: the same rounding
+def test_adam_does_not_depend_on_units():
+    units = torch.tensor([1024.0, 2.0**-14, 1.0], dtype=torch.float64)  # powers of two keep the rounding
     states = lorenz_states(points=120)
     plain, scaled = adam(states), adam(states * units)
     for _ in range(4):
@@ -197,22 +197,22 @@ def test_adam_does_not_care_for_units():
     np.testing.assert_allclose(scaled.coefficients(), expected)
 
 
-def test_the_seed_decides_the_numbers_and_nothing_else_does():
+def test_the_seed_alone_determines_the_numbers():
     states = lorenz_states(points=120)
     torch.manual_seed(1)
     first = adam(states).step()
     torch.manual_seed(2)
     before = torch.get_rng_state()
     assert adam(states).step() == first
-    assert torch.equal(torch.get_rng_state(), before), "the global generator must be left alone"
+    assert torch.equal(torch.get_rng_state(), before), "the global generator must not change"
     assert adam(states, seed=1).step() != first
 
 
-def test_adam_that_solves_for_the_coefficients_has_them_at_the_first_step():
+def test_adam_with_variable_projection_has_the_coefficients_after_one_step():
     states = lorenz_states(points=2000)
     settings = {"window": 50, "stride": 10, "batch": 64, "epochs": 1, "cycles": 2, "hidden": 32, "seed": 0}
     schedule = EpochSchedule(**settings, learning_rate=1e-4, threshold=0.1)
-    model = SolvedAdam(states, QUADRATIC, Integrator(0.01, 4), schedule, min_contribution=0.002)
+    model = VarProAdam(states, QUADRATIC, Integrator(0.01, 4), schedule, min_contribution=0.002)
     model.step()
     assert rmse(model) < 0.02
     while not model.done:
@@ -221,6 +221,6 @@ def test_adam_that_solves_for_the_coefficients_has_them_at_the_first_step():
     assert ((model.coefficients() != 0) == (TRUTH != 0)).all()
 
 
-def test_adam_refuses_a_batch_larger_than_the_record():
+def test_a_batch_larger_than_the_data_raises_an_error():
     with pytest.raises(ValueError, match=r"the batch \(32 windows\) is larger than the record \(31 windows\)"):
         adam(lorenz_states(points=50))

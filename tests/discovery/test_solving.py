@@ -1,4 +1,4 @@
-"""Models on the CPU whose solver runs on a GPU."""
+"""Solution on a GPU for models on the CPU."""
 
 import pytest
 import torch
@@ -23,26 +23,26 @@ def gradients(u: torch.Tensor, of: LinearODE) -> list[torch.Tensor]:
     return [u, *torch.autograd.grad(u.sin().sum(), [of.coefficients, of.forcing, of.initial, of.steps])]
 
 
-def test_a_moved_problem_is_the_same():
-    """To a device and back, through autograd: here to the CPU, where it costs nothing."""
+def test_a_problem_on_another_device_has_the_same_solution_and_gradients():
+    """To a device and back, through autograd; here the CPU."""
     here = problem()
-    there = solving.moved(here, "cpu")
+    there = solving.to_device(here, "cpu")
     assert (there.central, there.T) == (here.central, here.T)
     for mine, theirs in zip(gradients(solve(there).u, here), gradients(solve(here).u, here), strict=True):
         assert torch.equal(mine, theirs)
 
 
 @pytest.mark.skipif(not NO_GPU, reason="there is a GPU")
-def test_without_a_gpu_it_says_so():
-    with pytest.raises(ValueError, match=r"backend: 'cuda' cannot serve: .*(CUDA|NVIDIA)"):
+def test_a_missing_gpu_raises_an_error():
+    with pytest.raises(ValueError, match=r"backend: 'cuda' is unavailable: .*(CUDA|NVIDIA)"):
         next(iter(Training(linear, linear.Config(backend="cuda", points=20))))
 
 
 @pytest.mark.gpu
 @pytest.mark.skipif(bool(NO_GPU), reason=NO_GPU)
-def test_gpu_solves_for_a_model_on_the_cpu():
+def test_the_gpu_solves_problems_on_the_cpu():
     here = problem()
     for mine, theirs in zip(
-        gradients(solving.solved(here, "cuda", "qr"), here), gradients(solve(here).u, here), strict=True
+        gradients(solving.solve_states(here, "cuda", "qr"), here), gradients(solve(here).u, here), strict=True
     ):
         assert torch.allclose(mine, theirs, rtol=1e-10, atol=1e-10)

@@ -1,4 +1,4 @@
-"""Six linear systems: the closed forms are solutions, and the solver is as accurate as it was measured to be."""
+"""Six linear systems: closed forms and solver accuracy."""
 
 import numpy as np
 import pytest
@@ -17,13 +17,13 @@ MEASURED = {  # largest error over the largest |exact|, K = 2, 3, 4, 5; h = 0.01
 
 
 @pytest.mark.parametrize("name", dataset.SYSTEMS)
-def test_the_closed_form_solves_the_equation(name):
+def test_closed_form_solves_the_equation(name):
     system, step = dataset.SYSTEMS[name], 1e-3
     record = dataset.simulate(name, points=2000, step=step)
     y = record["truth"].values
-    slope = (y[2:] - y[:-2]) / (2 * step)
+    derivative = (y[2:] - y[:-2]) / (2 * step)
     right = y[1:-1] @ np.array(system.A).T + np.array(system.b)
-    np.testing.assert_allclose(slope, right, atol=1e-5 * np.abs(y).max())
+    np.testing.assert_allclose(derivative, right, atol=1e-5 * np.abs(y).max())
     np.testing.assert_array_equal(y[0], system.start)
 
 
@@ -39,7 +39,7 @@ def test_known_closed_forms():
 
 @pytest.mark.parametrize("method", ["qr", "cholesky"])
 @pytest.mark.parametrize("name", dataset.SYSTEMS)
-def test_the_solver_is_as_accurate_as_measured(name, method):
+def test_solver_accuracy(name, method):
     config = linear.Config(system=name, method=method)
     record = linear.data(config)
     model = linear.model(config, record)
@@ -54,13 +54,13 @@ def test_the_solver_is_as_accurate_as_measured(name, method):
     assert len(report.true_equations) == record.sizes["variable"]
 
 
-def test_equations_in_words():
+def test_equations_as_text():
     texts = [equation.text(2) for equation in linear.equations(dataset.SYSTEMS["damped"])]
     assert texts == ["y1' = 1.00 y2", "y2' = -4.50 y1 - 0.43 y2"]
     assert linear.equations(dataset.SYSTEMS["language"])[0].text(2) == "y' = -0.60 y + 0.32"
 
 
-def test_a_check_goes_on_where_it_stopped():
+def test_restore_continues_exactly():
     config = linear.Config(system="third", points=200)
     record = linear.data(config)
     first, second = linear.model(config, record), linear.model(config, record)

@@ -1,4 +1,4 @@
-"""Logistic growth: the closed form solves the equation, and all curves are fitted at once."""
+"""Logistic growth: closed form and joint fit of many curves."""
 
 import numpy as np
 import pytest
@@ -20,16 +20,16 @@ def trained(**settings: object) -> tuple[LogisticFit, object]:
     return model, record
 
 
-def test_the_closed_form_solves_the_equation():
+def test_closed_form_solves_the_equation():
     r, K, first = np.array([1.0, 3.0]), np.array([2.0, 5.0]), np.array([0.1, 4.0])
     time = np.linspace(0, 2, 2001)
     N = dataset.exact(r, K, first, time)
     np.testing.assert_allclose(N[0], first)
-    slope = (N[2:] - N[:-2]) / (2 * time[1])
-    np.testing.assert_allclose(slope, (r * N * (1 - N / K))[1:-1], atol=1e-5)
+    derivative = (N[2:] - N[:-2]) / (2 * time[1])
+    np.testing.assert_allclose(derivative, (r * N * (1 - N / K))[1:-1], atol=1e-5)
 
 
-def test_the_curves_are_seeded_and_none_is_negative():
+def test_curves_are_reproducible_and_positive():
     first, again, other = (dataset.simulate(curves=500, points=20, end=3.0, noise=0.01, seed=s) for s in (1, 1, 2))
     assert first.identical(again)
     assert not np.allclose(first["r"], other["r"])
@@ -38,7 +38,7 @@ def test_the_curves_are_seeded_and_none_is_negative():
     np.testing.assert_allclose((first["data"] - first["truth"]).std(), 0.01, rtol=0.05)
 
 
-def test_five_thousand_curves_in_one_go():
+def test_joint_fit_of_five_thousand_curves():
     model, record = trained()
     figures = logistic.report(model, record).metrics
     assert figures["r_median"] < 1e-3
@@ -47,29 +47,29 @@ def test_five_thousand_curves_in_one_go():
     assert figures["K_95"] < 0.01
 
 
-def test_without_noise_rates_and_capacities_are_exact():
+def test_fit_without_noise_is_exact():
     model, record = trained(curves=50, noise=0.0, derivatives=7)
     np.testing.assert_allclose(model.rate, record["r"], rtol=1e-5)
     np.testing.assert_allclose(model.capacity, record["K"], rtol=1e-4)
 
 
-def test_noise_is_answered_by_the_least_squares_fit():
-    """The same minimum as that of a fit of the closed form, begun at the truth."""
+def test_fit_with_noise_matches_least_squares():
+    """The minimum equals that of a least-squares fit of the closed form, started at the truth."""
     model, record = trained(curves=6, noise=0.05, points=40, end=5.0, derivatives=7)
     data, time = record["data"].values, record["time"].values
     for i in range(6):
 
-        def off(numbers, i=i):
-            return dataset.exact(*numbers[:, None], time)[:, 0] - data[:, i]
+        def residuals(parameters, i=i):
+            return dataset.exact(*parameters[:, None], time)[:, 0] - data[:, i]
 
         start = [float(record[name][i]) for name in ("r", "K")] + [float(record["truth"][0, i])]
-        fitted = least_squares(off, start, xtol=1e-12, ftol=1e-12)
+        fitted = least_squares(residuals, start, xtol=1e-12, ftol=1e-12)
         np.testing.assert_allclose([model.rate[i], model.capacity[i]], fitted.x[:2], rtol=5e-3)
-        left = model.curves()[:, i].numpy() - data[:, i]
-        assert np.sum(left**2) == pytest.approx(2 * fitted.cost, rel=0.01)
+        residual = model.curves()[:, i].numpy() - data[:, i]
+        assert np.sum(residual**2) == pytest.approx(2 * fitted.cost, rel=0.01)
 
 
-def test_a_fit_goes_on_where_it_stopped():
+def test_restore_continues_exactly():
     config = logistic.Config(curves=20)
     record = logistic.data(config)
     one, two = logistic.model(config, record), logistic.model(config, record)
@@ -79,7 +79,7 @@ def test_a_fit_goes_on_where_it_stopped():
     np.testing.assert_array_equal(one.rate, two.rate)
 
 
-def test_a_curve_that_tells_nothing_spoils_no_other():
+def test_uninformative_curve_does_not_affect_the_others():
     record = dataset.simulate(curves=8, points=40, end=3.0, noise=0.0, seed=0)
     data = torch.from_numpy(record["data"].values.copy())
     data[:, 3] = 1.0
@@ -90,7 +90,7 @@ def test_a_curve_that_tells_nothing_spoils_no_other():
     np.testing.assert_allclose(model.rate[others], record["r"].values[others], rtol=1e-3)
 
 
-def test_the_report_shows_a_few_curves_and_judges_all():
+def test_report_shows_few_curves_and_errors_of_all():
     model, record = trained(curves=30)
     report = logistic.report(model, record)
     assert report.trajectory.sizes["variable"] == 3

@@ -1,4 +1,4 @@
-"""Every experiment keeps the protocol, and Lorenz says what is wrong with a configuration."""
+"""The experiment protocol, its settings, and the Lorenz experiment."""
 
 from typing import get_args
 
@@ -18,13 +18,13 @@ NAMES = experiments.names()
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_another_process_finds_an_experiment_by_its_place(name):
+def test_experiments_can_be_imported_by_path(name):
     experiment = experiments.get(name)
     assert experiments.at(experiment.__name__) is experiment
 
 
-class Stuck:
-    """A model that knows its coefficients."""
+class FixedModel:
+    """A model with fixed coefficients."""
 
     done = True
 
@@ -37,7 +37,7 @@ class Stuck:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_experiment_keeps_the_protocol(name, monkeypatch, tmp_path):
+def test_experiments_implement_the_protocol(name, monkeypatch, tmp_path):
     monkeypatch.setenv("WORKBENCH_DATA", str(tmp_path))
     experiment = experiments.get(name)
     assert experiment.name == name
@@ -49,12 +49,12 @@ def test_every_experiment_keeps_the_protocol(name, monkeypatch, tmp_path):
     metrics = model.step()
     assert "loss" in metrics
     assert model.total_steps > 1
-    assert model.monitor is None or isinstance(model.monitor, str)
+    assert model.monitored_metric is None or isinstance(model.monitored_metric, str)
     assert isinstance(experiment.report(model, record), Report)
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_setting_tells_a_person_what_it_is(name):
+def test_settings_have_descriptions_and_groups(name):
     config = experiments.get(name).Config
     for field, info in config.model_fields.items():
         assert info.description, field
@@ -68,20 +68,20 @@ def test_every_setting_tells_a_person_what_it_is(name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_configuration_survives_json_and_the_url(name):
+def test_configuration_round_trips_through_json_and_url(name):
     config = experiments.get(name).Config
     changed = config(seed=7)
     assert config(**changed.model_dump(mode="json")) == changed
     assert config(**{key: str(value) for key, value in changed.model_dump().items()}) == changed
 
 
-def test_an_unknown_experiment_is_answered_with_the_known_ones():
-    with pytest.raises(ValueError, match=r"no experiment 'lorentz'; there are: .*lorenz"):
+def test_unknown_experiment_raises():
+    with pytest.raises(ValueError, match=r"unknown experiment 'lorentz'; expected one of .*lorenz"):
         experiments.get("lorentz")
 
 
 @pytest.mark.parametrize(
-    "given,words",
+    "given,message",
     [
         (
             {"window": 300, "points": 200},
@@ -97,38 +97,38 @@ def test_an_unknown_experiment_is_answered_with_the_known_ones():
         ({"colour": "red"}, "colour"),
     ],
 )
-def test_a_bad_configuration_is_refused_by_name(given, words):
-    with pytest.raises(ValidationError, match=words):
+def test_invalid_configuration_raises(given, message):
+    with pytest.raises(ValidationError, match=message):
         lorenz.Config(**given)
 
 
-def test_a_field_takes_the_default_of_its_mode_unless_it_is_given():
+def test_default_depends_on_the_mode():
     assert (lorenz.Config().derivatives, lorenz.Config(mode="adam").derivatives) == (6, 4)
     assert lorenz.Config(mode="adam", derivatives=4).derivatives == 4
     with pytest.raises(ValidationError, match="frozen"):
         lorenz.Config().seed = 3
 
 
-def test_a_config_without_modes_needs_none():
+def test_config_without_modes():
     class Plain(Config):
         size: int = setting(3, "How large.", ge=1)
 
     assert Plain(size="4").size == 4
 
 
-def test_the_true_equations_are_those_of_the_record():
+def test_true_coefficients_match_the_lorenz_equations():
     library = lorenz.Polynomials(lorenz.lorenz.VARIABLES, 2)
     state = np.array([1.5, -2.0, 20.0])
     x, y, z = state
-    found = library.right_hand_side(lorenz.true_coefficients(library))(0.0, state)
-    np.testing.assert_allclose(found, [10 * (y - x), x * (28 - z) - y, x * y - 8 / 3 * z])
+    rates = library.right_hand_side(lorenz.true_coefficients(library))(0.0, state)
+    np.testing.assert_allclose(rates, [10 * (y - x), x * (28 - z) - y, x * y - 8 / 3 * z])
     assert lorenz.true_coefficients(lorenz.Polynomials(("x", "y", "z"), 1)).shape == (4, 3)
 
 
-def test_the_report_of_the_truth_is_perfect():
+def test_report_of_the_true_coefficients():
     library = lorenz.Polynomials(lorenz.lorenz.VARIABLES, 2)
     record = lorenz.data(lorenz.Config(points=1500))
-    report = lorenz.report(Stuck(lorenz.true_coefficients(library)), record)
+    report = lorenz.report(FixedModel(lorenz.true_coefficients(library)), record)
     assert report.equations == report.true_equations
     assert report.equations[1].text(0) == "y' = 28 x - 1 y - 1 x z"
     assert report.equations[2].latex(1) == r"\dot{z} = -2.7\,z + 1.0\,x\,y"
@@ -138,11 +138,11 @@ def test_the_report_of_the_truth_is_perfect():
     assert np.isfinite(report.trajectory["estimate"]).all()
 
 
-def test_the_report_of_equations_that_blow_up_is_a_report():
+def test_report_of_divergent_equations():
     values = np.zeros((10, 3))
     values[4, 0] = 50.0  # x' = 50 x^2
     record = lorenz.data(lorenz.Config(points=1500))
-    report = lorenz.report(Stuck(values), record)
+    report = lorenz.report(FixedModel(values), record)
     estimate = report.trajectory["estimate"].values
     assert np.isnan(estimate[-1]).all()
     assert np.isfinite(estimate[0]).all()
@@ -150,7 +150,7 @@ def test_the_report_of_equations_that_blow_up_is_a_report():
     assert report.metrics["recall"] == 0
 
 
-def test_the_report_of_a_discovery_says_how_sure_it_is_and_what_is_in_doubt():
+def test_report_of_a_discovery_has_intervals_and_warnings():
     config = lorenz.Config(points=1500, noise=0.5)
     record = lorenz.data(config)
     model = lorenz.model(config, record)
@@ -162,23 +162,31 @@ def test_the_report_of_a_discovery_says_how_sure_it_is_and_what_is_in_doubt():
     assert ((values["inclusion"] >= 0) & (values["inclusion"] <= 1)).all()
     assert report.metrics["precision"] == report.metrics["recall"] == 1
     assert report.metrics["noise"] == pytest.approx(0.5, rel=0.05)
-    off = report.trajectory["denoised"] - report.trajectory["truth"]
-    assert float(np.sqrt((off**2).mean())) < 0.15
-    assert all(isinstance(doubt, str) for doubt in report.doubts)
+    error = report.trajectory["denoised"] - report.trajectory["truth"]
+    assert float(np.sqrt((error**2).mean())) < 0.15
+    assert all(isinstance(message, str) for message in report.warnings)
     few = lorenz.Config(points=60, noise=2.0)
     short = lorenz.data(few)
     model = lorenz.model(few, short)
     model.step()
-    assert any("short" in doubt for doubt in lorenz.report(model, short).doubts)
+    assert any("short" in message for message in lorenz.report(model, short).warnings)
 
 
-def test_the_report_of_nothing_is_a_report():
-    report = lorenz.report(Stuck(np.zeros((10, 3))), lorenz.data(lorenz.Config(points=100, window=50)))
+def test_report_of_zero_coefficients():
+    report = lorenz.report(FixedModel(np.zeros((10, 3))), lorenz.data(lorenz.Config(points=100, window=50)))
     assert [equation.text() for equation in report.equations] == ["x' = 0", "y' = 0", "z' = 0"]
     assert isinstance(report.coefficients, xr.Dataset)
 
 
-def test_an_equation_writes_signs_and_constants():
+def test_equation_formats_signs_and_constants():
     equation = Equation("l", "t", ((-1.5, "1", "1"), (-0.25, "x", "x"), (2.0, "y", "y")))
     assert equation.text(2) == "t = -1.50 - 0.25 x + 2.00 y"
     assert equation.latex(1) == r"l = -1.5 - 0.2\,x + 2.0\,y"
+
+
+def test_deprecated_names_of_a_report():
+    report = Report(warnings=("short data set",))
+    with pytest.warns(DeprecationWarning, match=r"Report\.warnings"):
+        assert report.doubts == report.warnings
+    with pytest.warns(DeprecationWarning, match=r"Report\.diagnostics"):
+        assert report.judgement is None

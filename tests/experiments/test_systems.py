@@ -1,4 +1,4 @@
-"""Known systems: what a class says twice agrees, records are what the cards say, and their equations are found."""
+"""Known systems: consistency of their definitions, simulated data, and discovery of their equations."""
 
 from dataclasses import fields
 
@@ -25,60 +25,62 @@ def trained(name: str, **settings: object) -> tuple[object, xr.Dataset]:
 
 
 def other(kind: type[systems.System]) -> systems.System:
-    """The system with parameters that are not the defaults."""
+    """The system with non-default parameters."""
     changed = {}
-    for own in fields(kind):
-        low, high = own.metadata["low"], own.metadata["high"]
-        changed[own.name] = own.default + 0.1 * (high - own.default) if high > own.default else (low + high) / 2
+    for parameter in fields(kind):
+        low, high = parameter.metadata["low"], parameter.metadata["high"]
+        changed[parameter.name] = (
+            parameter.default + 0.1 * (high - parameter.default) if high > parameter.default else (low + high) / 2
+        )
     return kind(**changed)
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_terms_are_the_rates(name):
-    """The equation is written down twice: as a function, and as coefficients of expressions."""
+def test_terms_match_the_rates(name):
+    """The right-hand side as a function equals that from the coefficients of expressions."""
     for system in (systems.SYSTEMS[name](), other(systems.SYSTEMS[name])):
         library = library_of(system, system.degree)
         record = systems.simulate(system, points=30, step=system.step, noise=0.0, seed=0)
-        flow = library.right_hand_side(true_coefficients(library, record))
+        vector_field = library.right_hand_side(true_coefficients(library, record))
         generator = np.random.default_rng(1)
         for _ in range(5):
             state, time = generator.normal(size=len(library.inputs)), float(generator.uniform(0, 5))
-            np.testing.assert_allclose(flow(time, state), system.rates(time, state), rtol=1e-12, atol=1e-12)
+            np.testing.assert_allclose(vector_field(time, state), system.rhs(time, state), rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_the_record_obeys_the_equation(name):
-    """Its differences are its rates, at an eighth of the usual step."""
+def test_data_satisfy_the_equation(name):
+    """Finite differences equal the right-hand side, at an eighth of the default step."""
     system = systems.SYSTEMS[name]()
     step = system.step / 8
     record = systems.simulate(system, points=800, step=step, noise=0.0, seed=0)
     x, times = record["truth"].values, record["time"].values
     ahead, behind, here = x[2:], x[:-2], x[1:-1]
-    slope = (ahead - behind) / (2 * step)
-    states = here if system.order == 1 else np.hstack([here, slope])
-    rates = np.array([system.rates(t, state) for t, state in zip(times[1:-1], states, strict=True)])
+    derivative = (ahead - behind) / (2 * step)
+    states = here if system.order == 1 else np.hstack([here, derivative])
+    rates = np.array([system.rhs(t, state) for t, state in zip(times[1:-1], states, strict=True)])
     expected = rates[:, -x.shape[1] :]
-    found = slope if system.order == 1 else (ahead - 2 * here + behind) / step**2
+    left = derivative if system.order == 1 else (ahead - 2 * here + behind) / step**2
     scale = np.abs(expected).max(axis=0)
-    # what stiffness does in the first moments is over before the second point
+    # skip the initial transient of stiff systems
     later = slice(200 if system.stiff else 0, None)
-    np.testing.assert_allclose(found[later] / scale, expected[later] / scale, atol=5e-3)
+    np.testing.assert_allclose(left[later] / scale, expected[later] / scale, atol=5e-3)
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_record_is_seeded_and_its_noise_has_its_share(name):
+def test_data_are_reproducible_with_the_given_noise(name):
     system = systems.SYSTEMS[name]()
-    made = [systems.simulate(system, points=1500, step=system.step, noise=0.05, seed=seed) for seed in (1, 1, 2)]
-    assert schema.check(made[0]).identical(made[1])
-    assert not made[0]["data"].identical(made[2]["data"])
-    off = (made[0]["data"] - made[0]["truth"]).std("time") / made[0]["truth"].std("time")
-    np.testing.assert_allclose(off, 0.05, rtol=0.12)
-    assert made[0]["truth"].attrs["units"] == system.unit
-    assert made[0]["time"].attrs["units"] == system.time_unit
+    records = [systems.simulate(system, points=1500, step=system.step, noise=0.05, seed=seed) for seed in (1, 1, 2)]
+    assert schema.check(records[0]).identical(records[1])
+    assert not records[0]["data"].identical(records[2]["data"])
+    noise = (records[0]["data"] - records[0]["truth"]).std("time") / records[0]["truth"].std("time")
+    np.testing.assert_allclose(noise, 0.05, rtol=0.12)
+    assert records[0]["truth"].attrs["units"] == system.unit
+    assert records[0]["time"].attrs["units"] == system.time_unit
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_without_noise_every_equation_is_found_at_the_default_settings(name):
+def test_discovery_without_noise_at_default_settings(name):
     model, record = trained(name, n_bootstrap=20)
     report = experiments.get(name).report(model, record)
     figures = report.metrics
@@ -89,14 +91,14 @@ def test_without_noise_every_equation_is_found_at_the_default_settings(name):
 
 
 @pytest.mark.parametrize("name", ["lotka_volterra", "van_der_pol", "duffing"])
-def test_with_one_percent_of_noise_the_terms_are_right(name):
+def test_discovery_with_one_percent_noise(name):
     model, record = trained(name, noise=1.0, points=3000, seed=3, n_bootstrap=20)
     figures = experiments.get(name).report(model, record).metrics
     assert figures["precision"] == figures["recall"] == 1
     assert figures["relative_error"] < 0.01
 
 
-def test_parameters_of_the_configuration_are_those_of_the_record():
+def test_configuration_sets_the_parameters():
     experiment = experiments.get("van_der_pol")
     config = experiment.Config(mu=0.5, points=2000)
     assert system_of(systems.VanDerPol, config) == systems.VanDerPol(mu=0.5)
@@ -105,7 +107,7 @@ def test_parameters_of_the_configuration_are_those_of_the_record():
     assert experiment.report(model, record).equations[1].text(2) == "y' = -1.00 x + 0.50 y - 0.50 x^2 y"
 
 
-def test_a_library_that_lacks_a_term_does_not_pretend():
+def test_library_without_a_true_term():
     model, record = trained("van_der_pol", degree=1, points=1500, n_bootstrap=20)
     report = experiments.get("van_der_pol").report(model, record)
     assert report.coefficients.sizes["candidate"] == 3
@@ -113,7 +115,7 @@ def test_a_library_that_lacks_a_term_does_not_pretend():
 
 
 @pytest.mark.parametrize(
-    "name,given,words",
+    "name,given,message",
     [
         ("roessler", {"c": 100}, "less than or equal to 18"),
         ("roessler", {"window": 8}, r"the window \(8 grid points\) is too short"),
@@ -124,12 +126,12 @@ def test_a_library_that_lacks_a_term_does_not_pretend():
         ("two_body", {"mode": "network", "learn": 80}, r"learn \(80 grid points\) is too short"),
     ],
 )
-def test_a_bad_configuration_is_refused_in_words(name, given, words):
-    with pytest.raises(ValueError, match=words):
+def test_invalid_configuration_raises(name, given, message):
+    with pytest.raises(ValueError, match=message):
         experiments.get(name).Config(**given)
 
 
-def test_equations_of_second_order_are_written_with_two_dots():
+def test_equations_of_second_order():
     model, record = trained("pendulum", points=600, n_bootstrap=20)
     (equation,) = experiments.get("pendulum").report(model, record).equations
     assert equation.text(2) == "theta'' = -0.20 theta' - 9.81 sin(theta)"

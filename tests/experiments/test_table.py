@@ -1,4 +1,4 @@
-"""Own data as an experiment: equations in the names and units of the file, and what is in doubt."""
+"""Table experiment: equations in the names and units of the file, warnings, command line."""
 
 import numpy as np
 import pytest
@@ -9,6 +9,7 @@ from workbench import experiments
 from workbench.cli import main
 from workbench.datasets.tabular import Source
 from workbench.experiments import table
+from workbench.symbolic import units
 from workbench.training import Training, run_file
 
 
@@ -17,7 +18,7 @@ def tanks(t, s):
 
 
 def csv(seed: int = 0, starts=((3.0, 0.0), (1.0, 2.0)), noise: float = 0.01) -> str:
-    """Two tanks, one draining into the other, from several starts."""
+    """Two tanks, one of which drains into the other, from several initial states."""
     random = np.random.default_rng(seed)
     lines = ["run;minutes;upper tank [l];lower tank [l]"]
     times = 0.1 * np.arange(120)
@@ -29,7 +30,7 @@ def csv(seed: int = 0, starts=((3.0, 0.0), (1.0, 2.0)), noise: float = 0.01) -> 
 
 
 @pytest.fixture
-def kept(monkeypatch, tmp_path):
+def store(monkeypatch, tmp_path):
     monkeypatch.setenv("WORKBENCH_DATA", str(tmp_path))
     return lambda text: table.keep([Source("tanks.csv", text.encode())])
 
@@ -41,8 +42,8 @@ def trained(**settings):
     return training
 
 
-def test_equations_have_the_names_and_units_of_the_file(kept):
-    training = trained(record=kept(csv()))
+def test_equations_have_the_names_and_units_of_the_file(store):
+    training = trained(record=store(csv()))
     report = training.report()
     assert [e.left_text for e in report.equations] == ["upper_tank'", "lower_tank'"]
     assert [[name for _, _, name in e.terms] for e in report.equations] == [
@@ -58,13 +59,13 @@ def test_equations_have_the_names_and_units_of_the_file(kept):
     assert ((values["lower"] <= values["estimate"]) & (values["estimate"] <= values["upper"])).all()
     assert report.metrics["degree"] == 1
     assert report.metrics["noise_share"] == pytest.approx(0.01, rel=0.3)
-    off = (report.trajectory["estimate"] - report.trajectory["data"]) / report.trajectory["data"].std("time")
-    assert float(np.abs(off).max()) < 0.1
+    error = (report.trajectory["estimate"] - report.trajectory["data"]) / report.trajectory["data"].std("time")
+    assert float(np.abs(error).max()) < 0.1
     assert report.trajectory.sizes["time"] == 120, "the first of the two trajectories is shown"
 
 
-def test_a_run_is_kept_and_gone_on_from(kept, tmp_path):
-    config = table.Config(record=kept(csv()), n_bootstrap=20)
+def test_saved_run_resumes_exactly(store, tmp_path):
+    config = table.Config(record=store(csv()), n_bootstrap=20)
     whole = trained(**config.model_dump())
     training = Training(table, config, path=tmp_path / "run.nc")
     training.step()
@@ -75,81 +76,81 @@ def test_a_run_is_kept_and_gone_on_from(kept, tmp_path):
     np.testing.assert_array_equal(again.model.coefficients(), whole.model.coefficients())
 
 
-def test_columns_can_be_chosen(kept):
-    name = kept(csv())
+def test_column_selection(store):
+    name = store(csv())
     data = table.data(table.Config(record=name, columns="upper_tank"))
     assert data["variable"].values.tolist() == ["upper_tank"]
-    with pytest.raises(ValueError, match="there is no variable tub; there are: upper_tank, lower_tank"):
+    with pytest.raises(ValueError, match="unknown variable tub; expected some of upper_tank, lower_tank"):
         table.data(table.Config(record=name, columns="upper_tank, tub"))
 
 
-def test_too_many_columns_are_to_be_chosen_from(kept):
+def test_too_many_columns_raise(store):
     lines = [",".join(["time", *(f"v{i}" for i in range(25))])]
     lines += [",".join([str(t), *(f"{np.sin(t + i):.4f}" for i in range(25))]) for t in range(40)]
-    with pytest.raises(ValueError, match="expected at most 20 variables, found 25; name those that matter, of v0, v1"):
-        table.data(table.Config(record=kept("\n".join(lines))))
+    with pytest.raises(ValueError, match="expected at most 20 variables, found 25; select some of v0, v1"):
+        table.data(table.Config(record=store("\n".join(lines))))
 
 
 @pytest.mark.parametrize("record", ["../x", "/etc/passwd", "a/b", "", "x" * 61, "a.nc", "A"])
-def test_a_record_is_a_name_and_never_a_path(record):
+def test_record_must_be_a_name(record):
     with pytest.raises(ValidationError, match="record"):
         table.Config(record=record)
 
 
-def test_a_name_that_is_not_here_is_said(kept):
-    with pytest.raises(ValueError, match="there is no table tanks-0123456789ab here"):
+def test_missing_record_raises(store):
+    with pytest.raises(ValueError, match="table tanks-0123456789ab is not in the data folder"):
         table.data(table.Config(record="tanks-0123456789ab"))
 
 
-def test_what_the_data_do_not_decide_is_said(kept):
-    loud = trained(record=kept(csv(noise=0.5)), n_bootstrap=20).report()
-    assert any("is noise; at most 25 % would do" in doubt.replace("%", " %") for doubt in loud.doubts)
+def test_warnings_about_noise_and_residuals(store):
+    noisy = trained(record=store(csv(noise=0.5)), n_bootstrap=20).report()
+    assert any("at most 25% recommended" in message for message in noisy.warnings)
     times = 0.1 * np.arange(300)
     driven = np.sin(times) + 0.5 * np.sin(times**1.6)
     text = "t,x\n" + "".join(f"{t:.1f},{x:.5f}\n" for t, x in zip(times, driven, strict=True))
-    hidden = trained(record=kept(text), n_bootstrap=20).report()
-    assert any("they may lack a variable that was not measured" in doubt for doubt in hidden.doubts), hidden.doubts
+    hidden = trained(record=store(text), n_bootstrap=20).report()
+    assert any("the equations may lack an unmeasured variable" in message for message in hidden.warnings)
 
 
-def test_units_are_written_plainly():
-    assert table._written({"m": 1, "s": -2}) == "m/s^2"
-    assert table._written({"m s": -1, "day": -1}) == "1/((m s) day)"
-    assert table._bases("mg/l") == (("mg", 1), ("l", -1))
-    assert table._bases("1/km2") == (("1", 1), ("km2", -1))
-    assert table._bases("m/s/s") == (("m/s/s", 1),)
-    assert table._written({"m": 0, "1": -2}) == "1"
-    assert table._written({"m": 2}) == "m^2"
+def test_units_as_text():
+    assert units.format_unit({"m": 1, "s": -2}) == "m/s^2"
+    assert units.format_unit({"m s": -1, "day": -1}) == "1/((m s) day)"
+    assert units.split_unit("mg/l") == (("mg", 1), ("l", -1))
+    assert units.split_unit("1/km2") == (("1", 1), ("km2", -1))
+    assert units.split_unit("m/s/s") == (("m/s/s", 1),)
+    assert units.format_unit({"m": 0, "1": -2}) == "1"
+    assert units.format_unit({"m": 2}) == "m^2"
 
 
-def test_the_command_line_reads_files(kept, tmp_path, capsys):
+def test_command_line_reads_files(store, tmp_path, capsys):
     path = tmp_path / "tanks.csv"
     path.write_text(csv())
     assert main.main(["train", "table", "--file", str(path), "--n-bootstrap", "20"]) == 0
-    told = capsys.readouterr().out
-    assert "tanks.csv: 2 trajectories of 240 grid points in all, one every 0.1 min" in told
-    assert "put right: column 'upper tank' is called upper_tank in the equations" in told
-    assert "  upper_tank' = -0.5" in told
+    output = capsys.readouterr().out
+    assert "tanks.csv: 2 trajectories of 240 grid points in all, one every 0.1 min" in output
+    assert "warning: column 'upper tank' is named upper_tank in the equations" in output
+    assert "  upper_tank' = -0.5" in output
     (run,) = (tmp_path / "runs").glob("table-*.nc")
     assert main.main(["export", str(run)]) == 0
     assert "def rates(t, u)" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
-    "words,status,line",
+    "options,status,line",
     [
         ("--file {folder}/none.csv", 1, "--file: there is no file"),
         ("--file {folder}/bad.csv", 1, "--file: bad.csv is empty"),
-        ("--file {folder}/bad.csv --record example", 2, "--file and --record: one of them only"),
+        ("--file {folder}/bad.csv --record example", 2, "--file and --record: give only one of them"),
         ("--record ../bad.csv", 2, "--record: expected example, or the name"),
     ],
 )
-def test_bad_files_are_one_line(words, status, line, kept, tmp_path, capsys):
+def test_invalid_files_give_one_line(options, status, line, store, tmp_path, capsys):
     (tmp_path / "bad.csv").write_text("")
-    assert main.main(["train", "table", *words.format(folder=tmp_path).split()]) == status
-    told = capsys.readouterr()
-    assert line in told.err
-    assert told.err.count("\n") == 1
+    assert main.main(["train", "table", *options.format(folder=tmp_path).split()]) == status
+    output = capsys.readouterr()
+    assert line in output.err
+    assert output.err.count("\n") == 1
 
 
-def test_the_table_is_in_the_list():
+def test_table_is_registered():
     assert experiments.get("table") is table

@@ -1,4 +1,4 @@
-"""Two bodies: the orbits are Kepler's, the law is found, and both ways of going on stay near the truth."""
+"""Two-body problem: orbits, discovered law, and roll-outs of both models."""
 
 import numpy as np
 import pytest
@@ -21,19 +21,19 @@ def trained(**settings: object) -> tuple[object, object, object]:
     return model, record, experiment.report(model, record)
 
 
-def test_an_orbit_closes_after_its_period_and_the_centre_stays():
+def test_orbit_is_periodic_with_fixed_centre_of_mass():
     system = systems.TwoBody(first=2.0, second=1.0, eccentricity=0.5)
     points = 401
     record = systems.simulate(system, points=points, step=system.period / (points - 1), noise=0.0, seed=0)
     orbit = record["truth"].values
     np.testing.assert_allclose(orbit[-1], orbit[0], atol=1e-8)
     np.testing.assert_allclose(2.0 * orbit[:, :2] + orbit[:, 2:], 0.0, atol=1e-8)
-    apart = np.hypot(*(orbit[:, 2:] - orbit[:, :2]).T)
-    assert (apart.min(), apart.max()) == (pytest.approx(0.5), pytest.approx(1.5, rel=1e-4))
+    distance = np.hypot(*(orbit[:, 2:] - orbit[:, :2]).T)
+    assert (distance.min(), distance.max()) == (pytest.approx(0.5), pytest.approx(1.5, rel=1e-4))
 
 
 @pytest.mark.exhaustive
-def test_the_law_is_rolled_out_from_what_was_seen_alone():
+def test_roll_out_uses_only_the_training_points():
     _, record, report = trained(n_bootstrap=20)
     assert report.metrics["rolled_10"] < 1e-4
     estimate = report.trajectory["estimate"].values
@@ -49,7 +49,7 @@ def test_the_law_is_rolled_out_from_what_was_seen_alone():
     np.testing.assert_array_equal(experiment.report(model, changed).trajectory["estimate"], estimate)
 
 
-def test_the_network_continues_the_orbits():
+def test_network_roll_out():
     model, _, report = trained(mode="network", passes=4)
     assert report.metrics["rolled_1"] < 0.02
     assert report.metrics["rolled_5"] < 0.1
@@ -57,7 +57,7 @@ def test_the_network_continues_the_orbits():
     assert model.coefficients() is None
 
 
-def test_the_network_goes_on_where_it_stopped():
+def test_network_restore_continues_exactly():
     record = torch.randn(120, 4, dtype=torch.float64, generator=torch.Generator().manual_seed(0)).cumsum(0)
     one, two = (Continuation(record, WindowNetworkConfig(window=8, hidden=20, passes=4), Rows(6, 2)) for _ in range(2))
     one.step()
@@ -66,28 +66,28 @@ def test_the_network_goes_on_where_it_stopped():
     assert torch.equal(one.roll_out(record[:8], 20), two.roll_out(record[:8], 20))
 
 
-def test_it_does_not_matter_where_the_bodies_are():
+def test_network_is_translation_invariant():
     record = torch.from_numpy(
         systems.simulate(systems.TwoBody(), points=400, step=0.005, noise=0.0, seed=0)["truth"].values.copy()
     )
     model = Continuation(record, WindowNetworkConfig(window=20, hidden=50, passes=1), Rows(6, 2))
     model.step()
-    moved = torch.tensor([3.0, -2.0, 3.0, -2.0], dtype=torch.float64)
-    expected = model.roll_out(record[:20], 40) + moved
-    torch.testing.assert_close(model.roll_out(record[:20] + moved, 40), expected, rtol=0, atol=1e-6)
+    offset = torch.tensor([3.0, -2.0, 3.0, -2.0], dtype=torch.float64)
+    expected = model.roll_out(record[:20], 40) + offset
+    torch.testing.assert_close(model.roll_out(record[:20] + offset, 40), expected, rtol=0, atol=1e-6)
 
 
-def test_a_record_shorter_than_two_windows_is_refused():
-    with pytest.raises(ValueError, match="expected two windows of 50 grid points or more, found 60"):
+def test_record_shorter_than_two_windows_raises():
+    with pytest.raises(ValueError, match="expected at least two windows of 50 grid points, found 60"):
         Continuation(torch.zeros(60, 4, dtype=torch.float64), WindowNetworkConfig(), Rows(6, 2))
 
 
-def test_the_error_of_a_roll_out_is_in_units_of_the_distance():
+def test_roll_out_error_is_relative_to_the_distance():
     record = systems.simulate(systems.TwoBody(), points=400, step=0.005, noise=0.0, seed=0)
     off = record.assign(estimate=record["truth"].copy())
     assert roll_out_errors(off, 0.8)["rolled_1"] == 0
     off["estimate"][100, 0] += 0.5
-    apart = np.hypot(*(record["truth"].values[:, 2:] - record["truth"].values[:, :2]).T).mean()
-    assert roll_out_errors(off, 0.8)["rolled_1"] == pytest.approx(0.5 / apart)
+    distance = np.hypot(*(record["truth"].values[:, 2:] - record["truth"].values[:, :2]).T).mean()
+    assert roll_out_errors(off, 0.8)["rolled_1"] == pytest.approx(0.5 / distance)
     off["estimate"][300:] = np.nan
     assert (roll_out_errors(off, 0.3)["rolled_1"], roll_out_errors(off, 0.35)["rolled_5"]) == (0, np.inf)

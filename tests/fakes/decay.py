@@ -1,4 +1,4 @@
-"""A second experiment for the tests of the dashboard: one variable, one term, no known truth."""
+"""Fake experiment for the tests of the dashboard: one variable, one term, no true equations."""
 
 import numpy as np
 import xarray as xr
@@ -10,15 +10,15 @@ from workbench.experiments.report import Report
 
 name = "decay"
 title = "Decay"
-summary = "One variable, one term, no known truth."
+summary = "One variable, one term, no true equations."
 
 
 class Config(protocol.Config):
-    rate: float = setting(0.5, "Rate of the decay.", unit="1/s", gt=0)
-    steps: int = setting(4, "Steps of learning.", group="training", ge=1)
-    delay: float = setting(0.0, "Time that one step takes.", group="training", ge=0)
-    fail_at: int = setting(0, "The step that fails; 0: none.", group="training", ge=0)
-    nan_at: int = setting(0, "The step whose loss is NaN; 0: none.", group="training", ge=0)
+    rate: float = setting(0.5, "Decay rate.", unit="1/s", gt=0)
+    steps: int = setting(4, "Training steps.", group="training", ge=1)
+    delay: float = setting(0.0, "Duration of a step.", group="training", ge=0)
+    fail_at: int = setting(0, "Step that fails; 0: none.", group="training", ge=0)
+    nan_at: int = setting(0, "Step with a loss of NaN; 0: none.", group="training", ge=0)
 
 
 def data(config: Config) -> xr.Dataset:

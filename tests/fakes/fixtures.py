@@ -1,4 +1,4 @@
-"""Fake experiments, a folder for their run files, and jobs that end with the test."""
+"""Fixtures: fake experiments, a folder for their run files, and jobs that end with the test."""
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterator
@@ -18,7 +18,7 @@ FAKES = {"rossler": "tests.fakes.rossler", "decay": "tests.fakes.decay"}
 
 @pytest.fixture
 def fakes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """Only the fake experiments are there, and run files go to a folder of the test."""
+    """Replace the experiments by fake ones, and the data folder by a temporary one."""
     for name in experiments.names():
         monkeypatch.delitem(experiments.TABLE, name)
     for name, module in FAKES.items():
@@ -29,17 +29,17 @@ def fakes(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
 
 @pytest.fixture
 def registry(fakes: Path) -> Iterator[Registry]:
-    """A registry of its own, whose jobs are stopped at the end."""
-    made = Registry()
-    yield made
-    for job in made:
+    """Separate registry, whose jobs are stopped at the end."""
+    registry = Registry()
+    yield registry
+    for job in registry:
         job.stop()
         job.wait(PATIENCE)
 
 
 @pytest.fixture
 def new_job(registry: Registry) -> Callable[..., Job]:
-    """`new_job(**settings)`: a job of the fake Rössler experiment, not started."""
+    """`new_job(**settings)`: job of the fake Rössler experiment, not started."""
 
     def make(**settings: Any) -> Job:
         experiment = experiments.get("rossler")
@@ -50,7 +50,7 @@ def new_job(registry: Registry) -> Callable[..., Job]:
 
 @pytest.fixture
 def in_loop() -> Callable[[Coroutine], Any]:
-    """Runs a coroutine in an event loop of its own; in a thread, since Playwright may have one in this."""
+    """Run a coroutine in an event loop of another thread, since Playwright may have one in this thread."""
 
     def run(coroutine: Coroutine) -> Any:
         with ThreadPoolExecutor(1) as thread:

@@ -1,6 +1,6 @@
-"""An experiment without torch or solver, for the tests of the dashboard: quick, slow, failing or NaN as asked.
+"""Fake experiment without torch and solver, for the tests of the dashboard: quick, slow, failing or with NaN.
 
-Three equations of which the truth is known; `decay` has one variable and no known truth.
+It has three equations and the true ones; `decay` has one variable and no true equations.
 """
 
 import time
@@ -17,23 +17,23 @@ from workbench.experiments.report import Report
 
 name = "rossler"
 title = "Rössler"
-summary = "A chaotic flow of three variables; five terms in the library."
+summary = "Chaotic system with three variables; library of five terms."
 
 CANDIDATES = ("1", "x", "y", "z", "x z")
 TRUTH = np.array([[0, 0, 0.2], [0, 1, 0], [-1, 0.2, 0], [-1, 0, -5.7], [0, 0, 1.0]])
 
 
 class Config(protocol.Config):
-    mode: Literal["quick", "slow"] = setting("quick", "How the coefficients are learned.")
+    mode: Literal["quick", "slow"] = setting("quick", "Training mode.")
     noise: float = setting(0.0, "Standard deviation of the noise.", ge=0)
-    window: int = setting(50, "Points in one window; at most the points of the record.", ge=2)
+    window: int = setting(50, "Points per window, at most the points of the record.", ge=2)
     points: int = setting(600, "Points of the record.", group="data", ge=10, le=5000)
-    step: float = setting(0.05, "Time between two points.", group="data", unit="s", gt=0)
-    method: Literal["qr", "cholesky"] = setting("qr", "How each window is solved.", group="solver")
-    steps: int = setting(8, "Steps of learning.", group="training", ge=1)
-    delay: float = setting(0.0, "Time that one step takes.", group="training", unit="s", modes=("slow",), ge=0)
-    fail_at: int = setting(0, "The step that fails; 0: none.", group="training", ge=0)
-    nan_at: int = setting(0, "The step whose loss is NaN; 0: none.", group="training", ge=0)
+    step: float = setting(0.05, "Time step.", group="data", unit="s", gt=0)
+    method: Literal["qr", "cholesky"] = setting("qr", "Solver method.", group="solver")
+    steps: int = setting(8, "Training steps.", group="training", ge=1)
+    delay: float = setting(0.0, "Duration of a step.", group="training", unit="s", modes=("slow",), ge=0)
+    fail_at: int = setting(0, "Step that fails; 0: none.", group="training", ge=0)
+    nan_at: int = setting(0, "Step with a loss of NaN; 0: none.", group="training", ge=0)
     mode_defaults = {"slow": {"steps": 400, "delay": 0.02, "window": 20}}
 
     @model_validator(mode="after")
@@ -43,7 +43,7 @@ class Config(protocol.Config):
         return self
 
 
-def flow(state: np.ndarray, coefficients: np.ndarray) -> np.ndarray:
+def derivative(state: np.ndarray, coefficients: np.ndarray) -> np.ndarray:
     x, y, z = state
     return np.array([1.0, x, y, z, x * z]) @ coefficients
 
@@ -52,8 +52,8 @@ def simulate(coefficients: np.ndarray, points: int, step: float) -> np.ndarray:
     states = np.full((points, 3), np.nan)
     states[0] = (1.0, 1.0, 0.0)
     for i in range(1, points):
-        middle = states[i - 1] + 0.5 * step * flow(states[i - 1], coefficients)
-        states[i] = states[i - 1] + step * flow(middle, coefficients)
+        middle = states[i - 1] + 0.5 * step * derivative(states[i - 1], coefficients)
+        states[i] = states[i - 1] + step * derivative(middle, coefficients)
         if not np.isfinite(states[i]).all() or np.abs(states[i]).max() > 1e3:
             states[i] = np.nan
             break
@@ -69,9 +69,9 @@ def data(config: Config) -> xr.Dataset:
 
 
 class Approach:
-    """Coefficients that come 40 % closer to the truth with each step; small ones are cut to zero."""
+    """Coefficients whose error decreases by 40 % per step; small ones are set to zero."""
 
-    monitor = "loss"
+    monitored_metric = "loss"
 
     def __init__(self, config: Any, truth: np.ndarray) -> None:
         self.config = config
@@ -110,21 +110,21 @@ def model(config: Config, data: xr.Dataset) -> Approach:
 
 
 def equations(values: np.ndarray, candidates: tuple[str, ...], variables: str) -> tuple[Equation, ...]:
-    made = []
+    result = []
     for j, name in enumerate(variables):
         terms = [(float(c), text, text) for c, text in zip(values[:, j], candidates, strict=True) if c]
-        made.append(Equation(rf"\dot {name}", f"{name}'", tuple(terms)))
-    return tuple(made)
+        result.append(Equation(rf"\dot {name}", f"{name}'", tuple(terms)))
+    return tuple(result)
 
 
 def report(model: Approach, data: xr.Dataset) -> Report:
     config = model.config
     both = {name: (("candidate", "variable"), v) for name, v in (("estimate", model.values), ("truth", TRUTH))}
-    found, true = model.values != 0, TRUTH != 0
+    selected, true = model.values != 0, TRUTH != 0
     metrics = {
         "rmse": float(np.sqrt(np.mean((model.values - TRUTH)[true] ** 2))),
-        "precision": float((found & true).sum() / max(1, found.sum())),
-        "recall": float((found & true).sum() / true.sum()),
+        "precision": float((selected & true).sum() / max(1, selected.sum())),
+        "recall": float((selected & true).sum() / true.sum()),
     }
     estimate = simulate(model.values, config.points, config.step)
     return Report(

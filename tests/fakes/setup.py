@@ -1,4 +1,4 @@
-"""For `panel serve --setup`: the fake experiments beside the real ones, so that a browser meets slow, failing runs."""
+"""For `panel serve --setup`: add the fake experiments, for slow and failing runs in browser tests."""
 
 from tests.fakes.fixtures import FAKES
 from workbench import experiments

@@ -1,4 +1,4 @@
-"""Maps with the data's own coastlines, skill beside the simple forecasts, the band of a forecast."""
+"""Maps with coastlines, skill of forecasts and baselines, and confidence bands."""
 
 import numpy as np
 import pytest
@@ -31,7 +31,7 @@ def drawn(plot: object, kind: type) -> list:
     return [renderer for renderer in plot.renderers if isinstance(renderer.glyph, kind)]
 
 
-def test_the_coastline_runs_around_the_land(globe):
+def test_the_coastline_surrounds_the_land(globe):
     x, y = maps.coastline(globe["ocean"])
     edges = {tuple(sorted(zip(x[:, i].tolist(), y[:, i].tolist(), strict=True))) for i in range(x.shape[1])}
     corners = [(115.0, 5.0), (125.0, 5.0), (125.0, -5.0), (115.0, -5.0)]
@@ -39,7 +39,7 @@ def test_the_coastline_runs_around_the_land(globe):
     assert maps.coastline(globe["ocean"] | True)[0].shape == (2, 0)
 
 
-def test_what_has_no_value_is_not_offered(globe):
+def test_quantities_without_finite_values_are_omitted(globe):
     assert maps.names(globe) == {
         "damping of anomalies (1/year)": "damping",
         "strongest (months from 1 January)": "phase",
@@ -47,7 +47,7 @@ def test_what_has_no_value_is_not_offered(globe):
     }
 
 
-def test_a_map_is_the_right_way_up_and_reads_in_grey(globe):
+def test_a_map_has_the_right_orientation_and_a_monotonic_luminance(globe):
     plot = maps.chart(globe, "damping")
     land, values = (renderer.data_source.data["image"][0] for renderer in drawn(plot, Image))
     np.testing.assert_array_equal(values, globe["damping"].values[::-1])
@@ -61,7 +61,7 @@ def test_a_map_is_the_right_way_up_and_reads_in_grey(globe):
     assert grey[-1] - grey[0] > 150, "dark to light"
 
 
-def test_scales(globe):
+def test_limits_of_the_colour_scale(globe):
     assert maps.limits(globe["phase"]) == (0.0, 12.0)
     low, high = maps.limits(globe["damping"])
     assert 0 <= low < 1 < 10 < high <= 11
@@ -69,7 +69,7 @@ def test_scales(globe):
     assert low < 1 < high
 
 
-def test_bands_show_every_cell_once(globe):
+def test_bands_contain_every_cell_once(globe):
     plot = maps.bands(globe)
     source = plot.renderers[0].data_source.data
     assert sorted(source["lat"].tolist()) == [0.0] * 3 + [10.0] * 8
@@ -78,34 +78,34 @@ def test_bands_show_every_cell_once(globe):
 
 def test_skill_as_curves_and_as_a_table():
     values = [[0.6, 0.1], [0.0, 0.0], [0.5, -3.0]]
-    found = xr.Dataset(
+    dataset = xr.Dataset(
         {"skill": (("forecast", "lead"), values)},
         coords={
             "forecast": ["model", "climatology", "persistence"],
             "lead": ("lead", [1, 6], {"units": "month"}),
         },
     )
-    plot = skill.curve(found)
-    assert plot.y_range.start == pytest.approx(-1.05), "far below, it is cut off"
+    plot = skill.curve(dataset)
+    assert plot.y_range.start == pytest.approx(-1.05), "the axis has a lower limit"
     assert plot.xaxis[0].axis_label == "lead time (months)"
     assert {item.label.value for item in plot.legend[0].items} == {"this model", "climatology", "persistence"}
     dashes = [renderer.glyph.line_dash for renderer in plot.renderers if hasattr(renderer.glyph, "line_dash")]
-    assert len({str(dash) for dash in dashes}) >= 3, "told apart without colour"
-    text = skill.table(found)
+    assert len({str(dash) for dash in dashes}) >= 3, "distinguishable without colour"
+    text = skill.table(dataset)
     assert "<b>0.600</b>" in text
     assert "<b>0.000</b>" not in text
     assert "lead in months" in text
 
 
 @pytest.mark.parametrize("band", [True, False])
-def test_a_forecast_has_its_band(band):
+def test_the_band_of_a_forecast_is_drawn(band):
     over = ("time", "variable")
-    record = xr.Dataset(
+    data = xr.Dataset(
         {name: (over, np.zeros((5, 1))) for name in ("truth", "estimate", *(("lower", "upper") if band else ()))},
         coords={"time": np.arange(5.0), "variable": ["a"]},
     )
-    columns = trajectory.series_columns(record)
+    columns = trajectory.series_columns(data)
     assert ("lower_0" in columns) == band
-    plots = trajectory.series(ColumnDataSource(columns), record)
+    plots = trajectory.series(ColumnDataSource(columns), data)
     assert len(drawn(plots[0], VArea)) == band
-    assert trajectory.caption(record.assign_attrs(caption="What to see.")) == "What to see."
+    assert trajectory.caption(data.assign_attrs(caption="What to see.")) == "What to see."

@@ -1,4 +1,4 @@
-"""pyproject.toml, environment.yml and constraints.txt say the same."""
+"""Consistency of pyproject.toml, environment.yml and constraints.txt."""
 
 import tomllib
 from pathlib import Path
@@ -9,7 +9,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[2]
-# What pip needs from outside to build the kernel, beside what it brings itself. CMakeLists.txt has the bound of cmake.
+# Build tools that pip does not install. The bound of cmake is that of CMakeLists.txt.
 BUILD = {"cmake": ">=3.21", "cxx-compiler": "", "ninja": ""}
 PIP_ONLY = ["axe-playwright-python"]
 CONDA_NAMES = {"torch": "pytorch", "dask": "dask-core", "playwright": "playwright-python"}
@@ -20,7 +20,7 @@ def project() -> dict:
 
 
 def requirements(*extras: str) -> dict[str, SpecifierSet]:
-    """Name -> bounds of the base dependencies and of these extras, the project's references to itself left out."""
+    """Map names to version bounds, for the base dependencies and these extras without references to the project."""
     lists = [project()["dependencies"], *(project()["optional-dependencies"][extra] for extra in extras)]
     parsed = [Requirement(line) for lines in lists for line in lines]
     return {canonicalize_name(r.name): r.specifier for r in parsed if r.name != project()["name"]}
@@ -32,19 +32,19 @@ def pins() -> dict[str, str]:
     return {canonicalize_name(name): version for name, version in pairs}
 
 
-def test_test_brings_all_that_is_tested():
-    assert "smnn-workbench[app,cuda,docs,studies]" in project()["optional-dependencies"]["test"]
+def test_the_test_extra_includes_all_tested_extras():
+    assert "smnn-workbench[app,cuda,docs,notebooks,studies]" in project()["optional-dependencies"]["test"]
 
 
 def test_environment_equals_pyproject():
     environment = yaml.safe_load((ROOT / "environment.yml").read_text())
     lines = [line for line in environment["dependencies"] if isinstance(line, str) and line != "pip"]
-    here = {name: SpecifierSet(bounds) for name, _, bounds in (line.partition(" ") for line in lines)}
-    wanted = requirements("app", "docs", "studies", "test")
-    by_pip = [f"{name} {wanted.pop(name)}" for name in PIP_ONLY]
-    there = {CONDA_NAMES.get(name, name): bounds for name, bounds in wanted.items()}
-    there |= {name: SpecifierSet(bounds) for name, bounds in BUILD.items()}
-    assert here == there | {"python": SpecifierSet(project()["requires-python"])}
+    conda = {name: SpecifierSet(bounds) for name, _, bounds in (line.partition(" ") for line in lines)}
+    expected = requirements("app", "docs", "notebooks", "studies", "test")
+    by_pip = [f"{name} {expected.pop(name)}" for name in PIP_ONLY]
+    expected = {CONDA_NAMES.get(name, name): bounds for name, bounds in expected.items()}
+    expected |= {name: SpecifierSet(bounds) for name, bounds in BUILD.items()}
+    assert conda == expected | {"python": SpecifierSet(project()["requires-python"])}
     assert (
         f"cmake_minimum_required(VERSION {BUILD['cmake'].removeprefix('>=')})" in (ROOT / "CMakeLists.txt").read_text()
     )
@@ -54,11 +54,13 @@ def test_environment_equals_pyproject():
 
 def test_constraints_satisfy_pyproject():
     versions = pins()
-    for name, bounds in requirements("app", "cuda", "docs", "studies", "test").items():
+    for name, bounds in requirements("app", "cuda", "docs", "notebooks", "studies", "test").items():
         assert name in versions, f"constraints.txt does not pin {name}"
-        assert versions[name] in bounds, f"constraints.txt has {name} {versions[name]}, pyproject.toml wants {bounds}"
+        assert versions[name] in bounds, (
+            f"constraints.txt pins {name} {versions[name]}, pyproject.toml requires {bounds}"
+        )
 
 
-def test_the_versions_this_project_was_planned_on():
+def test_torch_and_panel_versions():
     assert pins()["torch"] == "2.13.0"
     assert requirements("app")["panel"] == SpecifierSet(">=1.9.4,<1.10")

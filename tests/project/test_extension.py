@@ -1,4 +1,4 @@
-"""The compiled kernel: built where a compiler is, and said to be missing where it is not."""
+"""The compiled extension and the fallback without it."""
 
 import logging
 import subprocess
@@ -24,7 +24,7 @@ def test_the_extension_is_built(required):
 
 
 def compiled(interface: int, *sets: str) -> SimpleNamespace:
-    """A compiled extension with this interface, for instruction sets of which this machine has none."""
+    """A compiled extension with this interface, for instruction sets that this machine lacks."""
     return SimpleNamespace(interface=interface, compiled_sets=lambda: list(sets), instruction_sets=lambda: [])
 
 
@@ -32,17 +32,17 @@ def compiled(interface: int, *sets: str) -> SimpleNamespace:
     "module, reason",
     [
         (None, "is missing"),
-        (compiled(native.INTERFACE - 1), "of another version"),
-        (compiled(native.INTERFACE, "avx2", "avx512"), "is for avx2, avx512, which this machine cannot run"),
+        (compiled(native.INTERFACE - 1), "another version"),
+        (compiled(native.INTERFACE, "avx2", "avx512"), "requires avx2 or avx512, which this machine does not support"),
     ],
 )
-def test_an_extension_that_cannot_serve_says_why(module, reason):
+def test_an_unusable_extension_gives_the_reason(module, reason):
     assert reason in native._check(module)
 
 
-def test_without_the_extension_banded_serves_and_it_is_said_once(monkeypatch, caplog):
-    monkeypatch.setattr(native, "_MISSING", "the compiled extension is missing (here, on purpose)")
-    monkeypatch.setattr(native, "_told", False)
+def test_without_the_extension_auto_selects_banded_and_warns_once(monkeypatch, caplog):
+    monkeypatch.setattr(native, "_MISSING", "the compiled extension is missing (simulated)")
+    monkeypatch.setattr(native, "_warned", False)
     with caplog.at_level(logging.WARNING, logger="workbench.solver"):
         assert [solve(problem()).backend for _ in range(3)] == ["banded"] * 3
     assert len(caplog.records) == 1

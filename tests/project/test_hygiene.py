@@ -1,14 +1,13 @@
-"""What must not stand in the tree: machine paths, registry hosts, pickle, bare asserts, loose ends, outputs."""
+"""Machine paths, registry hosts, pickle, bare asserts, unfinished code, notebook outputs and large files are absent."""
 
 import ast
 import json
 import re
-import subprocess
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.project.files import ROOT, tracked
 
 MACHINE_PATH = re.compile(r"(?<![\w.:/~*-])/(?:root|work|home|tmp|Users|farm)(?:/|\b(?![\w-]))")
 REGISTRY_HOST = re.compile(
@@ -19,24 +18,17 @@ PICKLERS = {"pickle", "_pickle", "cloudpickle", "dill", "joblib", "shelve", "mar
 PICKLING_CALLS = {"torch.save", "torch.load", "to_pickle", "read_pickle"}
 
 
-def tracked() -> list[Path]:
-    """The files of the project: those git knows and those it would take."""
-    listing = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    run = subprocess.run(listing, cwd=ROOT, capture_output=True, text=True, check=True)
-    return sorted(path for name in run.stdout.split("\0") if name and (path := ROOT / name).is_file())
-
-
 def texts() -> dict[Path, str]:
     binary = {".png", ".gif", ".ico", ".nc", ".h5", ".npz", ".woff2"}
     return {path: path.read_text(encoding="utf-8") for path in tracked() if path.suffix not in binary}
 
 
-def found(pattern: re.Pattern[str], text: str) -> list[str]:
+def matching_lines(pattern: re.Pattern[str], text: str) -> list[str]:
     return [f"{number}: {line.strip()}" for number, line in enumerate(text.splitlines(), 1) if pattern.search(line)]
 
 
 def pickling(source: str) -> list[str]:
-    """Where `source` pickles or could unpickle, one line each."""
+    """Line and call of everything in `source` that pickles or could unpickle."""
     lines = []
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import | ast.ImportFrom):
@@ -53,23 +45,25 @@ def pickling(source: str) -> list[str]:
 
 
 @pytest.mark.parametrize("pattern", [MACHINE_PATH, REGISTRY_HOST], ids=["machine path", "registry host"])
-def test_no_file_names_a_machine_or_a_registry(pattern):
-    wrong = [f"{path.relative_to(ROOT)}:{line}" for path, text in texts().items() for line in found(pattern, text)]
+def test_no_file_contains_a_machine_path_or_registry_host(pattern):
+    wrong = [
+        f"{path.relative_to(ROOT)}:{line}" for path, text in texts().items() for line in matching_lines(pattern, text)
+    ]
     assert not wrong, "\n".join(wrong)
 
 
-def test_code_is_clean():
+def test_no_pickle_no_bare_assert_no_unfinished_code():
     wrong = []
     for path, text in texts().items():
         if path.suffix == ".py":
-            ours = path.is_relative_to(ROOT / "workbench")
-            asserts = [node for node in ast.walk(ast.parse(text)) if ours and isinstance(node, ast.Assert)]
-            lines = [*found(LOOSE_END, text), *pickling(text), *(f"{node.lineno}: assert" for node in asserts)]
+            in_package = path.is_relative_to(ROOT / "workbench")
+            asserts = [node for node in ast.walk(ast.parse(text)) if in_package and isinstance(node, ast.Assert)]
+            lines = [*matching_lines(LOOSE_END, text), *pickling(text), *(f"{node.lineno}: assert" for node in asserts)]
             wrong += [f"{path.relative_to(ROOT)}:{line}" for line in lines]
     assert not wrong, "\n".join(wrong)
 
 
-def test_notebooks_carry_no_outputs():
+def test_notebooks_contain_no_outputs():
     wrong = []
     for path in tracked():
         if path.suffix == ".ipynb":
@@ -84,11 +78,11 @@ def test_no_large_files():
 
 
 @pytest.mark.parametrize("top", ["root", "work", "home", "tmp"])
-def test_a_machine_path_is_found(top):
+def test_a_machine_path_is_detected(top):
     path = f"/{top}/here"
-    assert found(MACHINE_PATH, f'open("{path}")')
-    assert found(MACHINE_PATH, f"cd {path[:-5]} && make")
-    assert not found(MACHINE_PATH, f"https://example.org{path} ./a{path} ..{path}")
+    assert matching_lines(MACHINE_PATH, f'open("{path}")')
+    assert matching_lines(MACHINE_PATH, f"cd {path[:-5]} && make")
+    assert not matching_lines(MACHINE_PATH, f"https://example.org{path} ./a{path} ..{path}")
 
 
 @pytest.mark.parametrize(
@@ -101,6 +95,6 @@ def test_a_machine_path_is_found(top):
         "frame.to_pickle(f)",
     ],
 )
-def test_pickle_is_found(source):
+def test_pickle_is_detected(source):
     assert pickling(source)
     assert not pickling("np.load(f, allow_pickle=False)")

@@ -1,4 +1,4 @@
-"""The direction of imports: the table of the architecture, held over every file."""
+"""Allowed imports of every package."""
 
 import ast
 import subprocess
@@ -14,14 +14,12 @@ ROOT = Path(__file__).parents[2]
 STORE = {"h5netcdf", "h5py", "numpy", "xarray"}
 PLOTTING = {"bokeh", "holoviews", "latex2mathml", "numpy", "plotly", "xarray"}
 RUNNING = STORE | {"dask", "distributed", "optuna", "psutil", "torch"}
-EVERYTHING = (
-    RUNNING | PLOTTING | {"ipywidgets", "markdown_it", "panel", "panel_material_ui", "param", "pydantic", "scipy"}
-)
+EVERYTHING = RUNNING | PLOTTING | {"markdown_it", "panel", "panel_material_ui", "param", "pydantic", "scipy"}
 PROTOCOL = {"experiments.equation", "experiments.protocol", "experiments.report"}
-"""And `experiments` itself: its table of names, no concrete experiment."""
+"""In addition to `experiments` itself, which has the table of names and imports no concrete experiment."""
 BELOW_JOBS = {"compare", "datasets", "diagnostics", "jobs", "scaling", "solver", "studies", "training"} | PROTOCOL
 
-# package of workbench: (third-party packages, packages or modules of workbench) that it may import
+# package of workbench: (third-party packages, packages or modules of workbench)
 ALLOWED = {
     "solver": ({"torch"}, set()),
     "symbolic": ({"numpy", "sympy", "torch"}, set()),
@@ -42,8 +40,7 @@ ALLOWED = {
     "__init__": (set(), {"solver", "training", "dashboard.app.notebook"}),
     "__main__": (set(), {"cli"}),
 }
-# The files of a package that may import more: where xarray meets torch or is handed in, generators that run on a GPU,
-# its compiler, a file format.
+# Additional imports of single files: conversion between xarray and torch, generators on a GPU, CUDA, a file format.
 ALSO = {
     "datasets.windows": {"torch"},
     "datasets.tabular.parquet": {"fastparquet"},
@@ -51,12 +48,12 @@ ALSO = {
     "solver.backends.cuda.nvrtc": {"cuda"},
 }
 ALSO |= {key: {"torch"} for key in ("datasets.pde.etdrk4", "datasets.pde.equations", "datasets.pde.rollout")}
-# What app.py and the notebooks may import from us.
+# Packages that app.py and the notebooks may import.
 PUBLIC = set(ALLOWED) - {"_deprecated", "__init__", "__main__", "cli", "jobs"}
 
 
 def imported(source: str, module: str) -> Iterator[str]:
-    """Full names of all that the source of `module` imports, wherever in the file it does."""
+    """Full names of all imports in the source of `module`, at any level."""
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -72,11 +69,11 @@ def imported(source: str, module: str) -> Iterator[str]:
                 yield str(first.value)
 
 
-def faults(source: str, module: str) -> list[str]:
-    """What `source`, as the file of the dotted name `module`, imports against the table."""
+def violations(source: str, module: str) -> list[str]:
+    """Imports of `source`, the file of the dotted name `module`, that the table does not allow."""
     parts = module.split(".")
     unit = parts[1] if len(parts) > 1 and parts[1] in ALLOWED else "__init__"
-    packages, ours = ALLOWED[unit]
+    packages, internal = ALLOWED[unit]
     packages = packages | ALSO.get(".".join(parts[1:]), set())
     wrong = []
     for name in imported(source, module):
@@ -84,13 +81,13 @@ def faults(source: str, module: str) -> list[str]:
         if top != "workbench":
             if top not in sys.stdlib_module_names and top not in packages:
                 wrong.append(f"{module} imports {name}")
-        elif not may_import_ours(rest, unit, ours):
+        elif not may_import(rest, unit, internal):
             wrong.append(f"{module} imports {name}")
     return wrong
 
 
-def may_import_ours(name: str, unit: str, allowed: set[str]) -> bool:
-    """Whether `unit` may import workbench.`name`: its own unit, one of the table, or a module of one."""
+def may_import(name: str, unit: str, allowed: set[str]) -> bool:
+    """Whether `unit` may import workbench.`name`: the same unit, an entry of the table, or a module of one."""
     if name in ("", "__version__", "experiments") or name.split(".")[0] in {unit, "_deprecated", *allowed}:
         return True
     if any(name == module or name.startswith(f"{module}.") for module in allowed):
@@ -100,28 +97,28 @@ def may_import_ours(name: str, unit: str, allowed: set[str]) -> bool:
     return name.startswith("experiments.") and not below.is_dir() and not below.with_suffix(".py").exists()
 
 
-def our_files() -> dict[str, Path]:
+def package_files() -> dict[str, Path]:
     files = sorted((ROOT / "workbench").rglob("*.py"))
     return {".".join(path.relative_to(ROOT).with_suffix("").parts): path for path in files}
 
 
 def test_every_unit_is_in_the_table():
-    units = {module.split(".")[1] for module in our_files()}
+    units = {module.split(".")[1] for module in package_files()}
     assert units <= set(ALLOWED), f"add to the table: {sorted(units - set(ALLOWED))}"
 
 
 def test_imports_follow_the_table():
-    wrong = [line for module, path in our_files().items() for line in faults(path.read_text(), module)]
+    wrong = [line for module, path in package_files().items() for line in violations(path.read_text(), module)]
     assert not wrong, "\n".join(wrong)
 
 
 def test_no_two_packages_import_each_other():
     graph = {}
-    for module, path in our_files().items():
+    for module, path in package_files().items():
         unit = module.split(".")[1]
         names = (name.split(".") for name in imported(path.read_text(), module))
         graph.setdefault(unit, set()).update(n[1] for n in names if n[0] == "workbench" and len(n) > 1 and n[1] != unit)
-    list(TopologicalSorter(graph).static_order())  # raises CycleError, which names the cycle
+    list(TopologicalSorter(graph).static_order())  # raises CycleError with the cycle
 
 
 @pytest.mark.parametrize("path", [ROOT / "app.py", *sorted((ROOT / "notebooks").glob("*.py"))], ids=lambda p: p.name)
@@ -153,11 +150,11 @@ def test_app_and_notebooks_use_public_names(path):
         ("workbench.experiments.lorenz", "from workbench.dashboard.app import shell"),
     ],
 )
-def test_a_forbidden_import_is_found(module, source, monkeypatch, tmp_path):
+def test_a_forbidden_import_is_detected(module, source, monkeypatch, tmp_path):
     (tmp_path / "workbench/experiments").mkdir(parents=True)
     (tmp_path / "workbench/experiments/lorenz.py").touch()
     monkeypatch.setitem(globals(), "ROOT", tmp_path)
-    assert faults(source, module)
+    assert violations(source, module)
 
 
 @pytest.mark.parametrize(
@@ -170,7 +167,7 @@ def test_a_forbidden_import_is_found(module, source, monkeypatch, tmp_path):
     ],
 )
 def test_an_allowed_import_passes(module, source):
-    assert faults(source, module) == []
+    assert violations(source, module) == []
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""The seeded faults fit the code: each can be put in, and names tests that are there."""
+"""The seeded faults match the code: each can be applied, and its tests exist."""
 
 from collections import Counter
 from pathlib import Path
@@ -9,7 +9,7 @@ from tests.mutants.run import ROOT, faults
 
 
 @pytest.mark.parametrize("fault", faults(), ids=lambda fault: fault.name)
-def test_a_fault_can_be_put_in(fault, tmp_path):
+def test_a_fault_can_be_applied(fault, tmp_path):
     (tmp_path / fault.file).parent.mkdir(parents=True)
     (tmp_path / fault.file).write_text((ROOT / fault.file).read_text())
     fault.apply(tmp_path)
@@ -17,7 +17,7 @@ def test_a_fault_can_be_put_in(fault, tmp_path):
     assert all((ROOT / test).exists() for test in fault.tests)
 
 
-def test_faults_have_names_of_their_own_and_reach_every_part():
+def test_faults_have_unique_names_and_cover_every_part():
     names = Counter(fault.name for fault in faults())
     assert max(names.values()) == 1
     folders = {Path(fault.file).parts[1] for fault in faults()}

@@ -1,4 +1,4 @@
-"""Solvers with the published arguments for the tests of scaling and compare: slow, loud, failing, dying, hungry."""
+"""Solvers with the published arguments for the tests of scaling and compare: slow, printing, failing, dying, large."""
 
 import os
 import signal
@@ -12,7 +12,7 @@ from workbench.solver import ode_forward
 
 
 def slow(*tensors: Tensor, n_steps: int, **options: Any) -> Tensor:
-    """Takes n_steps milliseconds."""
+    """Sleep for 10 n_steps milliseconds."""
     time.sleep(1e-2 * n_steps)
     return ode_forward(*tensors, n_steps=n_steps, **options)
 
@@ -35,6 +35,6 @@ def dying(*tensors: Tensor, n_steps: int, **options: Any) -> Tensor:
 
 
 def hungry(*tensors: Tensor, n_steps: int, **options: Any) -> Tensor:
-    """Holds n_steps MiB while it solves, and asks for more than any machine has at 100,000."""
+    """Allocate n_steps MiB while solving; from 100,000 on, more than any machine has."""
     held = torch.ones(n_steps, 2**17, dtype=torch.float64) if n_steps < 100_000 else torch.empty(2**46)
     return ode_forward(*tensors, n_steps=n_steps, **options) + 0 * held[0, 0]

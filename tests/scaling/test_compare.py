@@ -1,4 +1,4 @@
-"""Several solvers beside each other: their closed forms hold, their results and their refusals come as promised."""
+"""Comparison of solvers: closed forms, results, refusals, budgets and cancellation."""
 
 import textwrap
 import threading
@@ -25,8 +25,8 @@ PARAMETERS = {
 
 @pytest.fixture(scope="module")
 def host() -> Iterator[Host]:
-    with Host() as made:
-        yield made
+    with Host() as host:
+        yield host
 
 
 def run(example: Example | Case, *variants: Variant, **options: object) -> list[VariantResult]:
@@ -34,22 +34,22 @@ def run(example: Example | Case, *variants: Variant, **options: object) -> list[
 
 
 @pytest.mark.parametrize("form,parameters", [(form, p) for form in FORMS for p in PARAMETERS[form]])
-def test_the_closed_form_satisfies_equation_and_start(form, parameters):
+def test_closed_form_satisfies_equation_and_initial_values(form, parameters):
     example = Example(form, T=50, h=0.1, K=4, parameters=parameters)
     exact, values = example.exact(), example.values
     c = np.array(FORMS[form].coefficients(**values))
-    rest = exact[:, : len(c)] @ c - FORMS[form].forcing(example.time(), values)
-    assert np.abs(rest).max() < 1e-12
+    residual = exact[:, : len(c)] @ c - FORMS[form].forcing(example.time(), values)
+    assert np.abs(residual).max() < 1e-12
     assert exact[0, 0] == pytest.approx(values["start"])
     if form == "oscillator":
         assert exact[0, 1] == pytest.approx(values["velocity"], abs=1e-12)
-    slope = np.gradient(exact[:, 0], example.h)[1:-1]
-    assert np.abs(slope - exact[1:-1, 1]).max() < 0.1 * np.abs(exact).max()
+    derivative = np.gradient(exact[:, 0], example.h)[1:-1]
+    assert np.abs(derivative - exact[1:-1, 1]).max() < 0.1 * np.abs(exact).max()
 
 
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("central", [False, True])
-def test_the_solver_meets_the_closed_form(form, central):
+def test_solver_agrees_with_the_closed_form(form, central):
     (result,) = run(Example(form, T=100, h=0.01, K=4, central=central), Variant("banded"))
     assert result.status is JobStatus.OK, result.words
     assert result.largest_error < 1e-5
@@ -67,7 +67,7 @@ def test_every_variant_agrees_with_the_dense_reference():
             assert result.seconds > 0
 
 
-def test_noise_replaces_the_start_by_readings_and_the_fit_is_better_than_they_are():
+def test_fit_to_noisy_readings_is_more_accurate_than_the_readings():
     example = Example(T=400, noise=0.1)
     (result,) = run(example, Variant("banded"), budget=Budget(60))
     assert example.problem().T0 == 400
@@ -75,46 +75,46 @@ def test_noise_replaces_the_start_by_readings_and_the_fit_is_better_than_they_ar
     assert np.array_equal(example.readings(), Example(T=400, noise=0.1).readings())
 
 
-def test_precision_is_a_parameter():
+def test_float32():
     (result,) = run(Example(T=30, dtype="float32"), Variant("banded"))
     assert Example(T=30, dtype="float32").problem().dtype == torch.float32
     assert 0 < result.largest_error < 1e-3
 
 
-def test_a_random_case_has_differences_and_no_error():
+def test_random_case_has_differences_but_no_error():
     first, second = run(Case(T=20, B=3, D=2, E=2), Variant("banded"), Variant("banded", "cholesky"))
     assert first.u.shape == (3, 20, 2, 3)
     assert first.error is None
     assert second.largest_difference < 1e-6
 
 
-def test_the_first_that_succeeds_is_the_reference_where_dense_refuses():
+def test_first_successful_variant_is_the_reference_if_dense_is_refused():
     refused, result = run(Case(T=400, B=256), Variant("dense"), Variant("banded"), budget=Budget(60))
     assert (refused.status, "would take" in refused.words) == (JobStatus.REFUSED, True)
     assert (result.reference, result.largest_difference) == (Variant("banded"), 0.0)
 
 
-def test_a_chosen_reference_is_obeyed():
+def test_given_reference_is_used():
     (result,) = run(Example(T=30), Variant("banded"), reference=Variant("banded", "cholesky"))
     assert result.reference == Variant("banded", "cholesky")
 
 
 @pytest.mark.parametrize(
-    "variant,status,words",
+    "variant,status,message",
     [
         (Variant("nonesuch"), JobStatus.REFUSED, "'nonesuch'"),
         (Variant("banded", "lu"), JobStatus.REFUSED, "'lu'"),
         (Variant(f"{ODD}failing"), JobStatus.FAILED, "no answer"),
     ],
 )
-def test_what_refuses_or_fails_is_a_result_with_its_reason(variant, status, words):
+def test_refusal_and_failure_are_results_with_a_reason(variant, status, message):
     result, good = run(Example(T=30), variant, Variant("banded"))
-    assert (result.status, words in result.words) == (status, True), result.words
+    assert (result.status, message in result.words) == (status, True), result.words
     assert result.u is None
     assert good.status is JobStatus.OK
 
 
-def test_what_is_slow_comes_last_and_is_ended_by_its_budget(host):
+def test_slow_variant_comes_last_and_is_limited_by_its_budget(host):
     budget = Budget(seconds=0.4)
     variants = [Variant(f"{ODD}slow"), Variant("banded")]
     quick, slow = run(Example(T=100_000, h=1e-4), *variants, budget=budget, host=host)[::-1]
@@ -125,7 +125,7 @@ def test_what_is_slow_comes_last_and_is_ended_by_its_budget(host):
     assert last.largest_difference < 1e-12
 
 
-def test_the_dense_solver_at_large_sizes_is_a_mark(host):
+def test_dense_solver_exceeds_the_time_budget_at_large_sizes(host):
     (result,) = run(Example(T=3000), Variant("dense"), budget=Budget(seconds=0.3), host=host)
     assert (result.status, result.u) == (JobStatus.OVER_TIME, None)
 
@@ -146,7 +146,7 @@ def test_stop_ends_the_running_worker(host):
     assert time.monotonic() - begin < PATIENCE  # the solver would take twice as long
 
 
-def test_examples_say_what_does_not_fit():
+def test_invalid_example_raises_with_the_field():
     with pytest.raises(ValueError, match="form"):
         Example("chaos")
     with pytest.raises(ValueError, match="decay has no damping"):
@@ -161,7 +161,7 @@ def test_examples_say_what_does_not_fit():
 
 @pytest.mark.exhaustive
 @pytest.mark.parametrize("module", [compare, scaling], ids=lambda module: module.__name__)
-def test_the_example_of_the_docstring_runs(module: ModuleType, capsys):
+def test_docstring_example_runs(module: ModuleType, capsys):
     lines = [line for line in module.__doc__.splitlines() if line.startswith("    ")]
     exec(textwrap.dedent("\n".join(lines)), {})
     printed = capsys.readouterr().out.splitlines()
@@ -169,7 +169,7 @@ def test_the_example_of_the_docstring_runs(module: ModuleType, capsys):
     assert not [line for line in printed if " failed " in line]
 
 
-def test_what_runs_on_a_gpu_gets_its_problem_there():
+def test_problem_is_on_the_device_of_the_variant():
     for example in (Example(T=10), Case(T=10)):
-        assert compare.placed(example, Variant("cuda")).device == "cuda"
-        assert compare.placed(example, Variant("native")) is example
+        assert compare.on_device(example, Variant("cuda")).device == "cuda"
+        assert compare.on_device(example, Variant("native")) is example

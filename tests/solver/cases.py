@@ -1,4 +1,4 @@
-"""Pseudo-random problems for the solver tests, and the bridge from numpy arrays to `workbench.solver`."""
+"""Pseudo-random problems for the solver tests, and their conversion from numpy arrays to `LinearODE`."""
 
 from dataclasses import replace
 from functools import cache, partial
@@ -13,15 +13,15 @@ from tests.solver.oracle import NAMES, Arrays
 from workbench.solver import LinearODE, Weights, available
 
 METHODS = ("qr", "cholesky")
-# `mnn` states another problem (a slack unknown per row) and is judged by an oracle of its own.
+# `mnn` solves another problem (with a slack unknown) and has a separate oracle.
 BACKENDS = tuple(name for name, reason in available().items() if not reason and name != "mnn")
 
 every_backend = pytest.mark.parametrize("backend", BACKENDS)
 every_linear_backend = pytest.mark.parametrize("backend", [name for name in BACKENDS if name != "dense"])  # dense: T^3
 every_method = pytest.mark.parametrize("method", METHODS)
 both_row_modes = pytest.mark.parametrize("central", [False, True], ids=["default", "central"])
-# Plain torch: BLAS and LAPACK choose their kernels by the size of the batch and the alignment of each matrix in it, so
-# one system's numbers are the same up to rounding only. Every other backend promises them bit for bit.
+# Plain torch: BLAS and LAPACK select kernels by batch size and alignment, so results of a system are reproducible up to
+# rounding only. All other backends are bitwise reproducible.
 ROUNDED = ("dense", "banded")
 EPS = float(np.finfo(np.float64).eps)
 PATTERNS = ("full", "ones", "missing", "first", "last")
@@ -29,44 +29,44 @@ FULL = tuple((name, "full") for name in NAMES)
 Patterns = tuple[tuple[str, str], ...]  # (argument, batch form) pairs; hashable, unlike a dict
 
 
-def bar(method: str, condition: float) -> float:
-    """The relative error allowed: SOLVER.md section 7."""
+def tolerance(method: str, condition: float) -> float:
+    """The permitted relative error: SOLVER.md section 7."""
     if method == "qr":
         return 1e-10 if condition <= 1e5 else 100 * EPS * condition
     return 1e-10 if condition <= 1e3 else 100 * EPS * condition**2
 
 
-def batched(rng: np.random.Generator, batch: tuple[int, ...], pattern: str, tail: tuple[int, ...]) -> tuple[int, ...]:
-    """The shape of an argument whose batch dimensions follow a pattern: all of them, size 1, none, or some."""
-    kept = {
+def pattern_shape(batch: tuple[int, ...], pattern: str, tail: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape of an argument whose batch dimensions are all present, of size 1, missing, or partly present."""
+    own = {
         "full": batch,
         "ones": (1,) * len(batch),
         "missing": (),
         "first": batch[:1] + (1,) * (len(batch) - 1),
         "last": batch[1:],
     }[pattern]
-    return kept + tail
+    return own + tail
 
 
 def draw(seed: int, *, central: bool, limit: float = 1e4, patterns: Patterns = (), **fixed: Any) -> Arrays:
-    """A problem of full rank, cond(A) of each system below `limit`: sizes, values, broadcast forms, gaps at random.
+    """A random problem of full rank with cond(A) < `limit` for each system.
 
-    `fixed` pins any of T, E, D, K, T0, K0, batch, h (typical step), whole (True: nothing broadcast over time), scalars
-    (True: scalar weights, False: tensors) and gaps (False: no dropped rows); `patterns` the batch form of an argument.
+    `fixed` sets any of T, E, D, K, T0, K0, batch, h (typical step), whole (True: nothing broadcast over time), scalars
+    (True: scalar weights, False: tensors) and gaps (False: no dropped rows); `patterns` sets batch forms of arguments.
     """
-    return _drawn(seed, central, limit, dict(patterns), fixed)[0]
+    return _draw_with_conditions(seed, central, limit, dict(patterns), fixed)[0]
 
 
-def _drawn(
+def _draw_with_conditions(
     seed: int, central: bool, limit: float, patterns: dict[str, str], fixed: dict[str, Any]
 ) -> tuple[Arrays, np.ndarray]:
-    """The problem that `draw` gives, and cond(A) of each of its systems."""
+    """The problem of `draw`, and cond(A) of each of its systems."""
     rng = np.random.default_rng([seed, central])
     for _ in range(500):
         a = _candidate(rng, central, patterns, fixed)
-        found = conditions(a)
-        if np.all(found < limit):
-            return a, found
+        condition = conditions(a)
+        if np.all(condition < limit):
+            return a, condition
     raise RuntimeError(f"no problem of full rank with cond(A) < {limit:g} found for seed {seed}, {fixed}")
 
 
@@ -85,7 +85,7 @@ def _candidate(rng: np.random.Generator, central: bool, patterns: dict[str, str]
     def shape(name: str, *tail: int, time: bool = True) -> tuple[int, ...]:
         pattern = patterns.get(name) or PATTERNS[rng.integers(len(PATTERNS))]
         one_step = time and not whole and tail[0] > 0 and rng.random() < 0.3
-        return batched(rng, batch, pattern, (1, *tail[1:]) if one_step else tail)
+        return pattern_shape(batch, pattern, (1, *tail[1:]) if one_step else tail)
 
     def weight(name: str, *tail: int, drops: bool = False) -> Any:
         if scalars:
@@ -116,14 +116,14 @@ def _candidate(rng: np.random.Generator, central: bool, patterns: dict[str, str]
 
 
 def with_gaps(data: np.ndarray, weight: Any, *tail: int) -> np.ndarray:
-    """The data with NaN wherever every row that reads an entry is dropped."""
+    """The data with NaN at entries whose rows are all dropped."""
     if np.ndim(weight) == 0 or data.size == 0:
         return data
-    kept = data.shape[: data.ndim - len(tail)]
+    own = data.shape[: data.ndim - len(tail)]
     weight = np.asarray(weight)
-    common = np.broadcast_shapes(kept, weight.shape[: weight.ndim - len(tail)])
+    common = np.broadcast_shapes(own, weight.shape[: weight.ndim - len(tail)])
     read = np.broadcast_to(weight, common + tail) != 0
-    extra = tuple(range(len(common) - len(kept)))
+    extra = tuple(range(len(common) - len(own)))
     read = read.any(axis=extra)
     for axis, size in enumerate(data.shape):
         if size == 1:
@@ -132,7 +132,7 @@ def with_gaps(data: np.ndarray, weight: Any, *tail: int) -> np.ndarray:
 
 
 def tensors(a: Arrays, dtype: torch.dtype = torch.float64) -> dict[str, Any]:
-    """The seven arguments as torch tensors, scalar weights as they are."""
+    """The seven arguments as torch tensors; scalar weights unchanged."""
     return {
         name: value if np.ndim(value) == 0 else torch.tensor(np.asarray(value), dtype=dtype)
         for name in NAMES
@@ -141,7 +141,7 @@ def tensors(a: Arrays, dtype: torch.dtype = torch.float64) -> dict[str, Any]:
 
 
 def linear_ode(a: Arrays, values: dict[str, Any] | None = None) -> LinearODE:
-    """The problem as `workbench.solver` takes it; `values` replaces the tensors (to ask for gradients, say)."""
+    """The problem as `LinearODE`; `values` replaces the tensors, for instance by ones that require gradients."""
     v = tensors(a) if values is None else values
     return LinearODE(
         v["coefficients"],
@@ -164,23 +164,23 @@ def conditions(a: Arrays) -> np.ndarray:
 
 
 @cache
-def judged(seed: int, central: bool, patterns: Patterns = (), **fixed: Any) -> tuple[Any, Any, Any]:
-    """A drawn problem, the oracle's answer to it, and cond(A) of each of its systems; once for all backends."""
-    a, condition = _drawn(seed, central, 1e4, dict(patterns), fixed)
+def reference_case(seed: int, central: bool, patterns: Patterns = (), **fixed: Any) -> tuple[Any, Any, Any]:
+    """A random problem, the solution of the oracle, and cond(A) of each system; cached over backends."""
+    a, condition = _draw_with_conditions(seed, central, 1e4, dict(patterns), fixed)
     return a, oracle.solve(a), condition
 
 
 def assert_agrees(u: torch.Tensor, truth: np.ndarray, condition: np.ndarray, method: str) -> None:
-    """Every system within the bar of its condition number."""
+    """The error of every system is within the tolerance for its condition number."""
     assert tuple(u.shape) == truth.shape
-    error, allowed = relative_error(u, truth), np.vectorize(partial(bar, method))(condition)
+    error, allowed = relative_error(u, truth), np.vectorize(partial(tolerance, method))(condition)
     assert np.all(error <= allowed), f"{method}: relative errors {error}, allowed {allowed}, cond(A) {condition}"
 
 
-def assert_same(ours: torch.Tensor, expected: torch.Tensor, backend: str, bar: float = 1e-10) -> None:
-    """Bit for bit, except that dense factorisations of LAPACK may depend on the number of threads and systems."""
+def assert_same(ours: torch.Tensor, expected: torch.Tensor, backend: str, tolerance: float = 1e-10) -> None:
+    """Bitwise equality, except for `dense`: LAPACK may depend on the number of threads and systems."""
     if backend == "dense":
-        torch.testing.assert_close(ours, expected, rtol=bar, atol=bar * float(expected.abs().max()))
+        torch.testing.assert_close(ours, expected, rtol=tolerance, atol=tolerance * float(expected.abs().max()))
     else:
         assert torch.equal(ours, expected)
 
@@ -195,7 +195,7 @@ def relative_error(u: torch.Tensor | np.ndarray, truth: np.ndarray) -> np.ndarra
     return (norm(difference) / norm(truth)).astype(np.float64)
 
 
-# Problems as torch has them, for what has no need of the oracle
+# Problems as torch tensors, for tests without the oracle
 
 
 def randn(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -203,7 +203,7 @@ def randn(*shape: int, seed: int = 0) -> torch.Tensor:
 
 
 def small_problem(batch: tuple[int, ...], central: bool, *, seed: int = 0, gradients: bool = False) -> LinearODE:
-    """T = 6, E = D = 2, K = 3, T0 = K0 = 2, everything with the same batch; cond(A) about 30."""
+    """T = 6, E = D = 2, K = 3, T0 = K0 = 2, all arguments with the same batch; cond(A) about 30."""
 
     def leaf(x: torch.Tensor) -> torch.Tensor:
         return x.requires_grad_(gradients)
@@ -222,3 +222,9 @@ def oscillator(h: float, T: int) -> LinearODE:
     coefficients = torch.tensor([[[[1.0, 0.1, 1.0]]]], dtype=torch.float64)
     forcing, initial = torch.zeros(1, 1, dtype=torch.float64), torch.tensor([[[1.0, 0.0]]], dtype=torch.float64)
     return LinearODE(coefficients, forcing, initial, torch.full((1,), h, dtype=torch.float64), n_steps=T)
+
+
+def derivatives(u: torch.Tensor, leaves: list[torch.Tensor]) -> list[torch.Tensor]:
+    """First derivatives of the sum of sin u, and those of the sum of their squares."""
+    first = torch.autograd.grad(u.sin().sum(), leaves, create_graph=True)
+    return [*first, *torch.autograd.grad(sum(x.square().sum() for x in first), leaves)]

@@ -1,4 +1,4 @@
-"""Problems of any shape, drawn by hypothesis, the same ones in every run."""
+"""Problems of random shapes from hypothesis, the same in every run."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -17,7 +17,7 @@ from workbench.solver import solve
 
 @dataclass(frozen=True)
 class Shape:
-    """Sizes of a batch of systems, and the seed of its numbers."""
+    """Sizes of a batch of systems, and the seed of its values."""
 
     seed: int
     B: int
@@ -31,7 +31,7 @@ class Shape:
 
 @st.composite
 def shapes(draw: Any) -> Shape:
-    """Any sizes with which generic numbers give a system of full rank: Taylor rows leave K unknowns per variable."""
+    """Sizes for which generic values give full rank: Taylor rows leave K unknowns per variable."""
     E, D, K = (draw(st.integers(low, high)) for low, high in ((1, 3), (1, 3), (2, 5)))
     K = min(K, 9 // D)
     T = draw(st.integers(2, 8))
@@ -41,15 +41,15 @@ def shapes(draw: Any) -> Shape:
 
 
 def for_all_shapes(test: Callable[..., None], **more: st.SearchStrategy) -> Callable[..., None]:
-    """The test on 15 shapes, always the same ones; they are small, so that a failure is told as it was found."""
+    """Run the test on 15 fixed small shapes, without shrinking."""
     phases = (Phase.explicit, Phase.generate)
-    always = settings(max_examples=15, deadline=None, derandomize=True, phases=phases)
-    return always(given(shape=shapes(), **more)(test))
+    fixed = settings(max_examples=15, deadline=None, derandomize=True, phases=phases)
+    return fixed(given(shape=shapes(), **more)(test))
 
 
 @cache
 def system(shape: Shape, central: bool, index: int, gaps: bool = True) -> Arrays:
-    """One system of the batch, every argument at its full shape; gaps where twice the data needed are there."""
+    """One system of the batch with unbroadcast arguments; gaps only if there is twice the necessary data."""
     sizes = {name: getattr(shape, name) for name in ("T", "E", "D", "K", "T0", "K0")}
     n_data = shape.T * shape.E + shape.D * min(shape.K, shape.T0 * shape.K0)
     gaps = gaps and n_data >= 2 * shape.D * shape.K
@@ -70,10 +70,10 @@ def condition(shape: Shape, central: bool) -> float:
     return float(conditions(batch(shape, central)).max())
 
 
-def differentiated(
+def solution_and_gradients(
     a: Arrays, backend: str, method: str, values: dict[str, torch.Tensor] | None = None
 ) -> list[torch.Tensor]:
-    """u, and the gradient of |u|^2 for every argument; `values` gives the arguments as tensors."""
+    """u, and the gradient of |u|^2 to every argument; `values` replaces the tensors."""
     leaves = {name: value.requires_grad_() for name, value in (values or tensors(a)).items()}
     u = solve(linear_ode(a, leaves), backend=backend, method=method).u
     return [u.detach(), *torch.autograd.grad(u.square().sum(), list(leaves.values()))]

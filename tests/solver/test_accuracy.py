@@ -1,4 +1,4 @@
-"""The solution against closed forms: no oracle, no reference, only the differential equation.
+"""The solution against closed forms of the differential equations.
 
 The tables are those of SOLVER.md section 5 (the innovation column) and EXPERIMENTS.md section 2.
 """
@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks.accuracy import oscillator_minimiser
+from benchmarks.solver.accuracy import oscillator_minimiser
 from tests.solver.cases import every_linear_backend, every_method
 from workbench.solver import LinearODE, solve
 
 
 @dataclass(frozen=True)
 class System:
-    """`derivative coefficients @ u = forcing`, its initial values, and the closed form t -> (len(t), D)."""
+    """A linear ODE with constant coefficients, its initial values, and the closed form t -> (len(t), D)."""
 
     coefficients: list[list[list[float]]]  # (E, D, order + 1)
     forcing: list[float]
@@ -27,9 +27,9 @@ class System:
 
 def problem(system: System, K: int, h: float, T: int) -> LinearODE:
     """The system on T grid points with K derivatives, default rows, unit weights."""
-    given = torch.tensor(system.coefficients, dtype=torch.float64)
-    coefficients = torch.zeros(1, *given.shape[:2], K, dtype=torch.float64)
-    coefficients[..., : given.shape[-1]] = given
+    lower = torch.tensor(system.coefficients, dtype=torch.float64)
+    coefficients = torch.zeros(1, *lower.shape[:2], K, dtype=torch.float64)
+    coefficients[..., : lower.shape[-1]] = lower
     forcing = torch.tensor([system.forcing], dtype=torch.float64)
     initial = torch.tensor([system.initial], dtype=torch.float64)
     return LinearODE(coefficients, forcing, initial, torch.full((1,), h, dtype=torch.float64), n_steps=T, n_initial=1)
@@ -42,8 +42,8 @@ def states(system: System, K: int, h: float, T: int, backend: str, method: str) 
 
 
 # u'' + 0.1 u' + u = 0, u(0) = 1, u'(0) = 0: the innovation column, within a factor 3. The minimiser itself, computed
-# with 50 digits, is 1.95e-11 and 1.17e-9 away from the closed form at h = 1e-4, T = 1,000 and 10,000; a smaller error
-# there is luck, rounding against discretisation. What a solver can be held to is the distance to the minimiser.
+# with 50 digits, differs from the closed form by 1.95e-11 and 1.17e-9 at h = 1e-4, T = 1,000 and 10,000; a smaller
+# error would be rounding that happens to cancel the discretisation error. The tests compare with the minimiser.
 
 
 def damped_cosine(t: np.ndarray) -> np.ndarray:
@@ -57,14 +57,14 @@ OSCILLATOR = System([[[1, 0.1, 1]]], [0], [[1, 0]], damped_cosine)
 
 @every_linear_backend
 @pytest.mark.parametrize("h, T, error", [("1e-3", 1000, 3.9e-12), ("1e-4", 1000, 3.9e-12), ("1e-5", 1000, 3.9e-12)])
-def test_no_digits_lost_at_small_steps(h, T, error, backend):
+def test_accuracy_at_small_steps(h, T, error, backend):
     u, _ = states(OSCILLATOR, 3, float(h), T, backend, "qr")
     assert np.max(np.abs(u[:, 0] - oscillator_minimiser(h, T).numpy())) <= 3 * error
 
 
 @every_linear_backend
 @pytest.mark.parametrize("h, T, error", [(1e-3, 1000, 1.17e-7), (1e-4, 1000, 1.95e-11), (1e-4, 10_000, 1.174e-9)])
-def test_only_the_discretisation_is_left(h, T, error, backend):
+def test_the_error_is_that_of_the_discretisation(h, T, error, backend):
     u, exact = states(OSCILLATOR, 3, h, T, backend, "qr")
     assert np.max(np.abs(u - exact)) == pytest.approx(error, rel=0.02)
 
@@ -72,14 +72,14 @@ def test_only_the_discretisation_is_left(h, T, error, backend):
 @pytest.mark.exhaustive
 @every_linear_backend
 @pytest.mark.slow
-def test_no_digits_lost_in_a_long_record(backend):
+def test_accuracy_of_a_long_record(backend):
     u, exact = states(OSCILLATOR, 3, 1e-4, 50_000, backend, "qr")
     assert np.max(np.abs(u - exact)) <= 3 * 1.7e-8
 
 
 @every_linear_backend
 def test_dense_has_the_same_discretisation_error(backend):
-    """At h = 1e-3 the discretisation decides; dense is cubic in T, so a short record must do."""
+    """At h = 1e-3 the discretisation error dominates; the record is short because dense is cubic in T."""
     dense, exact = states(OSCILLATOR, 3, 1e-3, 400, "dense", "qr")
     u, _ = states(OSCILLATOR, 3, 1e-3, 400, backend, "qr")
     assert np.max(np.abs(u - exact)) > 1e-9
@@ -142,7 +142,12 @@ SYSTEMS = {
 TABLE = {  # K = 2, 3, 4, 5
     "RC": (2.4e-6, 7.3e-7, 8.9e-12, 2.5e-12),
     "population": (1.7e-4, 2.0e-6, 3.4e-10, 3.0e-10),
-    "language death": (5.2e-6, 1.6e-6, 5.4e-11, 6.0e-12),  # K = 5: 4.6e-12 there, 6.0e-12 for the exact minimiser
+    "language death": (
+        5.2e-6,
+        1.6e-6,
+        5.4e-11,
+        6.0e-12,
+    ),  # K = 5: 4.6e-12 in the table; the minimiser 6.0e-12
     "harmonic": (3.1e-2, 4.4e-4, 8.4e-8, 9.3e-9),
     "damped harmonic": (1.8e-2, 3.2e-4, 1.3e-7, 1.5e-8),
     "third order": (5.8e-4, 1.4e-5, 1.2e-9, 1.4e-10),
@@ -151,12 +156,12 @@ TABLE = {  # K = 2, 3, 4, 5
 
 @pytest.mark.parametrize("name", SYSTEMS)
 def test_closed_forms_satisfy_their_equations(name):
-    """The closed forms themselves, by central differences of fourth order."""
+    """By central differences of fourth order."""
     system, s = SYSTEMS[name], 1e-3
     t = np.linspace(0.5, 5, 10)
     y = system.exact
-    slope = (8 * (y(t + s) - y(t - s)) - (y(t + 2 * s) - y(t - 2 * s))) / (12 * s)
-    rows = np.einsum("edk,tdk->te", np.array(system.coefficients), np.stack([y(t), slope], axis=-1))
+    derivative = (8 * (y(t + s) - y(t - s)) - (y(t + 2 * s) - y(t - 2 * s))) / (12 * s)
+    rows = np.einsum("edk,tdk->te", np.array(system.coefficients), np.stack([y(t), derivative], axis=-1))
     np.testing.assert_allclose(rows, np.broadcast_to(system.forcing, rows.shape), atol=1e-9)
     np.testing.assert_allclose(y(np.zeros(1))[0], np.array(system.initial)[:, 0], atol=1e-15)
 
@@ -170,21 +175,21 @@ def relative_error(name: str, K: int, backend: str, method: str) -> float:
 @every_linear_backend
 @pytest.mark.parametrize("K", [2, 3])
 @pytest.mark.parametrize("name", SYSTEMS)
-def test_discretisation_error_of_the_table(name, K, backend):
-    """The discretisation decides: the error is the one of the table, within 20 % either way."""
+def test_tabulated_discretisation_error(name, K, backend):
+    """The discretisation error dominates: the error agrees with the table within 20 %."""
     assert relative_error(name, K, backend, "qr") == pytest.approx(TABLE[name][K - 2], rel=0.2)
 
 
 @every_linear_backend
 @pytest.mark.parametrize("K", [4, 5])
 @pytest.mark.parametrize("name", SYSTEMS)
-def test_rounding_error_of_the_table(name, K, backend):
-    """Rounding has a part in it: as good as the table or better."""
+def test_tabulated_rounding_error(name, K, backend):
+    """Rounding contributes: the error is at most 20 % above the table."""
     assert relative_error(name, K, backend, "qr") <= 1.2 * TABLE[name][K - 2]
 
 
 @every_linear_backend
 @every_method
 @pytest.mark.parametrize("K, error", [(3, 4.4e-4), (4, 8.4e-8), (5, 9e-9)])
-def test_more_derivatives_more_digits(K, error, method, backend):
+def test_more_derivatives_are_more_accurate(K, error, method, backend):
     assert relative_error("harmonic", K, backend, method) == pytest.approx(error, rel=0.2)

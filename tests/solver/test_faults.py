@@ -1,4 +1,4 @@
-"""The faults of the published code that this solver must not have: SOLVER.md section 6."""
+"""Regression tests for the faults of the published code listed in SOLVER.md section 6."""
 
 import gc
 from collections.abc import Callable
@@ -35,7 +35,7 @@ SIZES = {"T": 6, "D": 2, "E": 2, "K": 3, "T0": 1, "K0": 2, "h": 0.5, "whole": Tr
 
 @cache
 def problem(seed: int, central: bool, batch: tuple[int, ...] = (3,)) -> Arrays:
-    """Problems of one shape: every argument with all batch dimensions, unit weights."""
+    """A problem of fixed shape: every argument with all batch dimensions, unit weights."""
     a = draw(seed, central=central, limit=1e3, patterns=FULL, batch=batch, scalars=True, **SIZES)
     return replace(a, weight_equation=1.0, weight_initial=1.0, weight_taylor=1.0)
 
@@ -45,13 +45,13 @@ def leaves(a: Arrays) -> list[torch.Tensor]:
 
 
 def forward(a: Arrays, values: list[torch.Tensor], backend: str, method: str) -> torch.Tensor:
-    """u, by `solve`."""
+    """u from `solve`."""
     named = tensors(a) | dict(zip(NAMES, values, strict=False))
     return solve(linear_ode(a, named), backend=backend, method=method).u
 
 
 def drop_in(a: Arrays, values: list[torch.Tensor], backend: str, method: str, version: int = 0) -> torch.Tensor:
-    """u, by `ode_forward`, under a frozen id."""
+    """u from `ode_forward` with a frozen version."""
     return ode_forward(
         *values,
         enable_central_smoothness=a.central,
@@ -105,7 +105,7 @@ def test_second_backward_through_one_node(central, method, backend):
 
 @pytest.fixture
 def frozen(monkeypatch: pytest.MonkeyPatch) -> drop_in_module.FrozenFactors:
-    """The drop-in with nothing frozen yet."""
+    """An empty cache for the drop-in functions."""
     empty = drop_in_module.FrozenFactors(8)
     monkeypatch.setattr(drop_in_module, "FROZEN", empty)
     return empty
@@ -114,11 +114,11 @@ def frozen(monkeypatch: pytest.MonkeyPatch) -> drop_in_module.FrozenFactors:
 @every_backend
 @every_method
 @both_row_modes
-def test_frozen_id_with_other_coefficients(frozen, central, method, backend):
-    """An error, and under another id the new system's answer."""
+def test_frozen_version_with_different_coefficients(frozen, central, method, backend):
+    """Raises; under another version the new system is solved."""
     a, other = problem(1, central), problem(2, central)
     drop_in(a, leaves(a), backend, method, version=17)
-    with pytest.raises(ValueError, match=r"version 17.*coefficients has other values.*new version number"):
+    with pytest.raises(ValueError, match=r"version 17.*coefficients has different values.*new version number"):
         drop_in(other, leaves(other), backend, method, version=17)
     assert_agrees(
         drop_in(other, leaves(other), backend, method, version=18), oracle.solve(other), conditions(other), method
@@ -128,8 +128,8 @@ def test_frozen_id_with_other_coefficients(frozen, central, method, backend):
 @every_backend
 @every_method
 @both_row_modes
-def test_frozen_id_has_the_gradients_of_every_argument(frozen, central, method, backend):
-    """Coefficients and steps included, with the factor that is kept and the forcing and initial values that are not."""
+def test_frozen_version_has_gradients_to_every_argument(frozen, central, method, backend):
+    """Including coefficients and steps, with a cached factor and new forcing and initial values."""
     first, second = problem(1, central), problem(2, central)
     second = replace(first, forcing=second.forcing, initial=second.initial)
     for a in (first, second):
@@ -143,8 +143,8 @@ def test_frozen_id_has_the_gradients_of_every_argument(frozen, central, method, 
 @every_backend
 @every_method
 @both_row_modes
-def test_frozen_id_with_another_batch_size(frozen, central, method, backend):
-    """One left-hand side, as many right-hand sides as come."""
+def test_frozen_version_with_different_batch_sizes(frozen, central, method, backend):
+    """One left-hand side with varying numbers of right-hand sides."""
     left = problem(3, central, ())
     for batch in ((3,), (5,), (1,), (2, 2)):
         right = problem(3, central, batch)
@@ -155,7 +155,7 @@ def test_frozen_id_with_another_batch_size(frozen, central, method, backend):
 
 @every_backend
 @every_method
-def test_frozen_ids_keep_no_more_than_eight_alive(frozen, method, backend):
+def test_at_most_eight_frozen_versions_stay_alive(frozen, method, backend):
     a = problem(1, False)
 
     def tensors_alive() -> int:
@@ -182,7 +182,7 @@ def test_frozen_ids_keep_no_more_than_eight_alive(frozen, method, backend):
 @pytest.mark.parametrize("n_batch", [5, 3], ids=["batch size T-1", "batch size 3"])
 @pytest.mark.parametrize("bare", NAMES[:4])
 def test_an_argument_without_batch_dimensions(bare, n_batch, central, method, backend):
-    """T = 6: with a batch of 5 the published code mistakes the batch of one argument for the steps of another."""
+    """T = 6: with a batch of 5 the published code confuses the batch of one argument with the steps of another."""
     a = problem(4, central, (n_batch,))
     a = replace(a, **{bare: getattr(a, bare)[0]})
     expected, condition = oracle.solve(a), conditions(a)
@@ -198,15 +198,15 @@ def test_batch_shapes_that_do_not_broadcast_raise(name):
         linear_ode(replace(a, **{name: getattr(a, name)[:4]}))
 
 
-# 4. Failures that nobody hears of
+# 4. Silent failures
 
 
 @every_backend
 @both_row_modes
 @pytest.mark.parametrize("K", [3, 5])
 @pytest.mark.parametrize("h", [1e-2, 1e-4, 1e-6, 1e-8, 1e-10])
-def test_cholesky_says_so_or_is_right(h, K, central, backend):
-    """u'' + u = 1, u(0) = u'(0) = 1: u = 1 + sin t. Where the normal equations break down it is an error, never NaN."""
+def test_cholesky_raises_or_is_accurate(h, K, central, backend):
+    """u'' + u = 1, u(0) = u'(0) = 1: u = 1 + sin t. If the normal equations break down, solve raises."""
     coefficients = torch.zeros(1, 1, 1, K, dtype=torch.float64)
     coefficients[..., 0] = coefficients[..., 2] = 1
     one, step = torch.ones(1, 1, 2, dtype=torch.float64), torch.tensor([h], dtype=torch.float64)
@@ -239,7 +239,7 @@ def test_steps_that_are_not_positive_numbers_raise(call, bad, method, backend):
 @both_row_modes
 @pytest.mark.parametrize("h, method", [(0.01, "qr"), (0.01, "cholesky"), (1e-3, "qr"), (1e-4, "qr")])
 def test_float32_is_accurate_at_small_steps(h, method, central, backend):
-    """float32 in and out, float64 inside: only the rounding of the result is left."""
+    """float32 problems are solved in float64: the only error is the rounding of the result."""
     rng = np.random.default_rng(0)
     a = Arrays(
         np.array([[[[1, 0.1, 1]]]], np.float32),
@@ -262,7 +262,7 @@ def test_float32_is_accurate_at_small_steps(h, method, central, backend):
 @every_backend
 @every_method
 def test_double_backward_in_closed_form(method, backend):
-    """c u = r and nothing else: u = r/c, so d2u/dc2 = 2 r/c^3 and d2u/dc dr = -1/c^2."""
+    """c u = r: u = r/c, d2u/dc2 = 2 r/c^3 and d2u/dc dr = -1/c^2."""
     c, r = (torch.tensor(value, dtype=torch.float64, requires_grad=True) for value in (1.5, 0.7))
     ode = LinearODE(
         c.view(1, 1, 1, 1), r.view(1, 1), torch.zeros(0, 1, 1, dtype=c.dtype), torch.ones(1, dtype=c.dtype), n_steps=4
@@ -295,7 +295,7 @@ def test_both_row_modes_have_a_reference(central, method, backend):
 @every_method
 @both_row_modes
 def test_several_threads_at_once(central, method, backend):
-    """16 threads, each with a problem of its own, started together; every other one shares its steps with them all."""
+    """16 threads started together, each with a different problem; every second one uses a shared steps tensor."""
     problems = [problem(seed, central) for seed in range(1, 17)]
     shared = torch.as_tensor(problems[0].steps)
 
@@ -320,8 +320,8 @@ def test_several_threads_at_once(central, method, backend):
 @every_method
 @both_row_modes
 @pytest.mark.parametrize("D, K", [(1, 3), (3, 2), (2, 5)])
-def test_any_split_of_the_batch(D, K, central, method, backend):
-    """A batch of 7, its parts, and the 7 systems one by one: u and every gradient."""
+def test_results_do_not_depend_on_the_batch(D, K, central, method, backend):
+    """u and all gradients of a batch of 7, of its slices, and of single systems."""
     rng = np.random.default_rng(0)
     a = Arrays(
         rng.standard_normal((7, 9, D, D, K)),

@@ -1,4 +1,4 @@
-"""Gradients for every input: against finite differences, the oracle, each other, at small steps and in float32."""
+"""Gradients to every input: against finite differences, the oracle and other backends, small steps, float32."""
 
 from dataclasses import replace
 from functools import cache
@@ -14,7 +14,7 @@ from tests.solver.cases import FULL, both_row_modes, draw, every_backend, every_
 from tests.solver.oracle import LONG, NAMES, Arrays
 from workbench.solver import solve
 
-FORMS = {  # how the batch and time dimensions of the arguments are given
+FORMS = {  # broadcasting of the batch and time dimensions of the arguments
     "full": (FULL, {"whole": True}),
     "broadcast": (
         (
@@ -41,19 +41,19 @@ def small(form: str, central: bool, **fixed: Any) -> Arrays:
 
 
 def leaves(a: Arrays, dtype: torch.dtype = torch.float64) -> dict[str, torch.Tensor]:
-    """All seven arguments as tensors that ask for gradients."""
+    """All seven arguments as tensors that require gradients."""
     return {name: torch.as_tensor(value, dtype=dtype).requires_grad_() for name, value in tensors(a, dtype).items()}
 
 
 def gradients(a: Arrays, upstream: np.ndarray, backend: str, method: str, dtype: torch.dtype = torch.float64) -> dict:
-    """The gradient of sum(upstream * u) for each argument."""
+    """The gradient of sum(upstream * u) to each argument."""
     values = leaves(a, dtype)
     u = solve(linear_ode(a, values), backend=backend, method=method).u
-    found = torch.autograd.grad(u, list(values.values()), torch.as_tensor(upstream, dtype=u.dtype))
-    return dict(zip(NAMES, found, strict=True))
+    grads = torch.autograd.grad(u, list(values.values()), torch.as_tensor(upstream, dtype=u.dtype))
+    return dict(zip(NAMES, grads, strict=True))
 
 
-def weights_of_u(a: Arrays, seed: int = 0) -> np.ndarray:
+def random_upstream(a: Arrays, seed: int = 0) -> np.ndarray:
     T, _, _, D, K, _ = oracle.sizes(a)
     return np.random.default_rng(seed).standard_normal((*oracle.batch(a), T, D, K))
 
@@ -65,7 +65,7 @@ def function_of_tensors(a: Arrays, backend: str, method: str) -> Any:
     return u
 
 
-# torch's own finite differences, first and second derivative
+# gradcheck and gradgradcheck
 
 
 @every_backend
@@ -85,7 +85,7 @@ def test_gradgradcheck(form, central, method, backend):
     a = small(form, central)
     inputs = tuple(leaves(a).values())
     generator = torch.Generator().manual_seed(0)
-    upstream = torch.randn(weights_of_u(a).shape, dtype=torch.float64, generator=generator, requires_grad=True)
+    upstream = torch.randn(random_upstream(a).shape, dtype=torch.float64, generator=generator, requires_grad=True)
     u = function_of_tensors(a, backend, method)
     assert gradgradcheck(u, inputs, (upstream,), atol=1e-6, rtol=1e-5, fast_mode=True)
 
@@ -104,8 +104,8 @@ def test_scalar_tensor_weights(central, method, backend):
 # Finite differences of the oracle
 
 
-def slope(a: Arrays, name: str, direction: np.ndarray, upstream: np.ndarray) -> float:
-    """d/ds sum(upstream * u(value + s direction)) at s = 0 by the oracle in extended precision, error of order s^4."""
+def directional_derivative(a: Arrays, name: str, direction: np.ndarray, upstream: np.ndarray) -> float:
+    """d/ds sum(upstream * u(value + s direction)) at s = 0 by the oracle in extended precision; error O(s^4)."""
     value, s = getattr(a, name).astype(LONG), LONG(1e-4)
 
     def loss(s: Any) -> Any:
@@ -115,22 +115,26 @@ def slope(a: Arrays, name: str, direction: np.ndarray, upstream: np.ndarray) -> 
 
 
 @cache
-def slopes(form: str, central: bool) -> tuple[Arrays, np.ndarray, dict[str, tuple[np.ndarray, float]]]:
+def reference_derivatives(form: str, central: bool) -> tuple[Arrays, np.ndarray, dict[str, tuple[np.ndarray, float]]]:
     a = small(form, central, K=3, T=6, K0=2)
-    rng, upstream = np.random.default_rng(1), weights_of_u(a)
+    rng, upstream = np.random.default_rng(1), random_upstream(a)
     directions = {name: rng.standard_normal(np.shape(getattr(a, name))) * getattr(a, name) for name in NAMES}
-    return a, upstream, {name: (step, slope(a, name, step, upstream)) for name, step in directions.items()}
+    return (
+        a,
+        upstream,
+        {name: (step, directional_derivative(a, name, step, upstream)) for name, step in directions.items()},
+    )
 
 
 @every_backend
 @every_method
 @both_row_modes
 @every_form
-def test_against_the_oracle(form, central, method, backend):
-    a, upstream, expected = slopes(form, central)
-    found = gradients(a, upstream, backend, method)
+def test_agreement_with_the_oracle(form, central, method, backend):
+    a, upstream, expected = reference_derivatives(form, central)
+    grads = gradients(a, upstream, backend, method)
     for name, (direction, value) in expected.items():
-        terms = found[name].numpy() * direction
+        terms = grads[name].numpy() * direction
         assert abs(terms.sum() - value) <= 1e-9 * np.abs(terms).sum(), name
 
 
@@ -138,10 +142,10 @@ def test_against_the_oracle(form, central, method, backend):
 @every_method
 @both_row_modes
 @pytest.mark.parametrize("name", NAMES)
-def test_one_input_alone(name, central, method, backend):
-    """The gradient of one input does not depend on which others ask for theirs."""
+def test_a_single_input_requires_gradients(name, central, method, backend):
+    """The gradient to one input does not depend on which others require gradients."""
     a = small("broadcast", central)
-    upstream = weights_of_u(a)
+    upstream = random_upstream(a)
     values = tensors(a)
     values[name].requires_grad_()
     u = solve(linear_ode(a, values), backend=backend, method=method).u
@@ -153,11 +157,11 @@ def test_one_input_alone(name, central, method, backend):
 # Small steps
 
 
-# Step, input and relative bar. phi = -<A lam, A u - b> with lam = N^-1 g cancels where |lam| is large: coefficients and
-# forcing lose digits as h shrinks, initial values and steps do not. Of the coefficients nothing is left at h = 1e-4,
-# where 30 points span 0.003 units of time and u hardly depends on them: not promised, not tested.
+# Step, input and relative tolerance. phi = -<A lam, A u - b> with lam = N^-1 g cancels if |lam| is large: gradients to
+# coefficients and forcing lose digits as h shrinks, those to initial values and steps do not. The gradient to the
+# coefficients has no correct digit at h = 1e-4, where 30 points span 0.003 units of time: it is not tested.
 small_steps = pytest.mark.parametrize(
-    "h, name, bar",
+    "h, name, tolerance",
     [(h, name, 1e-6) for h in (1e-2, 1e-3, 1e-4) for name in NAMES[2:4]]
     + [(1e-2, "coefficients", 1e-6), (1e-2, "forcing", 1e-6)]
     + [(1e-3, "coefficients", 3e-5), (1e-3, "forcing", 1e-5), (1e-4, "forcing", 5e-2)],
@@ -166,7 +170,7 @@ small_steps = pytest.mark.parametrize(
 
 @cache
 def oscillator(h: float, central: bool, n_derivatives: int = 3) -> Arrays:
-    """c u + c' u' + u'' = r with coefficients and steps that vary, all weights tensors; T = 30."""
+    """c u + c' u' + u'' = r with varying coefficients and steps and tensor weights; T = 30."""
     rng, T = np.random.default_rng(2), 30
     coefficients = np.zeros((T, 1, 1, n_derivatives))
     coefficients[:, 0, 0, :3] = np.array([1.0, 0.5, 1.0]) + 0.2 * rng.standard_normal((T, 3))
@@ -185,31 +189,33 @@ def oscillator(h: float, central: bool, n_derivatives: int = 3) -> Arrays:
 
 
 @cache
-def oscillator_slopes(h: float, central: bool) -> tuple[np.ndarray, dict[str, tuple[np.ndarray, float]]]:
+def oscillator_derivatives(h: float, central: bool) -> tuple[np.ndarray, dict[str, tuple[np.ndarray, float]]]:
     a = oscillator(h, central)
-    rng, upstream = np.random.default_rng(3), weights_of_u(a) * [1, 0, 0]  # a loss on the states, as in training
+    rng, upstream = np.random.default_rng(3), random_upstream(a) * [1, 0, 0]  # a loss on the states, as in training
     directions = {name: rng.standard_normal(getattr(a, name).shape) * getattr(a, name) for name in NAMES[:4]}
-    return upstream, {name: (step, slope(a, name, step, upstream)) for name, step in directions.items()}
+    return upstream, {
+        name: (step, directional_derivative(a, name, step, upstream)) for name, step in directions.items()
+    }
 
 
 @every_backend
 @both_row_modes
 @small_steps
-def test_small_steps_against_the_oracle(name, h, bar, central, backend):
-    upstream, expected = oscillator_slopes(h, central)
+def test_small_steps_agree_with_the_oracle(name, h, tolerance, central, backend):
+    upstream, expected = oscillator_derivatives(h, central)
     direction, value = expected[name]
     terms = gradients(oscillator(h, central), upstream, backend, "qr")[name].numpy() * direction
-    assert abs(terms.sum() - value) <= bar * np.abs(terms).sum()
+    assert abs(terms.sum() - value) <= tolerance * np.abs(terms).sum()
 
 
 @both_row_modes
 @every_backend
 @small_steps
-def test_small_steps_against_dense(name, h, bar, backend, central):
+def test_small_steps_agree_with_dense(name, h, tolerance, backend, central):
     a = oscillator(h, central)
-    upstream = weights_of_u(a) * [1, 0, 0]
+    upstream = random_upstream(a) * [1, 0, 0]
     ours, dense = (gradients(a, upstream, each, "qr")[name] for each in (backend, "dense"))
-    assert (ours - dense).norm() <= 2 * bar * dense.norm()
+    assert (ours - dense).norm() <= 2 * tolerance * dense.norm()
 
 
 # float32
@@ -219,11 +225,11 @@ def test_small_steps_against_dense(name, h, bar, backend, central):
 @every_method
 @both_row_modes
 @pytest.mark.parametrize("h", [0.5, 1e-2])
-def test_float32_gradients_are_those_of_float64(h, central, method, backend):
-    """The same float32 numbers as inputs; what is left is the rounding of the result."""
+def test_float32_gradients_agree_with_float64(h, central, method, backend):
+    """The same float32 inputs; the only difference is the rounding of the result."""
     a = oscillator(h, central)
     a = replace(a, **{name: getattr(a, name).astype(np.float32) for name in NAMES})
-    upstream = (weights_of_u(a) * [1, 0, 0]).astype(np.float32)
+    upstream = (random_upstream(a) * [1, 0, 0]).astype(np.float32)
     single = gradients(a, upstream, backend, method, torch.float32)
     double = gradients(a, upstream, backend, method, torch.float64)
     for name in NAMES:
@@ -237,8 +243,8 @@ def test_float32_gradients_are_those_of_float64(h, central, method, backend):
 @every_backend
 @every_method
 @both_row_modes
-def test_nan_in_dropped_rows_gets_no_gradient(central, method, backend):
-    """NaN where the weight is 0: its gradient is 0, and all others are what a finite number there would give."""
+def test_nan_in_dropped_rows_has_zero_gradient(central, method, backend):
+    """The gradient to NaN data with weight 0 is 0; all others are the same as for finite data."""
     a = small("full", central, T=8, K0=2)
     rng = np.random.default_rng(4)
     no_equation, no_initial = rng.random(a.weight_equation.shape) < 0.2, rng.random(a.weight_initial.shape) < 0.2
@@ -255,10 +261,10 @@ def test_nan_in_dropped_rows_gets_no_gradient(central, method, backend):
         initial=np.where(no_initial, np.nan, a.initial),
     )
     assert all(oracle.condition(system) < 1e4 for _, system in oracle.systems(gaps))
-    upstream = weights_of_u(a)
-    found, expected = gradients(gaps, upstream, backend, method), gradients(finite, upstream, backend, method)
+    upstream = random_upstream(a)
+    actual, expected = gradients(gaps, upstream, backend, method), gradients(finite, upstream, backend, method)
     for name in NAMES:
-        torch.testing.assert_close(found[name], expected[name], rtol=1e-12, atol=1e-12)
-    assert not found["forcing"][torch.as_tensor(no_equation)].any()
-    assert not found["initial"][torch.as_tensor(no_initial)].any()
-    assert found["forcing"].any()
+        torch.testing.assert_close(actual[name], expected[name], rtol=1e-12, atol=1e-12)
+    assert not actual["forcing"][torch.as_tensor(no_equation)].any()
+    assert not actual["initial"][torch.as_tensor(no_initial)].any()
+    assert actual["forcing"].any()

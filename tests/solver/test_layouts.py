@@ -1,4 +1,4 @@
-"""Strides, storage offsets and expanded dimensions: the numbers of a tensor matter, where they lie does not."""
+"""Results do not depend on strides, storage offsets and expanded dimensions of the arguments."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,14 +10,14 @@ from hypothesis import strategies as st
 
 from tests.solver.cases import ROUNDED, assert_same, both_row_modes, every_backend, every_method, linear_ode, tensors
 from tests.solver.oracle import NAMES
-from tests.solver.shapes import Shape, batch, differentiated, for_all_shapes
+from tests.solver.shapes import Shape, batch, for_all_shapes, solution_and_gradients
 from workbench.solver import solve
 
 NAN = float("nan")
 
 
 def transposed(x: torch.Tensor) -> torch.Tensor:
-    """First index fastest."""
+    """The first index is the fastest."""
     order = tuple(reversed(range(x.ndim)))
     return x.permute(order).contiguous().permute(order)
 
@@ -31,14 +31,14 @@ def stepped(x: torch.Tensor) -> torch.Tensor:
 
 
 def offset(x: torch.Tensor) -> torch.Tensor:
-    """From the fourth entry of a longer storage on: contiguous, at an address that no vector register likes."""
+    """Contiguous, from the fourth entry of a longer storage: an unaligned address."""
     buffer = x.new_full([x.numel() + 5], NAN)
     buffer[3 : 3 + x.numel()] = x.flatten()
     return buffer[3 : 3 + x.numel()].view(x.shape)
 
 
 def sliced(x: torch.Tensor) -> torch.Tensor:
-    """The middle of every dimension of something larger, NaN around it."""
+    """The middle of a larger tensor, NaN around it."""
     middle = tuple(slice(1, 1 + size) for size in x.shape)
     buffer = x.new_full([size + 3 for size in x.shape], NAN)
     buffer[middle] = x
@@ -51,7 +51,7 @@ def expanded(x: torch.Tensor) -> torch.Tensor:
 
 
 def expanded_in_time(x: torch.Tensor) -> torch.Tensor:
-    """The first grid point for all of them, stride 0."""
+    """The first grid point for all grid points, stride 0."""
     return x[:, :1].expand(x.shape)
 
 
@@ -59,30 +59,30 @@ FORMS = (transposed, stepped, offset, sliced, expanded, expanded_in_time)
 
 
 def assert_same_gradients(ours: Sequence[torch.Tensor], expected: Sequence[torch.Tensor], backend: str) -> None:
-    """Bit for bit where the backend computes them itself; plain torch sums in the order of the strides.
+    """Bitwise equality of gradients from fused kernels; plain torch sums in the order of the strides.
 
-    Weights, the last three, have the derivative of plain torch in every backend.
+    The gradients to the weights (the last three) come from plain torch in every backend.
     """
     largest = max(float(x.abs().max()) for x in expected if x.numel())
-    for place, (one, other) in enumerate(zip(ours, expected, strict=True)):
-        if backend not in ROUNDED and place < 4:
+    for i, (one, other) in enumerate(zip(ours, expected, strict=True)):
+        if backend not in ROUNDED and i < 4:
             assert torch.equal(one, other)
         torch.testing.assert_close(one, other, rtol=0, atol=1e-12 * largest)
 
 
 def memory(x: torch.Tensor) -> torch.Tensor:
-    """All bytes of the storage that x lies in."""
+    """All bytes of the storage of x."""
     return torch.empty(0, dtype=torch.uint8).set_(x.untyped_storage())
 
 
 def compare(shape: Shape, central: bool, forms: dict[str, Any], backend: str, method: str) -> None:
-    """Arguments in these forms against contiguous copies of them: u, all gradients, and nothing written to."""
+    """Compare u and all gradients with those of contiguous copies; the arguments must stay unmodified."""
     a = batch(shape, central, gaps=False)
     values = {name: forms.get(name, torch.clone)(x) for name, x in tensors(a).items()}
     before = [memory(x).clone() for x in values.values()]
     copies = {name: x.clone(memory_format=torch.contiguous_format) for name, x in values.items()}
-    u, *gradients = differentiated(a, backend, method, values)
-    expected, *others = differentiated(a, backend, method, copies)
+    u, *gradients = solution_and_gradients(a, backend, method, values)
+    expected, *others = solution_and_gradients(a, backend, method, copies)
     assert_same(u, expected, backend)
     assert_same_gradients(gradients, others, backend)
     assert all(torch.equal(memory(x), old) for x, old in zip(values.values(), before, strict=True))
@@ -117,7 +117,7 @@ def test_all_arguments(shape, forms, central, method, backend):
 @both_row_modes
 @pytest.mark.parametrize("form", FORMS, ids=lambda form: form.__name__)
 def test_upstream_gradient(form, central, method, backend):
-    """What autograd hands in may have any strides: those of a sum are all 0."""
+    """The upstream gradient may have any strides: those of a sum are all 0."""
     a = batch(FIXED, central)
     values = [x.requires_grad_() for x in tensors(a).values()]
     u = solve(linear_ode(a, dict(zip(NAMES, values, strict=True))), backend=backend, method=method).u

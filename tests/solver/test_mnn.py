@@ -1,4 +1,4 @@
-"""The backend `mnn`, the original problem with a slack in all Taylor and central rows, against an oracle of its own."""
+"""The backend `mnn`: the original problem with a slack in all Taylor and central rows, against a separate oracle."""
 
 from dataclasses import replace
 from functools import cache
@@ -22,26 +22,26 @@ def answer(problem: LinearODE, **options: Any) -> torch.Tensor:
 
 
 @cache
-def judged(seed: int, **fixed: Any) -> tuple[Arrays, np.ndarray, np.ndarray, np.ndarray]:
-    """A drawn problem, u and alpha of the oracle, and the condition number of each of its systems."""
+def reference_case(seed: int, **fixed: Any) -> tuple[Arrays, np.ndarray, np.ndarray, np.ndarray]:
+    """A random problem, u and alpha of the oracle, and the condition number of each system."""
     a = draw(seed, central=True, **fixed)
     return a, *oracle_mnn.solve(a), oracle_mnn.conditions(a)
 
 
 def check(case: tuple[Arrays, np.ndarray, np.ndarray, np.ndarray]) -> None:
-    """u by `solve`, u and alpha by `minimise`."""
+    """Compare u from `solve`, and u and alpha from `minimise`, with the oracle."""
     a, truth, slack, condition = case
     assert_agrees(answer(linear_ode(a)), truth, condition, "cholesky")
     u, alpha = mnn.minimise(linear_ode(a))
     assert_agrees(u, truth, condition, "cholesky")
-    bar = np.maximum(1e-10, 100 * EPS * condition**2) * np.sqrt(np.square(truth).sum((-3, -2, -1)))
-    assert np.all(np.abs(alpha.numpy() - slack) <= bar)
+    tolerance = np.maximum(1e-10, 100 * EPS * condition**2) * np.sqrt(np.square(truth).sum((-3, -2, -1)))
+    assert np.all(np.abs(alpha.numpy() - slack) <= tolerance)
 
 
 # The oracle itself
 
 
-def test_oracle_rows_written_out_by_hand():
+def test_oracle_rows_of_a_small_problem():
     """T = 3, K = 2, one variable, unequal steps 2 and 3: the slack in the four Taylor rows and in the central row."""
     a = Arrays(
         coefficients=np.array([[[5.0, 6.0]], [[7.0, 8.0]], [[9.0, 10.0]]]).reshape(3, 1, 1, 2),
@@ -69,8 +69,8 @@ def test_oracle_rows_written_out_by_hand():
     assert not b[3:].any()
 
 
-def test_the_slack_makes_another_problem():
-    a, truth, slack, _ = judged(3)
+def test_the_slack_changes_the_solution():
+    a, truth, slack, _ = reference_case(3)
     assert np.all(np.abs(slack) > 1e-6)
     assert np.all(relative_error(oracle.solve(a), truth) > 1e-6)
 
@@ -80,20 +80,20 @@ def test_the_slack_makes_another_problem():
 
 @pytest.mark.parametrize("seed", range(40))
 def test_random_problems(seed):
-    check(judged(seed))
+    check(reference_case(seed))
 
 
 @pytest.mark.parametrize("K", [2, 3, 4, 5, 6])
 @pytest.mark.parametrize("D, E", [(1, 1), (1, 4), (2, 1), (3, 2), (4, 4), (4, 1)])
 def test_every_size(D, E, K):
     """Initial rows at every grid point, so that few equations suffice."""
-    check(judged(K, D=D, E=E, K=K, T=3, T0=3, K0=K, batch=(2,), h=1.0, gaps=False))
+    check(reference_case(K, D=D, E=E, K=K, T=3, T0=3, K0=K, batch=(2,), h=1.0, gaps=False))
 
 
 @pytest.mark.parametrize("T0, K0", [(0, 0), (0, 1), (2, 0), (2, 2), (1, 1)])
 def test_two_grid_points(T0, K0):
     """The smallest T has no central rows."""
-    check(judged(0, T=2, K=2, D=1, E=3, T0=T0, K0=K0, batch=(2,), gaps=False))
+    check(reference_case(0, T=2, K=2, D=1, E=3, T0=T0, K0=K0, batch=(2,), gaps=False))
 
 
 @pytest.mark.parametrize("pattern", PATTERNS)
@@ -101,12 +101,12 @@ def test_two_grid_points(T0, K0):
 def test_every_batch_form_of_every_argument(name, pattern):
     patterns = tuple((other, pattern if other == name else "full") for other in NAMES)
     sizes = {"T": 5, "K": 2, "D": 2, "E": 2, "T0": 2, "K0": 1, "batch": (2, 3)}
-    check(judged(1, patterns=patterns, **sizes, whole=True, scalars=False))
+    check(reference_case(1, patterns=patterns, **sizes, whole=True, scalars=False))
 
 
 @pytest.mark.parametrize("left, right", [((), (5,)), ((2, 1), (2, 3)), ((4,), ())])
 def test_shared_sides(left, right):
-    """Many right-hand sides for one left-hand side, and the other way round."""
+    """Many right-hand sides per left-hand side, and vice versa."""
     sizes = {"T": 5, "K": 3, "D": 2, "E": 2, "T0": 2, "K0": 2, "h": 0.5, "whole": True, "gaps": False}
     a = draw(4, central=True, batch=left, scalars=False, patterns=FULL, **sizes)
     rng = np.random.default_rng(0)
@@ -115,19 +115,19 @@ def test_shared_sides(left, right):
 
 
 @pytest.mark.parametrize("seed", range(10))
-def test_pull_on_the_slack(seed):
-    """gamma of every sign and size, one per system."""
-    a, _, _, condition = judged(seed)
+def test_linear_term_of_the_slack(seed):
+    """gamma of either sign, one per system."""
+    a, _, _, condition = reference_case(seed)
     gamma = 10 * np.random.default_rng(seed).standard_normal(oracle.batch(a))
-    expected, slack = oracle_mnn.solve_with_pull(a, gamma)
+    expected, slack = oracle_mnn.solve_with_gamma(a, gamma)
     u, alpha = mnn.minimise(linear_ode(a), torch.as_tensor(gamma))
     assert_agrees(u, expected, condition, "cholesky")
     size = np.sqrt(np.square(expected).sum((-3, -2, -1))) + np.abs(slack)
     assert np.all(np.abs(alpha.numpy() - slack) <= np.maximum(1e-10, 100 * EPS * condition**2) * size)
 
 
-def test_one_pull_for_all():
-    a = judged(1)[0]
+def test_scalar_gamma():
+    a = reference_case(1)[0]
     each = mnn.minimise(linear_ode(a), torch.full(oracle.batch(a), 0.5, dtype=torch.float64))
     torch.testing.assert_close(mnn.minimise(linear_ode(a), 0.5), each)
 
@@ -147,7 +147,7 @@ def test_float32():
 
 
 def small() -> tuple[Arrays, list[torch.Tensor]]:
-    """A well-conditioned problem of two systems that share their steps, and its arguments asking for gradients."""
+    """A well-conditioned problem of two systems with shared steps, and its arguments as leaves."""
     patterns = tuple((name, "missing" if name == "steps" else "full") for name in NAMES)
     sizes = {"T": 4, "K": 3, "D": 2, "E": 2, "T0": 2, "K0": 1, "batch": (2,), "h": 0.5, "whole": False}
     a = draw(7, central=True, limit=100, patterns=patterns, scalars=False, gaps=False, **sizes)
@@ -163,17 +163,17 @@ def test_gradients_against_finite_differences_of_the_oracle():
     rng = np.random.default_rng(0)
     u = by_solve(a, values)
     upstream = rng.standard_normal(u.shape)
-    found = torch.autograd.grad(u, values, torch.as_tensor(upstream))
+    gradients = torch.autograd.grad(u, values, torch.as_tensor(upstream))
     s = oracle.LONG(1e-4)
-    for name, gradient in zip(NAMES, found, strict=True):
+    for name, gradient in zip(NAMES, gradients, strict=True):
         value, direction = getattr(a, name).astype(oracle.LONG), rng.standard_normal(gradient.shape)
 
         def loss(shift: Any, name: str = name, value: Any = value, direction: Any = direction) -> Any:
             return np.sum(upstream * oracle_mnn.solve(replace(a, **{name: value + shift * direction}))[0])
 
-        slope = (8 * (loss(s) - loss(-s)) - (loss(2 * s) - loss(-2 * s))) / (12 * s)
+        derivative = (8 * (loss(s) - loss(-s)) - (loss(2 * s) - loss(-2 * s))) / (12 * s)
         terms = gradient.numpy() * direction
-        assert abs(terms.sum() - float(slope)) <= 1e-9 * np.abs(terms).sum(), name
+        assert abs(terms.sum() - float(derivative)) <= 1e-9 * np.abs(terms).sum(), name
 
 
 def test_second_derivative():
@@ -183,21 +183,21 @@ def test_second_derivative():
     assert gradgradcheck(lambda *each: by_solve(a, each), values, (upstream,), atol=1e-6, rtol=1e-5, fast_mode=True)
 
 
-@pytest.mark.parametrize("wanted", [NAMES, ("forcing",), ("initial",), ("steps",)])
+@pytest.mark.parametrize("names", [NAMES, ("forcing",), ("initial",), ("steps",)])
 @pytest.mark.parametrize("options", [{}, {"checkpoint": True}, {"check": False}])
-def test_two_derivations_of_one_gradient(options, wanted):
-    """Through the operator of `solve` and through the plain torch of `minimise`."""
+def test_gradients_of_solve_and_minimise_agree(options, names):
+    """`solve` uses the operators, `minimise` plain torch."""
     a, values = small()
-    values = [value.requires_grad_(name in wanted) for name, value in zip(NAMES, values, strict=True)]
-    asked = [value for value in values if value.requires_grad]
+    values = [value.requires_grad_(name in names) for name, value in zip(NAMES, values, strict=True)]
+    inputs = [value for value in values if value.requires_grad]
     u, _ = mnn.minimise(linear_ode(a, dict(zip(NAMES, values, strict=True))))
-    expected = torch.autograd.grad(u.square().sum(), asked)
-    found = torch.autograd.grad(by_solve(a, values, **options).square().sum(), asked)
-    for ours, theirs in zip(found, expected, strict=True):
+    expected = torch.autograd.grad(u.square().sum(), inputs)
+    gradients = torch.autograd.grad(by_solve(a, values, **options).square().sum(), inputs)
+    for ours, theirs in zip(gradients, expected, strict=True):
         torch.testing.assert_close(ours, theirs, rtol=1e-10, atol=1e-10 * float(theirs.abs().max()))
 
 
-def test_gradients_of_the_pull():
+def test_gradients_to_gamma():
     a, values = small()
     gamma = torch.tensor([0.3, -2.0], dtype=torch.float64, requires_grad=True)
 
@@ -210,8 +210,8 @@ def test_gradients_of_the_pull():
 # The operators
 
 
-def test_operators_keep_their_promises():
-    """Schema, fake version and derivative agree with what they do, and what is not kept is computed again."""
+def test_operators():
+    """Schemas, fake versions and derivatives are consistent, and a missing factor is recomputed."""
     a, values = small()
     problem = linear_ode(a, dict(zip(NAMES, values, strict=True)))
     call = ([*problem.tensors.values()], problem.T, problem.T0, True, "mnn", "cholesky")
@@ -219,14 +219,14 @@ def test_operators_keep_their_promises():
     torch.library.opcheck(torch.ops.workbench.solve.default, ("factor", [], *call), test_utils=tests)
     with torch.no_grad():
         u, _, factor = torch.ops.workbench.solve("factor", [], *call)
-        for kept in ("nothing", "carry"):
-            torch.testing.assert_close(torch.ops.workbench.solve(kept, [], *call)[0], u)
+        for keep in ("nothing", "carry"):
+            torch.testing.assert_close(torch.ops.workbench.solve(keep, [], *call)[0], u)
         adjoint = torch.ops.workbench.normal_solve(u, factor, *call)
         torch.testing.assert_close(torch.ops.workbench.normal_solve(u, [], *call), adjoint)
 
 
 def test_one_factor_for_many_right_hand_sides():
-    a = judged(4, T=5, batch=(2,), gaps=False, whole=True)[0]
+    a = reference_case(4, T=5, batch=(2,), gaps=False, whole=True)[0]
     problem = linear_ode(a)
     factored = factorize(problem, backend="mnn", method="cholesky")
     forcing, initial = problem.forcing.expand(3, 2, *problem.forcing.shape[-2:]) + 1, -problem.initial
@@ -234,7 +234,7 @@ def test_one_factor_for_many_right_hand_sides():
     torch.testing.assert_close(factored.solve(forcing, initial).u, expected, rtol=1e-10, atol=1e-10)
 
 
-# What it refuses
+# Unsupported problems
 
 
 def oscillator(central: bool = True, K: int = 3, h: float = 0.1, n_steps: int = 5) -> LinearODE:
@@ -245,36 +245,36 @@ def oscillator(central: bool = True, K: int = 3, h: float = 0.1, n_steps: int = 
     return LinearODE(coefficients, one[0, :, :1], one, step, central=central, n_steps=n_steps)
 
 
-def test_it_has_to_be_asked_for(monkeypatch):
+def test_mnn_is_never_selected_automatically(monkeypatch):
     assert available()["mnn"] == ""
     assert list(TABLE)[-1] == "mnn"
     assert solve(oscillator(), method="cholesky").backend != "mnn"
     monkeypatch.setattr(backends, "TABLE", {"mnn": TABLE["mnn"]})
     assert select(oscillator(), "mnn", "cholesky") == "mnn"
-    with pytest.raises(ValueError, match=r"backend: 'auto' cannot serve: mnn: .*another problem.*by name"):
+    with pytest.raises(ValueError, match=r"backend: 'auto' cannot solve this problem: mnn: .*another problem.*by name"):
         select(oscillator(), "auto", "cholesky")
 
 
-def test_default_rows_are_refused():
-    with pytest.raises(ValueError, match=r"backend: 'mnn' cannot serve: .*central rows: expected central=True"):
+def test_default_rows_are_unsupported():
+    with pytest.raises(ValueError, match=r"backend: 'mnn' cannot solve .*central rows: expected central=True"):
         answer(oscillator(central=False))
-    with pytest.raises(ValueError, match=r"backend: 'mnn' cannot serve: .*central rows: expected central=True"):
+    with pytest.raises(ValueError, match=r"backend: 'mnn' cannot solve .*central rows: expected central=True"):
         mnn.minimise(oscillator(central=False))
 
 
-def test_qr_is_refused():
-    with pytest.raises(ValueError, match=r"backend: 'mnn' cannot serve: .*expected method 'cholesky', found 'qr'"):
+def test_qr_is_unsupported():
+    with pytest.raises(ValueError, match=r"backend: 'mnn' cannot solve .*expected method 'cholesky', found 'qr'"):
         solve(oscillator(), backend="mnn")
 
 
-def test_long_records_are_refused():
-    """A dense matrix of 1.6 TB is not tried; nor is another backend advised, which would solve another problem."""
-    with pytest.raises(ValueError, match=r"backend: 'mnn' cannot serve: mnn: .* GiB \(limit \d+\)$"):
+def test_long_records_are_unsupported():
+    """A dense matrix of 1.6 TB raises; no other backend is recommended, since it would solve another problem."""
+    with pytest.raises(ValueError, match=r"backend: 'mnn' cannot solve this problem: mnn: .* GiB \(limit \d+\)$"):
         answer(oscillator(n_steps=200_000))
 
 
 @pytest.mark.parametrize("call", [answer, mnn.minimise])
-def test_bad_values_are_named(call):
+def test_invalid_values_are_named(call):
     problem = replace(oscillator(), steps=torch.tensor([0.1, 0.1, -0.1, 0.1], dtype=torch.float64))
     with pytest.raises(ValueError, match=r"^steps: expected a positive, finite step at grid point 2"):
         call(problem)
@@ -282,8 +282,8 @@ def test_bad_values_are_named(call):
 
 @pytest.mark.parametrize("call", [answer, mnn.minimise])
 @pytest.mark.parametrize("n_rows", [0, 1, 2])
-def test_variable_that_nothing_determines(n_rows, call):
-    """In system 1 of 3, variable 1 has no equation, and initial rows for its first n_rows derivatives."""
+def test_an_undetermined_variable_is_named(n_rows, call):
+    """In system 1 of 3, variable 1 has no equation and initial rows for n_rows derivatives."""
     coefficients = torch.zeros(3, 1, 2, 2, 3, dtype=torch.float64)
     coefficients[:, 0, [0, 1], [0, 1], 0] = coefficients[:, 0, [0, 1], [0, 1], 2] = 1
     coefficients[1, :, 1] = 0
@@ -303,8 +303,8 @@ def test_variable_that_nothing_determines(n_rows, call):
 @pytest.mark.parametrize("weight", [1e-8, 1e-6, 1.0, 1e4, 1e8])
 @pytest.mark.parametrize("K", [3, 4, 5])
 @pytest.mark.parametrize("h", [1.0, 1e-1, 1e-2, 1e-3, 1e-4, 1e-6, 1e-8, 1e-10])
-def test_it_says_so_or_is_right(h, K, weight):
-    """Where the normal equations break down it is an error, never a wrong number or NaN."""
+def test_mnn_raises_or_is_accurate(h, K, weight):
+    """If the normal equations break down, it raises instead of returning inaccurate values or NaN."""
     problem = replace(oscillator(K=K, h=h, n_steps=20), weights=Weights(equation=weight))
     coefficients = problem.coefficients.numpy()
     a = Arrays(coefficients, np.ones((1, 1)), np.ones((1, 1, 2)), np.array([h]), 20, 1, weight, central=True)

@@ -20,8 +20,8 @@ from tests.solver.cases import (
     draw,
     every_backend,
     every_method,
-    judged,
     linear_ode,
+    reference_case,
     relative_error,
     tensors,
 )
@@ -63,8 +63,8 @@ def test_oracle_agrees_with_itself_in_float64(seed, central):
     assert np.all(relative_error(oracle.solve(a, precise=False), oracle.solve(a)) <= 1e-10)
 
 
-def test_oracle_rows_written_out_by_hand():
-    """T = 3, K = 2, one variable, unequal steps 2 and 3: all rows of both modes as SOLVER.md section 1 gives them."""
+def test_oracle_rows_of_a_small_problem():
+    """T = 3, K = 2, one variable, unequal steps 2 and 3: the rows of both modes as in SOLVER.md section 1."""
     a = Arrays(
         coefficients=np.array([[[5.0, 6.0]], [[7.0, 8.0]], [[9.0, 10.0]]]).reshape(3, 1, 1, 2),
         forcing=np.array([[1.0], [np.nan], [3.0]]),
@@ -101,7 +101,7 @@ def test_oracle_rows_written_out_by_hand():
 @both_row_modes
 @pytest.mark.parametrize("seed", range(75))
 def test_random_problems(seed, central, method, backend):
-    check(judged(seed, central), backend, method)
+    check(reference_case(seed, central), backend, method)
 
 
 @every_backend
@@ -110,8 +110,8 @@ def test_random_problems(seed, central, method, backend):
 @pytest.mark.parametrize("K", [2, 3, 4, 5, 6])
 @pytest.mark.parametrize("D, E", [(1, 1), (1, 4), (2, 1), (3, 2), (4, 4), (4, 1)])
 def test_every_size(D, E, K, central, method, backend):
-    """Initial rows at every grid point, so that few equations suffice."""
-    check(judged(K, central, D=D, E=E, K=K, T=3, T0=3, K0=K, batch=(2,), h=1.0, gaps=False), backend, method)
+    """With initial rows at every grid point, few equations suffice."""
+    check(reference_case(K, central, D=D, E=E, K=K, T=3, T0=3, K0=K, batch=(2,), h=1.0, gaps=False), backend, method)
 
 
 @every_backend
@@ -121,7 +121,7 @@ def test_every_size(D, E, K, central, method, backend):
 @pytest.mark.parametrize("T0, K0", [(0, 0), (0, 1), (2, 0), (2, 2), (1, 1)])
 def test_two_grid_points(T0, K0, K, central, method, backend):
     """The smallest T; central rows add nothing there."""
-    case = judged(0, central, T=2, K=K, D=1, E=3, T0=T0, K0=K0, batch=(2,), gaps=False)
+    case = reference_case(0, central, T=2, K=K, D=1, E=3, T0=T0, K0=K0, batch=(2,), gaps=False)
     check(case, backend, method)
 
 
@@ -129,7 +129,7 @@ def test_two_grid_points(T0, K0, K, central, method, backend):
 @every_method
 @pytest.mark.parametrize("seed", range(5))
 def test_one_derivative_with_default_rows(seed, method, backend):
-    check(judged(seed, False, K=1), backend, method)
+    check(reference_case(seed, False, K=1), backend, method)
 
 
 @every_backend
@@ -138,10 +138,10 @@ def test_one_derivative_with_default_rows(seed, method, backend):
 @pytest.mark.parametrize("pattern", PATTERNS)
 @pytest.mark.parametrize("name", NAMES)
 def test_every_batch_form_of_every_argument(name, pattern, central, method, backend):
-    """Two batch dimensions: one argument has all, size 1, none, or one of them; the others have all."""
+    """Two batch dimensions: one argument has all, size 1, none or one of them; the others have all."""
     patterns = tuple((other, pattern if other == name else "full") for other in NAMES)
     sizes = {"T": 5, "K": 2, "D": 2, "E": 2, "T0": 2, "K0": 1, "batch": (2, 3)}
-    check(judged(1, central, patterns, **sizes, whole=True, scalars=False), backend, method)
+    check(reference_case(1, central, patterns, **sizes, whole=True, scalars=False), backend, method)
 
 
 @cache
@@ -163,7 +163,7 @@ def one_grid_point(names: tuple[str, ...], central: bool, **fixed: Any) -> tuple
 @both_row_modes
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("only", [True, False], ids=["this one", "all others"])
-def test_one_grid_point_stands_for_all(name, only, central, method, backend):
+def test_broadcast_over_time(name, only, central, method, backend):
     """Size 1 in time: one argument, or all but one."""
     names = tuple(other for other in NAMES if (other == name) == only)
     check(one_grid_point(names, central, batch=(2,), scalars=False), backend, method)
@@ -174,7 +174,7 @@ def test_one_grid_point_stands_for_all(name, only, central, method, backend):
 @both_row_modes
 @pytest.mark.parametrize("batch", [(), (2,), (2, 2)])
 def test_everything_broadcast_over_time(batch, central, method, backend):
-    """Nothing but n_steps and n_initial says how many grid points there are."""
+    """Only n_steps and n_initial determine the number of grid points."""
     check(one_grid_point(NAMES[:4], central, batch=batch, scalars=True), backend, method)
 
 
@@ -196,7 +196,7 @@ def one_left_hand_side(
 @pytest.mark.parametrize("left, right", [((), (5,)), ((1,), (5,)), ((), (2, 3)), ((2, 1), (2, 3)), ((3,), (2, 3))])
 @pytest.mark.parametrize("scalars", [True, False], ids=["scalar weights", "tensor weights"])
 def test_shared_left_hand_side(scalars, left, right, central, method, backend):
-    """One left-hand side for many right-hand sides."""
+    """One left-hand side with many right-hand sides."""
     check(one_left_hand_side(left, right, scalars, central), backend, method)
 
 
@@ -204,15 +204,15 @@ def test_shared_left_hand_side(scalars, left, right, central, method, backend):
 @every_method
 @both_row_modes
 def test_shared_forcing_and_initial(central, method, backend):
-    """One right-hand side for many left-hand sides."""
+    """One right-hand side with many left-hand sides."""
     patterns = tuple((name, "missing" if name in ("forcing", "initial") else "full") for name in NAMES)
     sizes = {"T": 6, "K": 3, "D": 2, "E": 2, "T0": 2, "K0": 2, "batch": (4,)}
-    check(judged(5, central, patterns, **sizes, whole=True, scalars=False, gaps=False), backend, method)
+    check(reference_case(5, central, patterns, **sizes, whole=True, scalars=False, gaps=False), backend, method)
 
 
 @cache
-def one_interval_cut(central: bool) -> tuple[Arrays, np.ndarray, np.ndarray]:
-    """No Taylor rows between grid points 3 and 4, and data enough on either side."""
+def one_step_dropped(central: bool) -> tuple[Arrays, np.ndarray, np.ndarray]:
+    """No Taylor rows between grid points 3 and 4, and sufficient data on either side."""
     sizes = {"T": 7, "T0": 7, "D": 1, "E": 2, "K": 2, "K0": 2, "batch": (2,), "h": 0.5, "gaps": False, "whole": True}
     a = draw(11, central=central, patterns=FULL, scalars=False, **sizes)
     weight = a.weight_taylor.copy()
@@ -224,15 +224,15 @@ def one_interval_cut(central: bool) -> tuple[Arrays, np.ndarray, np.ndarray]:
 @every_backend
 @every_method
 @both_row_modes
-def test_interval_of_weight_zero_cuts_the_record(central, method, backend):
-    check(one_interval_cut(central), backend, method)
+def test_a_step_of_weight_zero_separates_the_record(central, method, backend):
+    check(one_step_dropped(central), backend, method)
 
 
 @every_backend
 @both_row_modes
 @pytest.mark.parametrize("K, h", [(2, 1e-4), (3, 1e-2), (3, 1e-3), (4, 0.03), (5, 0.1), (6, 0.3)])
-def test_polynomials_are_exact_at_any_condition(K, h, central, backend):
-    """A polynomial of degree K-1 satisfies every Taylor and central row, so data taken from it leave no residual."""
+def test_polynomials_are_exact_for_any_condition_number(K, h, central, backend):
+    """A polynomial of degree K-1 satisfies all Taylor and central rows, so its data have zero residual."""
     rng = np.random.default_rng(K)
     T, D, E = 8, 2, 2
     steps = h * rng.uniform(0.5, 1.5, (T - 1,))
@@ -251,7 +251,7 @@ def test_polynomials_are_exact_at_any_condition(K, h, central, backend):
 @every_backend
 @both_row_modes
 @pytest.mark.parametrize("K, h", [(2, 1e-3), (3, 1e-3), (3, 1e-4), (4, 1e-3)])
-def test_no_digits_lost_at_small_steps(K, h, central, backend):
+def test_accuracy_at_small_steps(K, h, central, backend):
     """u'' + 0.1 u' + u = 0 (K = 2: 0.1 u' + u = 0), the variable itself."""
     coefficients = np.array([1, 0.1, 1, 0])[:K].reshape(1, 1, 1, K)
     initial = np.eye(1, min(K - 1, 2)).reshape(1, 1, -1)
@@ -260,13 +260,13 @@ def test_no_digits_lost_at_small_steps(K, h, central, backend):
     assert np.max(np.abs(u[..., 0].numpy() - oracle.solve(a)[..., 0])) <= 1e-12
 
 
-# The definition that the derivative rests on
+# The rows used by the derivative
 
 
 @both_row_modes
 @pytest.mark.parametrize("seed", range(20))
 def test_rows_are_those_of_the_oracle(seed, central):
-    """`rows`, `constants` and `residual` in whatever order: all inner products of A x, A y, b and A u - b agree."""
+    """All inner products of A x, A y, b and A u - b agree, independent of the order of the rows."""
     a = draw(seed, central=central, gaps=False)
     problem, shape = linear_ode(a), oracle.batch(a)
     T, _, _, D, K, _ = oracle.sizes(a)
@@ -284,8 +284,8 @@ def test_rows_are_those_of_the_oracle(seed, central):
 @every_backend
 @every_method
 @both_row_modes
-def test_scalar_tensors_serve_as_weights(central, method, backend):
-    a, truth, condition = judged(6, central, scalars=True)
+def test_scalar_tensor_weights(central, method, backend):
+    a, truth, condition = reference_case(6, central, scalars=True)
     values = {
         name: torch.tensor(value, dtype=torch.float64) if np.ndim(value) == 0 else value
         for name, value in tensors(a).items()

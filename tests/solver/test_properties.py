@@ -1,7 +1,7 @@
-"""What holds for every problem whatever its numbers: shapes and values drawn by hypothesis, the same ones in every run.
+"""Invariants of every problem, with shapes and values from hypothesis, the same in every run.
 
-The matrix A of a problem does not depend on forcing and initial values, no system of a batch knows of the others, and
-nothing depends on the unit of time or on the order in which variables and equations are written down.
+The matrix A does not depend on forcing and initial values, systems of a batch are independent, and the solution does
+not depend on the unit of time or on the order of variables and equations.
 """
 
 from dataclasses import replace
@@ -14,9 +14,18 @@ import torch
 from hypothesis import strategies as st
 
 from tests.solver import oracle
-from tests.solver.cases import EPS, ROUNDED, bar, both_row_modes, conditions, every_backend, every_method, linear_ode
+from tests.solver.cases import (
+    EPS,
+    ROUNDED,
+    both_row_modes,
+    conditions,
+    every_backend,
+    every_method,
+    linear_ode,
+    tolerance,
+)
 from tests.solver.oracle import NAMES, Arrays
-from tests.solver.shapes import Shape, batch, condition, differentiated, for_all_shapes
+from tests.solver.shapes import Shape, batch, condition, for_all_shapes, solution_and_gradients
 from workbench.solver import solve
 
 for_all_shapes_and_units = partial(for_all_shapes, s=st.floats(0.25, 4))
@@ -42,19 +51,19 @@ def part(a: Arrays, index: Any) -> Arrays:
 @every_method
 @both_row_modes
 @for_all_shapes
-def test_a_system_does_not_know_its_batch(shape, central, method, backend):
-    """Alone, in the batch and in the batch in another order: the same u and the same gradients.
+def test_systems_of_a_batch_are_independent(shape, central, method, backend):
+    """u and gradients are the same for a single system, in the batch, and in a permuted batch.
 
-    Bit for bit, where the backend promises it. The gradients for weights may be those of plain torch: rounding, seen
-    against the largest gradient there is.
+    Bitwise for reproducible backends. The gradients to weights may come from plain torch and agree up to rounding,
+    relative to the largest gradient.
     """
     a = batch(shape, central)
-    u, *together = differentiated(a, backend, method)
+    u, *together = solution_and_gradients(a, backend, method)
     order = np.random.default_rng(shape.seed).permutation(shape.B)
-    allowed = bar(method, condition(shape, central))
+    allowed = tolerance(method, condition(shape, central))
     largest = max(float(x.abs().max()) for x in together if x.numel())
     for index in (order, *order[:3]):
-        alone, *gradients = differentiated(part(a, index), backend, method)
+        alone, *gradients = solution_and_gradients(part(a, index), backend, method)
         if backend not in ROUNDED:
             pairs = zip([alone, *gradients[:4]], [u, *together[:4]], strict=True)
             assert all(torch.equal(ours, expected[index]) for ours, expected in pairs)
@@ -67,18 +76,18 @@ def test_a_system_does_not_know_its_batch(shape, central, method, backend):
 @every_method
 @both_row_modes
 @for_all_shapes
-def test_right_hand_sides_of_one_matrix_do_not_mix(shape, central, method, backend):
-    """Forcing and initial values of the whole batch, everything else of its first system."""
+def test_right_hand_sides_of_one_matrix_are_independent(shape, central, method, backend):
+    """Forcing and initial values of the batch, everything else from its first system."""
     a = without_gaps(batch(shape, central))
     left = {name: getattr(a, name)[0] for name in NAMES if name not in ("forcing", "initial")}
     together = answer(replace(a, **left), backend, method)
     for index in range(shape.B):
         alone = replace(part(a, index), **left)
-        assert_near(together[index], answer(alone, backend, method), 2 * bar(method, condition(shape, central)))
+        assert_near(together[index], answer(alone, backend, method), 2 * tolerance(method, condition(shape, central)))
 
 
 def without_gaps(a: Arrays) -> Arrays:
-    """Numbers in place of NaN; the rows stay dropped."""
+    """Replace NaN by numbers; the rows stay dropped."""
     return replace(a, forcing=np.nan_to_num(a.forcing, nan=1.0), initial=np.nan_to_num(a.initial, nan=1.0))
 
 
@@ -89,7 +98,7 @@ def without_gaps(a: Arrays) -> Arrays:
 @every_method
 @both_row_modes
 @for_all_shapes
-def test_linear_in_forcing_and_initial_together(shape, central, method, backend):
+def test_u_is_linear_in_forcing_and_initial_values(shape, central, method, backend):
     """u(p r + q r', p v + q v') = p u(r, v) + q u(r', v'), and u(0, 0) = 0."""
     one = batch(shape, central)
     rng = np.random.default_rng(shape.seed)
@@ -102,7 +111,7 @@ def test_linear_in_forcing_and_initial_together(shape, central, method, backend)
     data = {name: p * getattr(one, name) + q * getattr(other, name) for name in ("forcing", "initial")}
     terms = p * answer(one, backend, method), q * answer(other, backend, method)
     error = np.linalg.norm(answer(replace(one, **data), backend, method) - sum(terms))
-    assert error <= 2 * bar(method, condition(shape, central)) * sum(map(np.linalg.norm, terms))
+    assert error <= 2 * tolerance(method, condition(shape, central)) * sum(map(np.linalg.norm, terms))
     zero = {name: 0 * getattr(one, name) for name in ("forcing", "initial")}
     assert not answer(replace(one, **zero), backend, method).any()
 
@@ -111,12 +120,12 @@ def test_linear_in_forcing_and_initial_together(shape, central, method, backend)
 
 
 def in_another_unit(a: Arrays, s: float) -> tuple[Arrays, np.ndarray]:
-    """The same systems with time measured in a unit 1/s as long, t' = s t, and what its u' is multiplied with to be u.
+    """The same systems with the unit of time divided by s, t' = s t, and the factors that convert u' to u.
 
-    A k-th derivative becomes u'_k = s^-k u_k, so v'_k = s^-k v_k, and with w'_k = s^k w_k the initial rows do not
-    change. Nor do the equation rows with c'_k = s^k c_k. The Taylor rows are made of h^j u_j alone, which has no unit:
-    they do not change either, with the same weights. Central rows do: H^(K-3) u_{K-2} and H^(K-2) u_{K-1} become s^-1
-    times what they were, and no argument can undo it, since they share their weights with the Taylor rows.
+    The k-th derivative becomes u'_k = s^-k u_k, so v'_k = s^-k v_k, and with w'_k = s^k w_k the initial rows are
+    unchanged; so are the equation rows with c'_k = s^k c_k. The Taylor rows consist of the dimensionless h^j u_j and
+    are unchanged with the same weights. Central rows, H^(K-3) u_{K-2} and H^(K-2) u_{K-1}, are multiplied by s^-1,
+    which cannot be compensated because they share their weights with the Taylor rows.
     """
     unit = s ** np.arange(a.coefficients.shape[-1])
     start = unit[: a.initial.shape[-1]]
@@ -134,10 +143,10 @@ def in_another_unit(a: Arrays, s: float) -> tuple[Arrays, np.ndarray]:
 @every_method
 @for_all_shapes_and_units
 def test_unit_of_time(shape, s, method, backend):
-    """Default rows: the minimiser is the same whatever the unit."""
+    """With default rows the minimiser does not depend on the unit of time."""
     a = batch(shape, False)
     changed, unit = in_another_unit(a, s)
-    allowed = bar(method, max(condition(shape, False), condition_in_another_unit(shape, False, s))) * 4**shape.K
+    allowed = tolerance(method, max(condition(shape, False), condition_in_another_unit(shape, False, s))) * 4**shape.K
     assert_near(answer(changed, backend, method) * unit, answer(a, backend, method), allowed)
 
 
@@ -147,7 +156,7 @@ def condition_in_another_unit(shape: Shape, central: bool, s: float) -> float:
 
 
 def polynomial(a: Arrays, seed: int) -> tuple[Arrays, np.ndarray]:
-    """The problem with data of polynomials of degree K-1, and those: they satisfy every row, whatever its weight."""
+    """The problem with data of polynomials of degree K-1, and the polynomials, which satisfy every row."""
     T, T0, _, D, K, K0 = oracle.sizes(a)
     t = np.concatenate([np.zeros((len(a.steps), 1)), np.cumsum(a.steps, axis=1)], axis=1)[:, :, None]
     at_zero = np.random.default_rng(seed).standard_normal((len(a.steps), 1, D, K))
@@ -163,11 +172,11 @@ def polynomial(a: Arrays, seed: int) -> tuple[Arrays, np.ndarray]:
 @every_method
 @both_row_modes
 @for_all_shapes_and_units
-def test_unit_of_time_where_all_rows_can_be_satisfied(shape, s, central, method, backend):
-    """With central rows too: their factor s^-1 is that of rows without a residual."""
+def test_unit_of_time_with_zero_residual(shape, s, central, method, backend):
+    """Also with central rows: their factor s^-1 does not matter if the residual is zero."""
     a, u = polynomial(batch(shape, central), shape.seed)
     changed, unit = in_another_unit(a, s)
-    allowed = bar(method, condition_in_another_unit(shape, central, s)) * 4**shape.K
+    allowed = tolerance(method, condition_in_another_unit(shape, central, s)) * 4**shape.K
     assert_near(answer(changed, backend, method) * unit, u, allowed)
 
 
@@ -192,7 +201,7 @@ def test_order_of_variables_and_equations(shape, central, method, backend):
         weight_taylor=a.weight_taylor[:, :, variables],
     )
     expected = answer(a, backend, method)[:, :, variables]
-    assert_near(answer(changed, backend, method), expected, 2 * bar(method, condition(shape, central)))
+    assert_near(answer(changed, backend, method), expected, 2 * tolerance(method, condition(shape, central)))
 
 
 # Stationarity
@@ -203,7 +212,7 @@ def test_order_of_variables_and_equations(shape, central, method, backend):
 @both_row_modes
 @for_all_shapes
 def test_residual_is_orthogonal_to_the_columns(shape, central, method, backend):
-    """A^T (A u - b) = 0 with the rows of the oracle, up to the rounding of u."""
+    """A^T (A u - b) = 0 for the rows of the oracle, up to rounding of u."""
     a = batch(shape, central)
     u = answer(a, backend, method)
     for index, one in oracle.systems(a):

@@ -1,4 +1,4 @@
-"""A client that can be killed: runs the study of a folder on the scheduler of an address.
+"""Client process that runs the study of a folder on a scheduler, and can be killed.
 
 python -m tests.studies.client FOLDER ADDRESS
 """

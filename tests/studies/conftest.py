@@ -1,4 +1,4 @@
-"""The experiment `walk`, a folder for studies, and a cluster of two workers inside this process."""
+"""Fixtures: the experiment `walk`, a folder for studies, and a cluster of two workers in this process."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -22,7 +22,7 @@ def walk(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 @pytest.fixture(scope="session")
 def client() -> Iterator["distributed.Client"]:
-    """Two workers of one thread, reached by tcp like any others, but in this process: they are there at once."""
+    """Client of two workers with one thread each, reached by TCP but in this process, so that they start quickly."""
     with (
         distributed.LocalCluster(
             n_workers=2, threads_per_worker=1, processes=False, protocol="tcp", dashboard_address="127.0.0.1:0"
@@ -34,7 +34,7 @@ def client() -> Iterator["distributed.Client"]:
 
 @pytest.fixture
 def make_study(tmp_path: Path) -> Callable[..., Study]:
-    """`make_study(name, seeds=..., **settings)`: a study of `walk` over two drifts and three seeds."""
+    """`make_study(name, seeds=..., **settings)`: study of `walk` over two drifts and three seeds."""
 
     def make(name: str = "study", *, axes: Any = None, seeds: Any = range(3), **settings: Any) -> Study:
         return Study(tmp_path / name, "walk", axes=axes or {"drift": (0.0, 0.25)}, seeds=seeds, settings=settings)

@@ -1,4 +1,4 @@
-"""A network that fits a curve, for the tests of data-parallel training: batches of samples, Adam, float64."""
+"""Fake experiment for the tests of data-parallel training: a network that fits a curve, with Adam in float64."""
 
 import time
 
@@ -18,11 +18,11 @@ summary = "A network fits a curve."
 
 
 class Config(protocol.Config):
-    length: int = setting(12, "Steps in all.", ge=1)
+    length: int = setting(12, "Number of steps.", ge=1)
     batch: int = setting(7, "Samples per step.", ge=1)
-    delay: float = setting(0.0, "Time that one step takes besides.", unit="s", ge=0)
-    alone: bool = setting(False, "Offer no loss per sample.")
-    norm: bool = setting(False, "Use statistics of the batch.")
+    delay: float = setting(0.0, "Additional duration of a step.", unit="s", ge=0)
+    alone: bool = setting(False, "Provide no loss per sample.")
+    norm: bool = setting(False, "Use batch statistics.")
 
 
 class Losses(nn.Module):
@@ -39,8 +39,8 @@ class Losses(nn.Module):
 
 
 class Fit:
-    monitor = None
-    era = 0
+    monitored_metric = None
+    stage = 0
 
     def __init__(self, config: Config) -> None:
         self.config = config
@@ -83,15 +83,15 @@ class Fit:
         return {key: value.numpy().copy() for key, value in arrays.items()}
 
     def restore(self, state: dict[str, np.ndarray]) -> None:
-        given = {key: torch.from_numpy(np.array(value)) for key, value in state.items()}
-        self.count = int(given["count"])
-        self.generator.set_state(given["generator"])
+        tensors = {key: torch.from_numpy(np.array(value)) for key, value in state.items()}
+        self.count = int(tensors["count"])
+        self.generator.set_state(tensors["generator"])
         for number, parameter in enumerate(self.network.parameters()):
             with torch.no_grad():
-                parameter.copy_(given[f"parameter_{number}"])
+                parameter.copy_(tensors[f"parameter_{number}"])
             if self.count:
                 self.optimiser.state[parameter] = {
-                    key: given[f"{key}_{number}"] for key in ("step", "exp_avg", "exp_avg_sq")
+                    key: tensors[f"{key}_{number}"] for key in ("step", "exp_avg", "exp_avg_sq")
                 }
 
 

@@ -1,4 +1,4 @@
-"""The command line, with the experiment `fit` in it: what torchrun starts in the tests."""
+"""Command line with the experiment `fit`, started by torchrun in the tests."""
 
 import sys
 

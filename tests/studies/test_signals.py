@@ -1,42 +1,48 @@
-"""Workers, scheduler and client killed in the middle of a study, each a process at a loopback address of its own."""
+"""Workers, scheduler and client killed during a study, each a process at a different loopback address."""
 
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import dask
 import distributed
 import pytest
 
 from tests.studies.processes import Processes, kill
-from tests.studies.test_engine import MEASURED, one_by_one
+from tests.studies.test_runner import MEASURED, run_sequentially
 from tests.waiting import PATIENCE
 from workbench.studies import connected, follow, run
 from workbench.training import run_file
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="127.0.0.2 and so on are there on Linux only")
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="127.0.0.2 exists on Linux only")
 
 
 @pytest.fixture
 def processes(tmp_path) -> Iterator[Processes]:
-    made = Processes(tmp_path)
-    yield made
-    made.end()
+    processes = Processes(tmp_path)
+    yield processes
+    processes.end()
+
+
+class CompleteCells:
+    """Counts the complete cells of a study; checks that none was replaced or lost since the last count."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._known = {}
+
+    def __call__(self) -> int:
+        current = {path.name: (path.stat().st_ino, path.stat().st_mtime_ns) for path in self._folder.glob("*.nc")}
+        assert self._known.items() <= current.items()
+        self._known.update(current)
+        return len(current)
 
 
 @pytest.mark.slow
 @pytest.mark.exhaustive
-def test_every_cell_is_complete_once_whoever_was_killed(processes, make_study, tmp_path):
+def test_every_cell_is_completed_once_after_kills(processes, make_study, tmp_path):
     study = make_study(seeds=range(10), length=12, delay=0.08)
-    folder = study.folder / "cells"
-    kept = {}
-
-    def complete() -> int:
-        """How many cells are complete; none is ever replaced or lost."""
-        now = {path.name: (path.stat().st_ino, path.stat().st_mtime_ns) for path in folder.glob("*.nc")}
-        assert kept.items() <= now.items()
-        kept.update(now)
-        return len(now)
-
+    complete = CompleteCells(study.folder / "cells")
     scheduler, address = processes.scheduler("127.0.0.2")
     workers = [processes.worker(address, f"127.0.0.{number}") for number in (3, 4)]
     with connected(address) as client:
@@ -54,7 +60,7 @@ def test_every_cell_is_complete_once_whoever_was_killed(processes, make_study, t
         with pytest.raises(ConnectionError, match=r"tcp:..127.0.0.2:\d+ was lost.* run the study again"):
             list(outcomes)
     assert 7 <= complete() < 20
-    workers[1].wait(PATIENCE)  # finishes or drops what it computes, and leaves
+    workers[1].wait(PATIENCE)  # finishes or drops its cell, and exits
 
     scheduler, address = processes.scheduler("127.0.0.2")
     worker = processes.worker(address, "127.0.0.3")
@@ -65,26 +71,26 @@ def test_every_cell_is_complete_once_whoever_was_killed(processes, make_study, t
     assert complete() < 20
 
     with connected(address) as client:
-        found = run(study, client)
-    assert found.message.values.ravel().tolist() == [""] * 20
+        result = run(study, client)
+    assert result.message.values.ravel().tolist() == [""] * 20
     assert complete() == 20
     assert not list((study.folder / "attempts").iterdir())
     assert all(
         run_file.read_run(study.path(cell)).records.step.values.tolist() == list(range(1, 13)) for cell in study.cells
     )
-    bare = one_by_one(make_study("bare", seeds=range(10), length=12))
-    assert found.drop_vars([*MEASURED, "run"]).equals(bare.drop_vars([*MEASURED, "run"]))
+    bare = run_sequentially(make_study("bare", seeds=range(10), length=12))
+    assert result.drop_vars([*MEASURED, "run"]).equals(bare.drop_vars([*MEASURED, "run"]))
 
 
 @pytest.mark.exhaustive
-def test_a_cell_that_ends_its_workers_fails_alone(make_study, tmp_path):
-    """Also what a run that takes too much memory looks like: the system ends its process."""
+def test_cell_that_kills_its_workers_fails_only_itself(make_study, tmp_path):
+    """As with a run that is killed because it uses too much memory."""
     study = make_study(axes={"drift": (0.0, -9.0)}, seeds=(0,))
     with (
         dask.config.set({"distributed.scheduler.allowed-failures": 0}),
         distributed.LocalCluster(n_workers=1, threads_per_worker=1, dashboard_address="127.0.0.1:0") as cluster,
         distributed.Client(cluster) as client,
     ):
-        found = run(study, client)
-    assert found.status.values.ravel().tolist() == ["finished", "failed"]
-    assert "KilledWorker" in str(found.message.values[1, 0])
+        result = run(study, client)
+    assert result.status.values.ravel().tolist() == ["finished", "failed"]
+    assert "KilledWorker" in str(result.message.values[1, 0])

@@ -1,4 +1,4 @@
-"""An experiment of a few numbers that takes its time, for the tests of studies; it notes every step in a file."""
+"""Fake experiment for the tests of studies: a slow random walk that logs every step to a file."""
 
 import os
 import time
@@ -13,20 +13,20 @@ from workbench.experiments.report import Report
 
 name = "walk"
 title = "Walk"
-summary = "Three numbers wander."
+summary = "Random walk."
 
 
 class Config(protocol.Config):
-    length: int = setting(6, "Steps in all.", ge=1)
-    drift: float = setting(0.0, "Added in every step.", ge=-10, le=10)
-    delay: float = setting(0.0, "Time that one step takes.", unit="s", ge=0)
-    fail_at: int = setting(0, "The step that fails; 0: none.", ge=0)
-    diary: str = setting("", "File to which every step adds a line.")
+    length: int = setting(6, "Number of steps.", ge=1)
+    drift: float = setting(0.0, "Drift per step.", ge=-10, le=10)
+    delay: float = setting(0.0, "Duration of a step.", unit="s", ge=0)
+    fail_at: int = setting(0, "Step that fails; 0: none.", ge=0)
+    diary: str = setting("", "File to which every step appends a line.")
 
 
 class Walk:
-    monitor = None
-    era = 0
+    monitored_metric = None
+    stage = 0
 
     def __init__(self, config: Config) -> None:
         self.config = config
@@ -46,7 +46,7 @@ class Walk:
             os._exit(1)
         if self.count == self.config.fail_at:
             raise ArithmeticError("the ground gave way")
-        self.numbers = 3.9 * self.numbers % 1 + self.config.drift  # chaotic: a step too many or too few is seen
+        self.numbers = 3.9 * self.numbers % 1 + self.config.drift  # chaotic: detects a wrong number of steps
         if self.config.diary:
             with Path(self.config.diary).open("a", encoding="utf-8") as diary:
                 diary.write(f"{os.getpid()} {self.config.seed} {self.count} {begin} {time.monotonic()}\n")

@@ -1,4 +1,4 @@
-"""Equations written for elsewhere give the same derivatives there."""
+"""Exported equations give the same derivatives as the library."""
 
 import json
 import re
@@ -11,8 +11,7 @@ import sympy
 from workbench.cli import main
 from workbench.cli.options import EXPORTS
 from workbench.symbolic import export
-from workbench.symbolic.library import Library
-from workbench.symbolic.recipe import LibrarySpec
+from workbench.symbolic.library import Library, LibrarySpec
 
 MODELS = {
     "polynomials": (LibrarySpec(degree=2), ("x", "y", "z")),
@@ -35,9 +34,9 @@ every_model = pytest.mark.parametrize("name", MODELS)
 
 
 def equations(name: str, seed: int = 0) -> tuple[Library, np.ndarray]:
-    """About half of the terms, with coefficients of all sizes."""
-    recipe, variables = MODELS[name]
-    library, random = recipe.library(variables), np.random.default_rng(seed)
+    """A random half of the terms, with coefficients of different magnitudes."""
+    spec, variables = MODELS[name]
+    library, random = spec.library(variables), np.random.default_rng(seed)
     shape = (len(library), len(variables))
     sizes = random.standard_normal(shape) * 10.0 ** random.integers(-3, 3, shape)
     return library, np.where(random.random(shape) < 0.5, sizes, 0.0)
@@ -56,7 +55,7 @@ def assert_same(library: Library, coefficients: np.ndarray, rates: Callable[[flo
 
 
 @every_model
-def test_python_runs(name):
+def test_exported_python_runs(name):
     library, coefficients = equations(name)
     module: dict[str, object] = {}
     exec(compile(export.python(library, coefficients), "exported", "exec"), module)
@@ -64,7 +63,7 @@ def test_python_runs(name):
 
 
 @every_model
-def test_sympy_reads_it(name):
+def test_sympy_parses_the_export(name):
     library, coefficients = equations(name)
     names = [sympy.Symbol(word) for word in export.code_names(library).values()]
     lines = export.sympy(library, coefficients).splitlines()
@@ -79,8 +78,8 @@ def test_sympy_reads_it(name):
     assert_same(library, coefficients, called)
 
 
-@pytest.mark.parametrize("name", sorted({*MODELS} - {"odd names"}))  # those cannot be typed in an expression
-def test_json_comes_back(name):
+@pytest.mark.parametrize("name", sorted({*MODELS} - {"odd names"}))  # not valid in expressions
+def test_json_round_trip(name):
     library, coefficients = equations(name)
     again, found = export.from_json(export.to_json(library, coefficients))
     assert (again.variables, again.order) == (library.variables, library.order)
@@ -88,7 +87,7 @@ def test_json_comes_back(name):
 
 
 @every_model
-def test_latex_has_every_term(name):
+def test_latex_contains_every_term(name):
     library, coefficients = equations(name)
     rows = export.latex(library, coefficients, digits=3).strip().splitlines()[1:-1]
     assert len(rows) == len(library.variables)
@@ -101,8 +100,8 @@ def test_latex_has_every_term(name):
         assert right.count("{") == right.count("}")
 
 
-def test_latex_of_polynomials_gives_the_same_numbers():
-    """Read back by rule: powers and thin spaces are all there is."""
+def test_latex_of_polynomials_evaluates_to_the_same_values():
+    """Polynomials need only powers and thin spaces to be translated to Python."""
     library, coefficients = equations("polynomials")
     rows = export.latex(library, coefficients, digits=17).strip().splitlines()[1:-1]
     python = [
@@ -113,18 +112,18 @@ def test_latex_of_polynomials_gives_the_same_numbers():
     )
 
 
-def test_nothing_found():
+def test_equations_without_terms():
     library = LibrarySpec(degree=1).library(("x",))
-    nothing = np.zeros((2, 1))
-    assert export.sympy(library, nothing) == "x_dot = 0\n"
-    assert r"\dot{x} &= 0" in export.latex(library, nothing)
-    again, found = export.from_json(export.to_json(library, nothing))
+    zeros = np.zeros((2, 1))
+    assert export.sympy(library, zeros) == "x_dot = 0\n"
+    assert r"\dot{x} &= 0" in export.latex(library, zeros)
+    again, found = export.from_json(export.to_json(library, zeros))
     assert again.variables == ("x",)
     assert not found.any()
 
 
 @pytest.mark.parametrize(
-    "change,words",
+    "change,message",
     [
         ("{", "expected JSON"),
         ("[]", "expected the format 'equations/1', found list"),
@@ -134,14 +133,14 @@ def test_nothing_found():
         ({"equations": {"x": [{"coefficient": 1, "term": "__import__('os')"}]}}, "expression"),
         (
             {"equations": {"x": [{"coefficient": 1, "term": "x + x"}, {"coefficient": 1, "term": "x"}]}},
-            "terms that differ",
+            "distinct terms",
         ),
     ],
 )
-def test_broken_json_is_refused_in_words(change, words):
+def test_invalid_json_raises_an_error(change, message):
     library, coefficients = LibrarySpec(degree=1).library(("x",)), np.ones((2, 1))
     text = change if isinstance(change, str) else json.dumps(json.loads(export.to_json(library, coefficients)) | change)
-    with pytest.raises(ValueError, match=re.escape(words)):
+    with pytest.raises(ValueError, match=re.escape(message)):
         export.from_json(text)
 
 
@@ -154,7 +153,7 @@ def lorenz_run(tmp_path_factory):
 
 
 @pytest.mark.parametrize("form", EXPORTS)
-def test_the_command_writes_every_form(form, lorenz_run, tmp_path, capsys):
+def test_the_export_command_writes_every_format(form, lorenz_run, tmp_path, capsys):
     run, output = lorenz_run, tmp_path / "equations"
     assert main.main(["export", str(run), "--as", form, "--output", str(output)]) == 0
     text = output.read_text(encoding="utf-8")
@@ -164,8 +163,8 @@ def test_the_command_writes_every_form(form, lorenz_run, tmp_path, capsys):
     assert set(export.WRITERS) == set(EXPORTS)
 
 
-def test_the_command_says_when_there_is_no_equation(tmp_path, capsys):
+def test_the_export_command_fails_without_equations(tmp_path, capsys):
     run = tmp_path / "run.nc"
     assert main.main(["train", "linear", "--points", "20", "--output", str(run)]) == 0
     assert main.main(["export", str(run)]) == 1
-    assert "finds no equations in this mode" in capsys.readouterr().err
+    assert "has no equations in this mode" in capsys.readouterr().err

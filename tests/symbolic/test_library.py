@@ -1,4 +1,4 @@
-"""Libraries of candidates of every kind: values, slopes, twins, second order, time, refusals, right-hand sides."""
+"""Candidate libraries: values, Jacobians, duplicates, second order, time, errors and vector fields."""
 
 import numpy as np
 import pytest
@@ -6,8 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from workbench.symbolic.library import Library, Polynomials, polynomials
-from workbench.symbolic.recipe import LibrarySpec
+from workbench.symbolic.library import Library, LibrarySpec, Polynomials, polynomials
 
 RICH = LibrarySpec(
     degree=3,
@@ -26,7 +25,7 @@ def states(columns: int, count: int = 30) -> torch.Tensor:
 TIMES = torch.linspace(0.1, 3.0, 30, dtype=torch.float64)
 
 
-def test_a_recipe_makes_every_kind():
+def test_a_spec_gives_every_kind_of_candidate():
     library = LibrarySpec(1, (1.0,), (-1.0,), (1.0,), ("x*y^2",)).library(("x", "y"))
     assert library.names == (
         *("1", "x", "y", "sin(x)", "cos(x)", "sin(y)", "cos(y)", "exp(-x)", "exp(-y)"),
@@ -36,7 +35,7 @@ def test_a_recipe_makes_every_kind():
     assert not library.uses_time
 
 
-def test_time_may_be_a_candidate_and_must_then_be_given():
+def test_libraries_with_time_require_times():
     library = RICH.library(("x", "y"))
     assert {"t", "x t", "sin(t)", "exp(-t)"} <= set(library.names)
     with pytest.raises(ValueError, match="contain time"):
@@ -50,16 +49,16 @@ def test_torch_numpy_and_floats_agree():
     for index, candidate in enumerate(library.candidates):
         np.testing.assert_allclose(candidate(x.numpy(), TIMES.numpy()), tensors[:, index].numpy(), rtol=1e-14)
     coefficients = np.random.default_rng(0).normal(size=(len(library), 2))
-    flow = library.right_hand_side(coefficients)
+    field = library.right_hand_side(coefficients)
     expected = tensors.numpy() @ coefficients
-    np.testing.assert_allclose(flow(TIMES.numpy(), x.numpy()), expected, rtol=1e-12)
+    np.testing.assert_allclose(field(TIMES.numpy(), x.numpy()), expected, rtol=1e-12)
     for state, time, row in zip(x.numpy(), TIMES.tolist(), expected, strict=True):
-        np.testing.assert_allclose(flow(time, state), row, rtol=1e-12)
+        np.testing.assert_allclose(field(time, state), row, rtol=1e-12)
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])
 @pytest.mark.parametrize("shape", [(), (7,), (4, 7)])
-def test_any_batch_of_states_will_do(shape, dtype):
+def test_batch_shapes_and_dtypes_are_preserved(shape, dtype):
     library = RICH.library(("x", "y"))
     x, time = torch.rand(*shape, 2, dtype=dtype), torch.rand(shape, dtype=dtype)
     assert library(x, time).shape == (*shape, len(library))
@@ -69,16 +68,16 @@ def test_any_batch_of_states_will_do(shape, dtype):
 
 
 @pytest.mark.parametrize("make", [lambda: RICH.library(("x", "y")), lambda: Polynomials(("x", "y"), 4)])
-def test_the_jacobian_is_that_of_torch(make):
+def test_the_jacobian_equals_that_of_torch(make):
     library = make()
     x = states(2)
     expected = torch.func.vmap(torch.func.jacrev(library))(x, TIMES)
     torch.testing.assert_close(library.jacobian(x, TIMES), expected)
     coefficients = np.random.default_rng(0).normal(size=(len(library), 2))
-    tangent = library.right_hand_side(coefficients).tangent
-    together = tangent(TIMES.numpy(), x.numpy())
-    np.testing.assert_allclose(together, np.einsum("ncs,cd->nds", expected.numpy(), coefficients), rtol=1e-10)
-    np.testing.assert_allclose(tangent(float(TIMES[3]), x[3].numpy()), together[3], rtol=1e-12)
+    jacobian = library.right_hand_side(coefficients).jacobian
+    batch = jacobian(TIMES.numpy(), x.numpy())
+    np.testing.assert_allclose(batch, np.einsum("ncs,cd->nds", expected.numpy(), coefficients), rtol=1e-10)
+    np.testing.assert_allclose(jacobian(float(TIMES[3]), x[3].numpy()), batch[3], rtol=1e-12)
 
 
 def test_values_are_differentiable():
@@ -90,7 +89,7 @@ def test_values_are_differentiable():
 # second order
 
 
-def test_second_order_has_the_derivatives_among_its_inputs():
+def test_second_order_libraries_have_derivatives_as_inputs():
     library = LibrarySpec(2, expressions=("abs(x')*x'",), order=2).library(("x", "y"))
     assert library.variables == ("x", "y")
     assert library.inputs == ("x", "y", "x'", "y'")
@@ -98,17 +97,17 @@ def test_second_order_has_the_derivatives_among_its_inputs():
     coefficients = np.zeros((len(library), 2))
     coefficients[library.names.index("x"), 0] = -4.0
     coefficients[library.names.index("x x'"), 1] = 2.0
-    flow = library.right_hand_side(coefficients)
-    assert flow(0.0, np.array([1.0, 2.0, 3.0, 5.0])).tolist() == [3.0, 5.0, -4.0, 6.0]
+    field = library.right_hand_side(coefficients)
+    assert field(0.0, np.array([1.0, 2.0, 3.0, 5.0])).tolist() == [3.0, 5.0, -4.0, 6.0]
     expected = [[0, 0, 1, 0], [0, 0, 0, 1], [-4, 0, 0, 0], [6, 0, 2, 0]]
-    assert flow.tangent(0.0, np.array([1.0, 2.0, 3.0, 5.0])).tolist() == expected
+    assert field.jacobian(0.0, np.array([1.0, 2.0, 3.0, 5.0])).tolist() == expected
 
 
-# twins
+# duplicates
 
 
 @pytest.mark.parametrize(
-    "text,kept,factor",
+    "text,original,factor",
     [
         ("y*x", "x y", 1.0),
         ("x^2*1", "x^2", 1.0),
@@ -120,48 +119,48 @@ def test_second_order_has_the_derivatives_among_its_inputs():
         ("exp(x)*exp(-x)*y", "y", 1.0),
     ],
 )
-def test_a_candidate_that_is_there_already_is_dropped_and_told(text, kept, factor):
+def test_duplicate_candidates_are_removed_and_listed(text, original, factor):
     library = LibrarySpec(2, expressions=(text,)).library(("x", "y"))
     assert len(library) == 6
-    (twin,) = library.twins
-    assert (twin.kept, twin.factor) == (kept, pytest.approx(factor, rel=1e-8))
-    assert f"{twin.dropped} was left out" in str(twin)
-    assert kept in str(twin)
+    (duplicate,) = library.duplicates
+    assert (duplicate.original, duplicate.factor) == (original, pytest.approx(factor, rel=1e-8))
+    assert f"{duplicate.dropped} was removed" in str(duplicate)
+    assert original in str(duplicate)
 
 
 @pytest.mark.parametrize("text", ["abs(x)", "sqrt(x)", "x*sqrt(x)", "log(x - 1000)", "x + 1e-6*y", "sin(x)", "x*y + x"])
-def test_a_candidate_that_differs_is_kept(text):
+def test_similar_candidates_are_not_duplicates(text):
     library = LibrarySpec(2, expressions=(text,)).library(("x", "y"))
-    assert (len(library), library.twins) == (7, ())
+    assert (len(library), library.duplicates) == (7, ())
 
 
-def test_a_candidate_written_twice_is_dropped_wherever_it_has_values():
+def test_identical_expressions_are_duplicates_even_where_undefined():
     library = LibrarySpec(1, expressions=("log(x - 1000)", "log(x - 1000)")).library(("x",))
-    assert [twin.kept for twin in library.twins] == ["log(x - 1000)"]
+    assert [duplicate.original for duplicate in library.duplicates] == ["log(x - 1000)"]
 
 
 @settings(max_examples=50, deadline=None)
 @given(degree=st.integers(0, 4), count=st.integers(1, 3))
-def test_polynomials_have_no_twins(degree, count):
+def test_polynomials_have_no_duplicates(degree, count):
     names = ("x", "y", "z")[:count]
     library = Library(names, polynomials(names, degree))
-    assert (library.names, library.twins) == (Polynomials(names, degree).names, ())
+    assert (library.names, library.duplicates) == (Polynomials(names, degree).names, ())
 
 
-# refusals
+# errors
 
 
 @pytest.mark.parametrize(
-    "make,words",
+    "make,message",
     [
         (lambda: LibrarySpec(-1).library(("x",)), "candidates: expected at least one"),
-        (lambda: LibrarySpec(2).library(("x", "x")), "expected names that differ"),
-        (lambda: LibrarySpec(2).library(()), "expected names that differ"),
-        (lambda: LibrarySpec(2).library(("x", "t")), "t is time itself"),
+        (lambda: LibrarySpec(2).library(("x", "x")), "expected distinct names"),
+        (lambda: LibrarySpec(2).library(()), "expected distinct names"),
+        (lambda: LibrarySpec(2).library(("x", "t")), "the name t is reserved for time"),
         (lambda: LibrarySpec(2, order=3).library(("x",)), "order: expected 1 or 2, found 3"),
-        (lambda: LibrarySpec(2, frequencies=(0.0,)).library(("x",)), "frequencies: expected numbers other than 0"),
-        (lambda: LibrarySpec(2, expressions=("x - x",)).library(("x",)), "x - x: expected something other than zero"),
-        (lambda: LibrarySpec(2, expressions=("x/0",)).library(("x",)), "column 1: this has no value"),
+        (lambda: LibrarySpec(2, frequencies=(0.0,)).library(("x",)), "frequencies: expected nonzero numbers"),
+        (lambda: LibrarySpec(2, expressions=("x - x",)).library(("x",)), "x - x: expected a nonzero function"),
+        (lambda: LibrarySpec(2, expressions=("x/0",)).library(("x",)), "column 1: the value is undefined"),
         (lambda: LibrarySpec(2, expressions=("y",)).library(("x",)), "unknown name y; expected one of x, t, pi, e"),
         (lambda: Polynomials(("x",), 1).right_hand_side(np.zeros((3, 1))), r"expected the shape \(2, 1\)"),
         (lambda: Polynomials(("x",), 1).right_hand_side(np.full((2, 1), np.nan)), "expected finite numbers"),
@@ -169,12 +168,12 @@ def test_polynomials_have_no_twins(degree, count):
         (lambda: RICH.library(("x", "y")).candidates[0].derivative("z")(np.zeros(3)), "expected 2 columns"),
     ],
 )
-def test_what_cannot_be_is_refused_in_words(make, words):
-    with pytest.raises(ValueError, match=words):
+def test_invalid_libraries_raise_an_error(make, message):
+    with pytest.raises(ValueError, match=message):
         make()
 
 
-def test_a_candidate_without_values_on_the_data_is_refused_by_name_and_place():
+def test_a_non_finite_candidate_is_reported_with_its_grid_point():
     library = LibrarySpec(1, expressions=("log(x)", "y/x")).library(("x", "y"))
     x = states(2)
     library.check(x)
@@ -188,15 +187,15 @@ def test_a_candidate_without_values_on_the_data_is_refused_by_name_and_place():
         library.check(x)
 
 
-def test_slopes_without_values_are_refused_where_they_are_needed():
+def test_a_non_finite_derivative_is_reported_if_the_jacobian_is_checked():
     library = LibrarySpec(1, expressions=("sqrt(x)",)).library(("x",))
     x = states(1)
     x[3] = 0.0
     library.check(x)
     with pytest.raises(
-        ValueError, match=r"the derivative of sqrt\(x\) by x: expected finite .* found inf at grid point 3"
+        ValueError, match=r"the derivative of sqrt\(x\) with respect to x: expected finite .* found inf at grid point 3"
     ):
-        library.check(x, slopes=True)
+        library.check(x, jacobian=True)
 
 
 def test_sizes_are_root_mean_squares():
@@ -204,8 +203,17 @@ def test_sizes_are_root_mean_squares():
     np.testing.assert_allclose(library.sizes(x), np.sqrt(np.mean(library(x).numpy() ** 2, axis=0)))
 
 
-def test_a_state_without_a_value_is_nan_for_an_integrator():
+def test_the_vector_field_is_nan_where_it_is_undefined():
     library = LibrarySpec(0, expressions=("sqrt(x)", "exp(x)", "1/x")).library(("x",))
-    flow = library.right_hand_side(np.ones((4, 1)))
+    field = library.right_hand_side(np.ones((4, 1)))
     for state in (-1.0, 1e4, 0.0):
-        assert np.isnan(flow(0.0, np.array([state]))).all()
+        assert np.isnan(field(0.0, np.array([state]))).all()
+
+
+def test_deprecated_attributes_warn():
+    library = LibrarySpec(1).library(("x",))
+    with pytest.warns(DeprecationWarning, match="Library.twins has moved to Library.duplicates"):
+        assert library.twins == library.duplicates
+    field, state = library.right_hand_side(np.ones((2, 1))), np.ones(1)
+    with pytest.warns(DeprecationWarning, match="VectorField.tangent has moved to VectorField.jacobian"):
+        np.testing.assert_array_equal(field.tangent(0.0, state), field.jacobian(0.0, state))

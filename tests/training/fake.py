@@ -1,4 +1,4 @@
-"""An experiment of a few numbers for the tests of training and run files: as long, large, broken or lost as asked."""
+"""Fake experiment for the tests of training and run files: a random walk of any length and size, or failing."""
 
 import numpy as np
 import xarray as xr
@@ -10,27 +10,27 @@ from workbench.experiments.report import Report
 
 name = "fake"
 title = "Fake"
-summary = "Ten numbers wander."
+summary = "Random walk."
 
 
 class Config(protocol.Config):
-    length: int = setting(10, "Steps in all.", ge=1)
-    size: int = setting(3, "Numbers in the state.", ge=1)
-    fail_at: int = setting(0, "The step that fails; 0: none.", ge=0)
-    nan_at: int = setting(0, "The step whose distance is NaN; 0: none.", ge=0)
-    give_up_at: int = setting(0, "The step that begins a new era; 0: none.", ge=0)
+    length: int = setting(10, "Number of steps.", ge=1)
+    size: int = setting(3, "Size of the state.", ge=1)
+    fail_at: int = setting(0, "Step that fails; 0: none.", ge=0)
+    nan_at: int = setting(0, "Step with a distance of NaN; 0: none.", ge=0)
+    give_up_at: int = setting(0, "First step of a new stage; 0: none.", ge=0)
 
 
 class Walk:
-    """Numbers that wander at random; `distance`, from zero, is monitored and reported in every second step."""
+    """Random walk; the monitored `distance` from zero is reported in every second step."""
 
-    monitor = "distance"
+    monitored_metric = "distance"
 
     def __init__(self, config: Config) -> None:
         self.config = config
         self.total_steps = config.length
         self.count = 0
-        self.era = 0
+        self.stage = 0
         self.random = np.random.default_rng(config.seed)
         self.numbers = np.ones(config.size)
 
@@ -44,7 +44,7 @@ class Walk:
         if self.count == self.config.fail_at:
             self.numbers[:] = np.nan
             raise MemoryError("no memory for a matrix of 8 GB")
-        self.era += self.count == self.config.give_up_at
+        self.stage += self.count == self.config.give_up_at
         distance = float(np.linalg.norm(self.numbers))
         if self.count == self.config.nan_at:
             self.numbers[:] = distance = np.nan
@@ -54,14 +54,14 @@ class Walk:
         return self.numbers[:3].reshape(-1, 1).copy()
 
     def state(self) -> dict[str, np.ndarray]:
-        made = self.random.bit_generator.state["state"]
-        halves = [made[key] >> shift & (2**64 - 1) for key in ("state", "inc") for shift in (64, 0)]
-        counts = np.array([self.count, self.era])
+        generator = self.random.bit_generator.state["state"]
+        halves = [generator[key] >> shift & (2**64 - 1) for key in ("state", "inc") for shift in (64, 0)]
+        counts = np.array([self.count, self.stage])
         return {"numbers": self.numbers.copy(), "counts": counts, "random": np.array(halves, dtype=np.uint64)}
 
     def restore(self, state: dict[str, np.ndarray]) -> None:
         self.numbers = np.array(state["numbers"])
-        self.count, self.era = (int(value) for value in state["counts"])
+        self.count, self.stage = (int(value) for value in state["counts"])
         a, b, c, d = (int(value) for value in state["random"])
         generator = self.random.bit_generator
         generator.state = {**generator.state, "state": {"state": a << 64 | b, "inc": c << 64 | d}}

@@ -1,4 +1,4 @@
-"""The records of a run: what goes in comes out, step by step, sliced, and by way of a dataset."""
+"""Records of a run: round trips by index, slice and dataset."""
 
 import copy
 import tracemalloc
@@ -22,48 +22,47 @@ def same(one: Record, other: Record) -> bool:
     return equal and rest[0] == rest[1]
 
 
-GIVEN = [record(1), record(2, rmse=0.5), record(3), record(4, rmse=0.25, horizon=3.0)]
+RECORDS = [record(1), record(2, rmse=0.5), record(3), record(4, rmse=0.25, horizon=3.0)]
 BARE = [Record(step, 9, {"loss": 2.0}, None, 1.0, 2.0) for step in (1, 2, 3)]
 
 
-@pytest.mark.parametrize("given", [GIVEN, BARE, []], ids=["whole", "bare", "none"])
-def test_what_goes_in_comes_out(given):
-    kept = Records(given)
-    ways = [kept, Records.of(kept.to_dataset()), copy.deepcopy(kept), kept[:]]
-    for way in ways:
-        assert len(way) == len(given)
-        assert all(same(one, other) for one, other in zip(way, given, strict=True))
+@pytest.mark.parametrize("records", [RECORDS, BARE, []], ids=["full", "bare", "empty"])
+def test_round_trips(records):
+    history = Records(records)
+    for copied in [history, Records.of(history.to_dataset()), copy.deepcopy(history), history[:]]:
+        assert len(copied) == len(records)
+        assert all(same(one, other) for one, other in zip(copied, records, strict=True))
 
 
-def test_places_and_slices_are_those_of_a_list():
-    kept = Records(GIVEN)
-    assert same(kept[-1], GIVEN[-1])
-    assert [r.step for r in kept[:2]] == [1, 2]
+def test_indices_and_slices_are_those_of_a_list():
+    history = Records(RECORDS)
+    assert same(history[-1], RECORDS[-1])
+    assert [r.step for r in history[:2]] == [1, 2]
     with pytest.raises(IndexError):
-        kept[4]
-    kept = kept[:3]
-    kept.append(record(4))
-    assert [r.step for r in kept] == [1, 2, 3, 4]
+        history[4]
+    history = history[:3]
+    history.append(record(4))
+    assert [r.step for r in history] == [1, 2, 3, 4]
 
 
-def test_a_record_that_was_read_does_not_change_with_those_that_follow():
-    kept = Records(GIVEN)
-    before, dataset = kept[0], kept.to_dataset()
-    kept.append(record(5))
-    before.coefficients[:] = 0
-    assert same(kept[0], GIVEN[0])
+def test_returned_records_are_copies():
+    history = Records(RECORDS)
+    first, dataset = history[0], history.to_dataset()
+    history.append(record(5))
+    first.coefficients[:] = 0
+    assert same(history[0], RECORDS[0])
     assert dataset.sizes["step"] == 4
     assert dataset.rmse.values[1] == 0.5
     assert np.isnan(dataset.rmse.values[0])
     assert dataset.seconds.attrs["units"] == "s"
 
 
-def test_a_step_takes_little_more_than_its_numbers():
+def test_memory_per_step_is_that_of_its_numbers():
     tracemalloc.start()
-    kept = Records()
+    history = Records()
     for step in range(1, 20_001):
-        kept.append(record(step))
-    taken = tracemalloc.get_traced_memory()[0]
+        history.append(record(step))
+    used = tracemalloc.get_traced_memory()[0]
     tracemalloc.stop()
     numbers = 3 + 1 + 6
-    assert taken < 20_000 * 8 * numbers * 1.3
+    assert used < 20_000 * 8 * numbers * 1.3

@@ -1,4 +1,4 @@
-"""Run files: what is written is read, what is no run is told, and a kill leaves a file that can be read."""
+"""Run files: round trip, errors for invalid files, and readability after a kill."""
 
 import os
 import random
@@ -21,14 +21,14 @@ ROOT = Path(__file__).parents[2]
 
 
 def full(path: Path) -> Run:
-    """A run with something of everything."""
+    """A run with all fields set."""
     steps = np.arange(1, 4)
     return Run(
         path=path,
         experiment="fake",
         config={"size": 3, "mode": "quick", "noise": 0.1},
         status="stopped",
-        message="as asked",
+        message="stopped by the user",
         created="2026-01-02T03:04:05+00:00",
         versions={"python": "3.13"},
         total=9,
@@ -53,30 +53,30 @@ def full(path: Path) -> Run:
     )
 
 
-def test_what_is_written_is_read(tmp_path):
+def test_round_trip(tmp_path):
     run = full(tmp_path / "new" / "run.nc")
     run_file.write_run(run)
     read = run_file.read_run(run.path)
     for field in fields(Run):
-        ours, theirs = getattr(run, field.name), getattr(read, field.name)
-        if isinstance(ours, xr.Dataset):
-            xr.testing.assert_identical(ours, theirs)
+        expected, value = getattr(run, field.name), getattr(read, field.name)
+        if isinstance(expected, xr.Dataset):
+            xr.testing.assert_identical(expected, value)
         elif field.name.endswith("state"):
-            assert ours.keys() == theirs.keys()
-            for name, array in ours.items():
-                np.testing.assert_array_equal(array, theirs[name], strict=True)
+            assert expected.keys() == value.keys()
+            for name, array in expected.items():
+                np.testing.assert_array_equal(array, value[name], strict=True)
         else:
-            assert ours == theirs, field.name
+            assert expected == value, field.name
 
 
-def test_a_run_without_anything_yet_is_a_run(tmp_path):
+def test_run_without_steps_round_trips(tmp_path):
     run = Run(tmp_path / "run.nc", "fake", {}, "running")
     run_file.write_run(run)
     read = run_file.read_run(run.path)
     assert (read.steps, read.state, read.best_state, read.coefficients) == (0, {}, {}, None)
 
 
-def test_other_programs_can_read_the_numbers(tmp_path):
+def test_plain_hdf5_and_netcdf_readers_read_the_records(tmp_path):
     run = full(tmp_path / "run.nc")
     run_file.write_run(run)
     with h5py.File(run.path) as file:
@@ -104,7 +104,7 @@ def broken(path: Path, fault: str) -> None:
             file.attrs["config"] = "{"
 
 
-WORDS = {
+MESSAGES = {
     "text": "not a readable run file",
     "cut": "not a readable run file",
     "other": "not a run file",
@@ -113,33 +113,34 @@ WORDS = {
 }
 
 
-@pytest.mark.parametrize("fault", WORDS)
-def test_what_is_no_run_is_refused_in_words(fault, tmp_path):
+@pytest.mark.parametrize("fault", MESSAGES)
+def test_invalid_file_raises_with_the_reason(fault, tmp_path):
     path = tmp_path / "run.nc"
     broken(path, fault)
-    with pytest.raises(ValueError, match=WORDS[fault]):
+    with pytest.raises(ValueError, match=MESSAGES[fault]):
         run_file.read_run(path)
 
 
-def test_a_missing_file_is_missed(tmp_path):
+def test_missing_file_raises(tmp_path):
     with pytest.raises(FileNotFoundError, match="there is no run file"):
         run_file.read_run(tmp_path / "run.nc")
 
 
-def test_the_list_is_newest_first_and_reports_what_it_cannot_read(tmp_path):
+def test_list_is_newest_first_and_includes_unreadable_files(tmp_path):
     for day in (3, 1, 2):
         run = full(tmp_path / f"run{day}.nc")
         run_file.write_run(replace(run, created=f"2026-01-{day:02d}T00:00:00+00:00"))
     broken(tmp_path / "bad.nc", "text")
     (tmp_path / ".run9.nc.part").write_text("half written")
-    found = run_file.list_runs(tmp_path)
-    assert [summary.path.stem for summary in found] == ["run3", "run2", "run1", "bad"]
-    assert "not a readable run file" in found[-1].error
-    assert (found[0].experiment, found[0].steps, found[0].metrics) == ("fake", 3, {"rmse": 0.25})
+    summaries = run_file.list_runs(tmp_path)
+    assert [summary.path.stem for summary in summaries] == ["run3", "run2", "run1", "bad"]
+    assert "not a readable run file" in summaries[-1].error
+    first = summaries[0]
+    assert (first.experiment, first.steps, first.metrics) == ("fake", 3, {"rmse": 0.25})
     assert run_file.list_runs(tmp_path / "nowhere") == []
 
 
-def test_new_runs_get_names_of_their_own(tmp_path, monkeypatch):
+def test_new_runs_have_distinct_names(tmp_path, monkeypatch):
     monkeypatch.setenv("WORKBENCH_DATA", str(tmp_path))
     assert run_file.runs_folder() == tmp_path / "runs"
     paths = {run_file.new_run_path("lorenz", tmp_path) for _ in range(50)}
@@ -169,9 +170,9 @@ for path in sys.argv[1:]:
 """
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="kills as POSIX does")
-def test_a_kill_at_any_moment_leaves_a_file_that_can_be_read(tmp_path):
-    """One process imports everything and forks a training per file, one after the other."""
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
+def test_kill_at_any_moment_leaves_a_readable_file(tmp_path):
+    """One process imports everything, then forks a training per file, one at a time."""
     paths, draw = [tmp_path / f"run{i}.nc" for i in range(8)], random.Random(0)
     with subprocess.Popen([sys.executable, "-c", TRAINERS, *paths], cwd=ROOT, stdout=subprocess.PIPE) as process:
         for path in paths:

@@ -1,4 +1,4 @@
-"""Training: records, the best state, failures, saving, and going on exactly where a run stopped."""
+"""Training: records, best state, failures, saving, and exact resumption."""
 
 import math
 import time
@@ -15,11 +15,11 @@ from workbench.training import Training, run_file, train, training
 
 
 def plain(records: list[training.Record]) -> list[tuple]:
-    """What must be the same when a run is repeated."""
+    """Reproducible part of the records of a run."""
     return [(r.step, r.total, dict(r.metrics), r.coefficients.tolist()) for r in records]
 
 
-def test_every_step_is_a_record():
+def test_every_step_gives_a_record():
     records = list(train(fake, fake.Config(length=4)))
     assert [r.step for r in records] == [1, 2, 3, 4]
     assert {r.total for r in records} == {4}
@@ -29,21 +29,21 @@ def test_every_step_is_a_record():
     assert np.all(np.diff([r.seconds for r in records]) > 0)
 
 
-def test_waiting_is_not_training():
+def test_time_between_steps_is_not_training_time():
     run = Training(fake, fake.Config())
     for _ in islice(run, 3):
         time.sleep(0.05)
     assert run.records[-1].seconds < 0.05
 
 
-def test_a_run_can_be_left_and_gone_on_with():
+def test_iteration_can_be_interrupted_and_continued():
     run = Training(fake, fake.Config(length=6))
     assert [r.step for r in islice(run, 2)] == [1, 2]
     assert [r.step for r in run] == [3, 4, 5, 6]
     assert plain(run.records) == plain(train(fake, fake.Config(length=6)))
 
 
-def test_the_best_state_is_that_of_the_smallest_monitored_metric():
+def test_best_state_has_the_smallest_monitored_metric():
     run = Training(fake, fake.Config(length=40))
     states = {record.step: run.model.state() for record in run}
     distances = {r.step: r.metrics["distance"] for r in run.records if "distance" in r.metrics}
@@ -57,7 +57,7 @@ def test_the_best_state_is_that_of_the_smallest_monitored_metric():
     assert run.report().metrics["rmse"] == np.abs(states[40]["numbers"]).max()
 
 
-def test_a_new_era_forgets_the_best_of_the_old_one():
+def test_new_stage_discards_the_best_state_of_earlier_ones():
     config = fake.Config(length=40, give_up_at=30)
     run = Training(fake, config)
     list(run)
@@ -67,7 +67,7 @@ def test_a_new_era_forgets_the_best_of_the_old_one():
 
 
 @pytest.mark.parametrize("stop", [1, 2, 5, 7])
-def test_a_resumed_run_is_the_uninterrupted_one(stop, tmp_path):
+def test_resumed_run_equals_uninterrupted_run(stop, tmp_path):
     config, path = fake.Config(length=9, give_up_at=4), tmp_path / "run.nc"
     whole = Training(fake, config)
     list(whole)
@@ -77,7 +77,11 @@ def test_a_resumed_run_is_the_uninterrupted_one(stop, tmp_path):
     second = Training(fake, config, path=path, resume_from=run_file.read_run(path))
     list(second)
     assert plain(second.records) == plain(whole.records)
-    assert (second.best.step, second.best.era, second.best.value) == (whole.best.step, whole.best.era, whole.best.value)
+    assert (second.best.step, second.best.stage, second.best.value) == (
+        whole.best.step,
+        whole.best.stage,
+        whole.best.value,
+    )
     assert second.seconds > first.seconds
     read = run_file.read_run(path)
     assert (read.status, read.steps, read.created) == ("finished", 9, first._created)
@@ -99,7 +103,7 @@ LORENZ = {
 }
 
 
-def test_a_resumed_adam_that_solves_is_the_uninterrupted_one():
+def test_resumed_adam_with_solved_coefficients_equals_uninterrupted_run():
     config = lorenz.Config(mode="adam", points=200, window=20, batch=16, epochs=1, cycles=2, hidden=16)
     whole, first = lorenz.model(config, lorenz.data(config)), lorenz.model(config, lorenz.data(config))
     expected = [whole.step() for _ in range(16)]
@@ -131,7 +135,7 @@ def uninterrupted(config: lorenz.Config) -> list[training.Record]:
         ("adam", 25),
     ],
 )
-def test_a_resumed_lorenz_run_is_the_uninterrupted_one(mode, stop, tmp_path):
+def test_resumed_lorenz_run_equals_uninterrupted_run(mode, stop, tmp_path):
     config, path = lorenz.Config(mode=mode, **LORENZ[mode]), tmp_path / "run.nc"
     whole = uninterrupted(config)
     first = Training(lorenz, config, path=path)
@@ -143,7 +147,7 @@ def test_a_resumed_lorenz_run_is_the_uninterrupted_one(mode, stop, tmp_path):
     assert plain(second.records) == plain(whole)
 
 
-def test_a_failure_is_saved_and_passed_on(tmp_path):
+def test_failure_is_saved_and_raised(tmp_path):
     path = tmp_path / "run.nc"
     run = Training(fake, fake.Config(fail_at=6, seed=1), path=path)
     with pytest.raises(MemoryError):
@@ -158,7 +162,7 @@ def test_a_failure_is_saved_and_passed_on(tmp_path):
     assert next(iter(again)).step == run.best.step + 1
 
 
-def test_a_metric_that_is_not_finite_names_itself_and_its_step(tmp_path):
+def test_nonfinite_metric_raises_with_step_and_name(tmp_path):
     path = tmp_path / "run.nc"
     with pytest.raises(FloatingPointError, match="step 5: distance is nan"):
         list(train(fake, fake.Config(nan_at=5), path=path))
@@ -167,7 +171,7 @@ def test_a_metric_that_is_not_finite_names_itself_and_its_step(tmp_path):
     assert np.isfinite(read.best_state["numbers"]).all()
 
 
-def test_a_failure_before_anything_was_learned_can_be_started_again(tmp_path):
+def test_run_that_failed_in_its_first_step_can_be_resumed(tmp_path):
     path = tmp_path / "run.nc"
     with pytest.raises(MemoryError):
         list(train(fake, fake.Config(fail_at=1), path=path))
@@ -175,18 +179,18 @@ def test_a_failure_before_anything_was_learned_can_be_started_again(tmp_path):
     assert [r.step for r in again] == [1, 2]
 
 
-def test_a_run_that_cannot_be_saved_still_says_what_went_wrong(tmp_path, caplog):
+def test_error_is_raised_if_the_failed_run_cannot_be_saved(tmp_path, caplog):
     (tmp_path / "file").write_text("")
     with pytest.raises(MemoryError):
         list(train(fake, fake.Config(fail_at=1), path=tmp_path / "file" / "run.nc"))
     assert "could not be saved" in caplog.text
 
 
-def test_saving_takes_its_share_of_the_training_and_no_more(monkeypatch, tmp_path):
+def test_saving_takes_a_bounded_fraction_of_the_training_time(monkeypatch, tmp_path):
     clock, cost, saves = [0.0], 3.0, []
 
     def counted() -> float:
-        clock[0] += 0.5  # looked at before and after each step, which so takes a second at least
+        clock[0] += 0.5  # read before and after each step, which thus takes at least a second
         return clock[0]
 
     def write(run):
@@ -198,14 +202,14 @@ def test_saving_takes_its_share_of_the_training_and_no_more(monkeypatch, tmp_pat
     monkeypatch.setattr(run_file, "write_run", write)
     waited = 0.0
     for _ in train(fake, fake.Config(length=1200), path=tmp_path / "run.nc"):
-        clock[0] += 9.0  # what happens between two steps is no training, and brings no save nearer
+        clock[0] += 9.0  # time between steps is no training time, and does not count for saving
         waited += 9.0
-    assert saves[0] <= 10.0, "the first step is saved at once"
+    assert saves[0] <= 10.0, "the first step is saved immediately"
     assert 5 < len(saves) < 20
     assert cost * len(saves) < 1.6 * training.SAVING_SHARE * (clock[0] - waited)
 
 
-def test_a_run_that_ends_says_so_once(monkeypatch, tmp_path):
+def test_finished_run_is_saved_once(monkeypatch, tmp_path):
     statuses = []
     monkeypatch.setattr(run_file, "write_run", lambda run: statuses.append(run.status))
     run = Training(fake, fake.Config(length=3), path=tmp_path / "run.nc")
@@ -215,14 +219,14 @@ def test_a_run_that_ends_says_so_once(monkeypatch, tmp_path):
     assert statuses.count("finished") == 1
 
 
-def test_a_reserved_name_is_no_metric(monkeypatch):
+def test_reserved_metric_name_raises(monkeypatch):
     monkeypatch.setattr(fake.Walk, "step", lambda self: {"loss": 1.0, "seconds": 2.0})
-    with pytest.raises(ValueError, match="may not be called 'seconds'"):
+    with pytest.raises(ValueError, match="invalid metric name 'seconds'"):
         next(train(fake, fake.Config()))
 
 
-def test_a_run_of_the_first_version_goes_on_as_it_did_there():
-    """Written by the first version that kept runs, which had fewer settings; it went on with these losses."""
+def test_run_file_of_the_first_version_resumes_identically():
+    """A file of the first version with run files, which had fewer settings; it continued with these losses."""
     run = run_file.read_run(Path(__file__).parent / "older" / "lorenz_first_format.nc")
     assert run.steps == 3
     again = Training(lorenz, lorenz.Config(**run.config), resume_from=run)

@@ -1,1 +1,1 @@
-"""The command line. The project prints here alone."""
+"""Command line; the only package that prints."""

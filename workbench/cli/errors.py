@@ -1,10 +1,10 @@
-"""What a command says when it cannot do what it was asked."""
+"""Errors of commands."""
 
 PROGRAM = "python -m workbench"
 
 
 class CommandError(Exception):
-    """One line for the person who typed the command."""
+    """Error of a command, printed in one line, with the exit status."""
 
     def __init__(self, text: str, status: int) -> None:
         super().__init__(" ".join(text.split()))

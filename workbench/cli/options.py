@@ -1,4 +1,4 @@
-"""The commands and their options; those of an experiment are the fields of its Config."""
+"""Commands and their options; the options of an experiment are the fields of its Config."""
 
 import argparse
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ from typing import Any, Literal, get_args, get_origin
 
 from workbench import experiments
 from workbench.cli import runs
-from workbench.cli import studies as about_studies
+from workbench.cli import studies as study_commands
 from workbench.cli.errors import PROGRAM
 from workbench.cli.settings import option
 from workbench.experiments.protocol import RENAMED_SETTINGS
@@ -15,82 +15,103 @@ from workbench.experiments.protocol import RENAMED_SETTINGS
 EXPORTS = ("latex", "sympy", "python", "json")
 
 
-class _Parser(argparse.ArgumentParser):
-    """Complains in one line."""
+class _ArgumentParser(argparse.ArgumentParser):
+    """Parser that reports errors in one line."""
 
     def error(self, message: str) -> None:
-        self.exit(2, f"{self.prog}: {message} ({self.prog} --help says more)\n")
+        self.exit(2, f"{self.prog}: {message} (see {self.prog} --help)\n")
 
 
-def command_line(given: Sequence[str]) -> argparse.ArgumentParser:
-    """All commands. Only the experiment that `given` names gets its options: importing one takes a while."""
-    parser = _Parser(prog=PROGRAM, description="Discover equations from data.", allow_abbrev=False)
+def command_line(arguments: Sequence[str]) -> argparse.ArgumentParser:
+    """Parser of all commands. Only the experiment named in `arguments` gets its options, since importing takes time."""
+    parser = _ArgumentParser(prog=PROGRAM, description="Discover equations from data.", allow_abbrev=False)
     commands = parser.add_subparsers(metavar="command", required=True)
-    train = commands.add_parser("train", help="train an experiment and keep the run in a file", allow_abbrev=False)
-    choices = train.add_subparsers(metavar="experiment", required=True)
-    study = commands.add_parser("study", help="a grid of runs, or a search over settings", allow_abbrev=False)
-    studies = study.add_subparsers(metavar="experiment", required=True)
-    named = next((word for word in given[1:] if not word.startswith("-")), None)
-    for name in experiments.names():
-        one = choices.add_parser(name, allow_abbrev=False, help=f"see: {PROGRAM} train {name} --help")
-        many = studies.add_parser(name, allow_abbrev=False, help=f"see: {PROGRAM} study {name} --help")
-        if name == named:
-            _add_settings(one if given[0] == "train" else many, experiments.get(name))
-        _add_grid(many)
-        many.set_defaults(run=about_studies.study, experiment=name)
-        _add_stopping(one)
-        one.add_argument(
-            "--output", type=Path, metavar="PATH", help="the run file to write; default: a new one in data/runs"
-        )
-        one.set_defaults(run=runs.train, experiment=name)
-    again = studies.add_parser("resume", help="go on with a study", allow_abbrev=False)
-    again.add_argument("folder", metavar="STUDY", help="the folder of a study, or its name in data/studies")
-    again.set_defaults(run=about_studies.resume_study)
-    _add_workers(again)
-    resume = commands.add_parser("resume", help="go on with a run exactly where it stopped", allow_abbrev=False)
-    show = commands.add_parser("show", help="what a run has found", allow_abbrev=False)
-    for command, run in ((resume, runs.resume), (show, runs.show)):
-        command.add_argument("run_file", metavar="RUN", help="a run file, or the name of a run in data/runs")
-        command.set_defaults(run=run)
-    _add_stopping(resume)
-    export = commands.add_parser("export", help="the equations of a run, for elsewhere", allow_abbrev=False)
-    export.add_argument("run_file", metavar="RUN", help="a run file, or the name of a run in data/runs")
-    export.add_argument("--as", dest="form", choices=EXPORTS, default="python", help="default: python")
-    export.add_argument("--output", type=Path, metavar="PATH", help="the file to write; default: on the screen")
-    export.set_defaults(run=runs.export)
-    waves = commands.add_parser("waves", help="make files of waves to forecast or to discover from", allow_abbrev=False)
+    train = commands.add_parser("train", help="train an experiment and save the run in a file", allow_abbrev=False)
+    study = commands.add_parser("study", help="run a grid of settings or a search over them", allow_abbrev=False)
+    _add_experiments(train, study, arguments)
+    _add_run_commands(commands)
+    waves = commands.add_parser("waves", help="generate data sets of PDE trajectories", allow_abbrev=False)
     _add_waves(waves)
     listing = commands.add_parser("runs", help="list the runs, newest first", allow_abbrev=False)
     listing.set_defaults(run=runs.list_runs)
     return parser
 
 
+def _add_experiments(train: argparse.ArgumentParser, study: argparse.ArgumentParser, arguments: Sequence[str]) -> None:
+    """Add a subcommand per experiment to `train` and `study`, and `study resume`."""
+    runs_of = train.add_subparsers(metavar="experiment", required=True)
+    studies_of = study.add_subparsers(metavar="experiment", required=True)
+    named = next((word for word in arguments[1:] if not word.startswith("-")), None)
+    for name in experiments.names():
+        one = runs_of.add_parser(name, allow_abbrev=False, help=f"see {PROGRAM} train {name} --help")
+        many = studies_of.add_parser(name, allow_abbrev=False, help=f"see {PROGRAM} study {name} --help")
+        if name == named:
+            _add_settings(one if arguments[0] == "train" else many, experiments.get(name))
+        _add_grid(many)
+        many.set_defaults(run=study_commands.study, experiment=name)
+        _add_steps(one)
+        one.add_argument(
+            "--output", type=Path, metavar="PATH", help="run file to write; default: a new one in data/runs"
+        )
+        one.set_defaults(run=runs.train, experiment=name)
+    resume = studies_of.add_parser("resume", help="resume a study", allow_abbrev=False)
+    resume.add_argument("folder", metavar="STUDY", help="folder of a study, or its name in data/studies")
+    resume.set_defaults(run=study_commands.resume_study)
+    _add_workers(resume)
+
+
+def _add_run_commands(commands: Any) -> None:
+    """Add the commands for an existing run: resume, show, export."""
+    parsers = {}
+    for name, run, text in (
+        ("resume", runs.resume, "resume a run exactly where it stopped"),
+        ("show", runs.show, "print the results of a run"),
+        ("export", runs.export, "export a run's equations"),
+    ):
+        parsers[name] = commands.add_parser(name, help=text, allow_abbrev=False)
+        parsers[name].add_argument("run_file", metavar="RUN", help="run file, or the name of a run in data/runs")
+        parsers[name].set_defaults(run=run)
+    _add_steps(parsers["resume"])
+    parsers["export"].add_argument("--as", dest="form", choices=EXPORTS, default="python", help="default: python")
+    parsers["export"].add_argument(
+        "--output", type=Path, metavar="PATH", help="file to write; default: standard output"
+    )
+
+
 def _add_waves(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("set", metavar="SET", help="kdv-easy, kdv, ks or burgers")
     parser.add_argument("--split", choices=("train", "valid", "test"), help="default: all three")
-    parser.add_argument("--count", type=_whole, default=512, metavar="N", help="trajectories per split; default: 512")
+    parser.add_argument(
+        "--count", type=_positive, default=512, metavar="N", help="trajectories per split; default: 512"
+    )
     parser.add_argument("--seed", type=int, default=0, metavar="N", help="default: 0")
     parser.add_argument("--folder", type=Path, metavar="PATH", help="default: data/waves/seed-N")
     parser.add_argument("--device", default="cpu", help="cpu (default) or cuda")
-    parser.add_argument("--dealias", action="store_true", help="cut the upper third of u^2 off; published files do not")
+    parser.add_argument(
+        "--dealias", action="store_true", help="remove the upper third of the spectrum of u^2, unlike published files"
+    )
     parser.set_defaults(run=runs.make_waves)
 
 
-def _add_stopping(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--steps", type=_whole, metavar="N", help="stop after N more steps; the run can be resumed")
+def _add_steps(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--steps", type=_positive, metavar="N", help="stop after N more steps; the run can be resumed")
 
 
 def _add_grid(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("study")
     group.add_argument("--axis", action="append", default=[], metavar="NAME=X,Y,...", help="a setting and its values")
-    group.add_argument("--seeds", metavar="N", help="how many seeds (0, 1, ...), or which: 3,5; default: 1")
-    group.add_argument("--output", type=Path, metavar="FOLDER", help="where; default: a new one in data/studies")
+    group.add_argument("--seeds", metavar="N", help="number of seeds (0, 1, ...), or the seeds: 3,5; default: 1")
+    group.add_argument("--output", type=Path, metavar="FOLDER", help="default: a new folder in data/studies")
     group.add_argument(
-        "--search", action="append", default=[], metavar="NAME=LOW..HIGH", help="a setting to search; :log, or X,Y,..."
+        "--search",
+        action="append",
+        default=[],
+        metavar="NAME=LOW..HIGH",
+        help="a setting to search; also NAME=LOW..HIGH:log or NAME=X,Y,...",
     )
-    group.add_argument("--trials", type=_whole, default=20, metavar="N", help="of a search; default 20")
-    group.add_argument("--metric", default="rmse", help="what a search makes small; default rmse")
-    group.add_argument("--maximise", action="store_true", help="a search makes it large instead")
+    group.add_argument("--trials", type=_positive, default=20, metavar="N", help="trials of a search; default: 20")
+    group.add_argument("--metric", default="rmse", help="metric that a search minimises; default: rmse")
+    group.add_argument("--maximise", action="store_true", help="maximise the metric")
     _add_workers(parser)
 
 
@@ -99,19 +120,22 @@ def _add_workers(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--scheduler", metavar="ADDRESS", help="tcp://host:port of a Dask cluster; default: this machine"
     )
-    group.add_argument("--workers", type=_whole, metavar="N", help="processes on this machine; default: all cores")
-    group.add_argument("--threads", type=_whole, default=1, metavar="N", help="of each run; default 1")
-    group.add_argument("--retry-failed", action="store_true", help="run cells that failed once more")
+    group.add_argument(
+        "--workers", type=_positive, metavar="N", help="processes on this machine; default: number of cores"
+    )
+    group.add_argument("--threads", type=_positive, default=1, metavar="N", help="threads per run; default: 1")
+    group.add_argument("--retry-failed", action="store_true", help="run failed cells again")
 
 
-def _whole(text: str) -> int:
+def _positive(text: str) -> int:
+    """Parse a positive integer."""
     if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"a whole number of at least 1 is needed, not {text!r}")
+        raise argparse.ArgumentTypeError(f"expected an integer of at least 1, found {text!r}")
     return int(text)
 
 
 def _add_settings(parser: argparse.ArgumentParser, experiment: Any) -> None:
-    """An option per field of the Config. Values stay text: the Config itself judges them."""
+    """Add an option per field of the Config, which also validates the values."""
     parser.description = f"{experiment.title}. {experiment.summary}"
     if hasattr(experiment, "keep"):
         parser.add_argument(
@@ -119,7 +143,7 @@ def _add_settings(parser: argparse.ArgumentParser, experiment: Any) -> None:
             type=Path,
             nargs="+",
             metavar="PATH",
-            help="CSV, Parquet, HDF5 or NetCDF files to learn from, each with one or more trajectories",
+            help="CSV, Parquet, HDF5 or NetCDF files with one or more trajectories each",
         )
     groups = {}
     for name, field in experiment.Config.model_fields.items():
@@ -144,13 +168,13 @@ _SIGNS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
 
 
 def _help(config: type, name: str) -> str:
-    """The sentence of a field, then its bounds, unit and defaults."""
+    """Description of a field with its bounds, unit and defaults."""
     field = config.model_fields[name]
     bounds = " and ".join(
         f"{word} {getattr(m, key)}" for key, word in _SIGNS.items() for m in field.metadata if hasattr(m, key)
     )
     unit, modes = field.json_schema_extra["unit"], field.json_schema_extra["modes"]
-    others = {mode: values[name] for mode, values in config.mode_defaults.items() if name in values}
-    default = f"default {field.default}" + "".join(f", {mode}: {value}" for mode, value in others.items())
+    mode_defaults = {mode: values[name] for mode, values in config.mode_defaults.items() if name in values}
+    default = f"default {field.default}" + "".join(f", {mode}: {value}" for mode, value in mode_defaults.items())
     notes = [bounds, f"in {unit}" if unit else "", f"only for {' and '.join(modes)}" if modes else "", default]
     return f"{field.description} [{'; '.join(filter(None, notes))}]".replace("%", "%%")

@@ -1,4 +1,4 @@
-"""Records as `xarray.Dataset`: one schema, one folder, one file per dataset.
+"""Datasets as `xarray.Dataset` records of one schema: generators, downloads, readers and windows.
 
-A record holds `truth` and `data` over (time, variable); `schema.check` says in words what else it must be.
+A record has `data`, and `truth` if known, over (time, variable); `schema.check` validates it.
 """

@@ -1,4 +1,4 @@
-"""Files that are fetched on request: where they come from, and how nothing half-written is ever left behind."""
+"""Download published files: sources, retries, checksums, atomic replacement."""
 
 import hashlib
 import logging
@@ -16,22 +16,20 @@ logger = logging.getLogger(__name__)
 
 RETRIES = 3
 TIMEOUT = 30  # s without a byte
-ABANDONED = 600  # s after which what was received in part belongs to nobody: its process was killed
+ABANDONED = 600  # s without a write after which a partial file counts as abandoned
 
 Progress = Callable[[int, int], None]
-"""Called with the bytes received and the bytes expected (0: not known)."""
+"""Called with the bytes received and the bytes expected (0: unknown)."""
 
 
 @dataclass(frozen=True)
 class RemoteFile:
-    """A file to fetch: its name on disk, its address, its SHA-256 ("": the publisher replaces the file as data come in,
-    so that none is known), and what it is, for a person.
-    """
+    """A published file: local name, URL, SHA-256 ("": unknown, the publisher updates the file) and description."""
 
     name: str
     url: str
     sha256: str
-    what: str
+    description: str
 
 
 _PSL = "https://downloads.psl.noaa.gov/Datasets"
@@ -58,48 +56,47 @@ SOURCES = {
 
 
 class DownloadError(OSError):
-    """A file could not be fetched; says why, and how to place it by hand."""
+    """A download failed; the message gives the reason and the path for a manual download."""
 
 
 def fetch(
     source: RemoteFile, *, folder: Path | None = None, progress: Progress | None = None, pause: float = 1.0
 ) -> Path:
-    """The path of the file, fetched if it is not in `folder` (the data folder) yet.
+    """The path of the file in `folder` (default: `sst` in the data folder), downloaded if it is not there.
 
-    A failed attempt is repeated RETRIES times, `pause`, 2 `pause`, ... seconds apart. What was received counts only if
-    all of it came (length and, where known, SHA-256); until then it lies under a temporary name and is removed.
-    Raises DownloadError saying what failed and where to put the file by hand; the same for a file that lies there with
-    another SHA-256.
+    A failed attempt is repeated RETRIES times after `pause`, 2 `pause`, ... seconds. A download is complete if its
+    length and, if known, its SHA-256 are right; until then it has a temporary name, and it is removed on failure.
+    Raises DownloadError if all attempts fail, or if the existing file has another SHA-256.
     """
     target = (folder or data_folder() / "sst") / source.name
     if target.exists():
         _require_hash(target, source)
         return target
-    fault = ""
+    problem = ""
     for attempt in range(RETRIES + 1):
         if attempt:
-            logger.warning("%s: %s; trying again", source.name, fault)
+            logger.warning("%s: %s; retrying", source.name, problem)
             time.sleep(pause * 2 ** (attempt - 1))
         try:
             return _attempt(source, target, progress)
-        # requests' errors are OSErrors; pooch says a wrong checksum by ValueError
+        # errors of requests are OSErrors; pooch raises ValueError for a wrong checksum
         except (OSError, ValueError) as error:
-            fault = _words(error)
+            problem = _short(error)
     raise DownloadError(
-        f"{source.what} could not be fetched from {source.url}: {fault}. Without a network, download it elsewhere and "
-        f"put it at {target}"
+        f"{source.description} could not be downloaded from {source.url}: {problem}. Without a network, download it "
+        f"elsewhere and save it as {target}"
     )
 
 
 def _attempt(source: RemoteFile, target: Path, progress: Progress | None) -> Path:
-    """One download under a temporary name, moved into place when it is complete."""
+    """Download to a temporary name and rename the complete file; old partial files are removed."""
     target.parent.mkdir(parents=True, exist_ok=True)
-    for left in target.parent.glob(f".{target.name}.*.part"):
-        if time.time() - left.stat().st_mtime > ABANDONED:
-            left.unlink(missing_ok=True)
+    for old in target.parent.glob(f".{target.name}.*.part"):
+        if time.time() - old.stat().st_mtime > ABANDONED:
+            old.unlink(missing_ok=True)
     part = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
-        _Complete(progress)(source.url, part)
+        _Downloader(progress)(source.url, part)
         _require_hash(part, source)
         os.replace(part, target)
     finally:
@@ -107,8 +104,8 @@ def _attempt(source: RemoteFile, target: Path, progress: Progress | None) -> Pat
     return target
 
 
-class _Complete:
-    """A pooch downloader that refuses a body shorter than announced; it reports progress as it goes."""
+class _Downloader:
+    """A pooch downloader that reports progress and raises OSError for an incomplete response."""
 
     def __init__(self, progress: Progress | None) -> None:
         self._bar = _Bar(progress)
@@ -119,11 +116,11 @@ class _Complete:
         if self._bar.total and received != self._bar.total:
             raise OSError(f"the connection ended after {received:,} of {self._bar.total:,} bytes")
         if not received:
-            raise OSError("the answer was empty")
+            raise OSError("the response was empty")
 
 
 class _Bar:
-    """What pooch asks of a progress bar, as calls of a function."""
+    """Progress bar interface of pooch around a callback."""
 
     def __init__(self, progress: Progress | None) -> None:
         self._progress = progress
@@ -132,7 +129,7 @@ class _Bar:
 
     def update(self, received: int) -> None:
         self._received += received
-        # pooch ends with reset() and update(total)
+        # pooch finishes with reset() and update(total)
         self._received = min(self._received, self.total or self._received)
         if self._progress is not None:
             self._progress(self._received, self.total)
@@ -153,10 +150,10 @@ def _require_hash(path: Path, source: RemoteFile) -> None:
             digest.update(block)
     if digest.hexdigest() != source.sha256:
         raise DownloadError(
-            f"{path}: its SHA-256 is {digest.hexdigest()}, expected {source.sha256}: the file is damaged or another one"
+            f"{path}: the SHA-256 is {digest.hexdigest()}, expected {source.sha256}: the file is corrupt or another one"
         )
 
 
-def _words(error: Exception) -> str:
+def _short(error: Exception) -> str:
     text = str(error) or type(error).__name__
     return text if len(text) < 300 else text[:300] + " ..."

@@ -1,4 +1,4 @@
-"""Where data lie, and how a file is replaced so that a kill at any moment leaves either the old one or the new one."""
+"""Data folder and atomic replacement of files."""
 
 import os
 from collections.abc import Iterator
@@ -7,15 +7,15 @@ from pathlib import Path
 
 
 def data_folder() -> Path:
-    """`$WORKBENCH_DATA`, or `data` in the current folder; not created here."""
+    """`$WORKBENCH_DATA`, or `data` in the current folder; not created."""
     return Path(os.environ.get("WORKBENCH_DATA") or "data").absolute()
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A temporary path in the same folder to write to; on leaving it replaces `path` in one step, unless an error came.
+    """A temporary path in the same folder that atomically replaces `path` on exit without an exception.
 
-    The folder is created. One writer per path.
+    A kill at any time leaves either the old or the new file. Creates the folder. One writer per path.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.part")
@@ -29,7 +29,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def _sync(path: Path) -> None:
-    """Wait until the file (or the folder's list of names) is on the disk."""
+    """Flush a file, or the directory entries of a folder, to disk."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

@@ -1,4 +1,4 @@
-"""The one place where xarray meets torch: a record as a tensor, and its windows."""
+"""Convert records to tensors and windows; the only module of `datasets` with both xarray and torch."""
 
 import numpy as np
 import torch
@@ -18,9 +18,9 @@ def times(record: xr.Dataset) -> Tensor:
 
 
 def count(points: int, window: int, stride: int) -> int:
-    """How many windows of `window` grid points a record of `points` has, one every `stride`.
+    """Number of windows of `window` grid points, one every `stride`, in a record of `points`.
 
-    Raises ValueError if the record is shorter than one window.
+    Raises ValueError if the record is shorter than a window.
     """
     if window > points:
         raise ValueError(f"the window ({window} grid points) is longer than the record ({points} grid points)")
@@ -28,16 +28,16 @@ def count(points: int, window: int, stride: int) -> int:
 
 
 def windows(states: Tensor, window: int, stride: int) -> Tensor:
-    """The windows (W, T, D) of states (N, D), one every `stride` grid points: a view, nothing is copied.
+    """Windows (W, T, D) of states (N, D), one every `stride` grid points, as a view.
 
-    Raises ValueError if the record is shorter than one window.
+    Raises ValueError if the record is shorter than a window.
     """
     count(len(states), window, stride)
     return states.unfold(0, window, stride).mT
 
 
 def fields(record: xr.Dataset) -> tuple[Tensor, Tensor, Tensor]:
-    """A record of fields as float64 tensors: u (B, T, N), the steps between frames (B), the lengths (B)."""
+    """A record of fields as float64 tensors: u (B, T, N), time steps (B), interval lengths (B)."""
     u = record["data"].transpose("trajectory", "frame", "point").values
     t = record["t"].values
     steps = (t[:, -1] - t[:, 0]) / (t.shape[1] - 1)

@@ -1,4 +1,4 @@
-"""Many models of one record: which of them are not beaten in both error and number of terms."""
+"""Pareto front of the models of one data set in error and number of terms."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,9 +8,10 @@ import numpy as np
 
 @dataclass(frozen=True)
 class Front:
-    """terms (M), errors (M) of the models in the order given; NaN errors are of models that failed.
+    """terms (M), errors (M) of the models in their given order; the error of a failed model is NaN.
 
-    front: the models that no other beats, fewest terms first; knee: the one of them after which more terms gain little.
+    front: indices of the Pareto-optimal models, fewest terms first. knee: index of the model on the front beyond which
+    more terms reduce the error little.
     """
 
     terms: np.ndarray
@@ -20,17 +21,17 @@ class Front:
 
 
 def pareto(terms: Sequence[int], errors: Sequence[float]) -> Front:
-    """The Pareto front of `errors` (0 or more) against numbers of `terms`.
+    """The Pareto front of nonnegative `errors` (M) against numbers of `terms` (M).
 
-    The knee is the point farthest below the line between the ends of the front, both axes scaled to it, errors by
-    their logarithm; with fewer than three points, the one of least error.
-    Raises ValueError if the two differ in length, an error is negative, or no model has one.
+    The knee is the point of the front farthest below the line between its ends, with both axes scaled to [0, 1] and
+    errors on a logarithmic scale; with fewer than three points, the point of least error.
+    Raises ValueError for different lengths, a negative error or no finite error.
     """
     terms, errors = np.asarray(terms, dtype=int), np.asarray(errors, dtype=float)
     if terms.shape != errors.shape or terms.ndim != 1:
         raise ValueError(f"errors: expected one per number of terms, found {errors.shape} for {terms.shape}")
     if (errors < 0).any() or not np.isfinite(errors).any():
-        raise ValueError("errors: expected numbers of 0 or more, at least one of them finite")
+        raise ValueError("errors: expected nonnegative numbers, at least one of them finite")
     front, least = [], np.inf
     for index in np.lexsort((errors, terms)).tolist():
         if errors[index] < least:

@@ -1,4 +1,4 @@
-"""Many states taken through time together, by the classical method of fourth order."""
+"""Batched steps of the classical Runge-Kutta method of fourth order."""
 
 from collections.abc import Callable
 
@@ -8,7 +8,7 @@ import numpy as np
 def advance(
     rates: Callable[[np.ndarray, np.ndarray], np.ndarray], time: np.ndarray, states: np.ndarray, step: np.ndarray
 ) -> np.ndarray:
-    """The states (W, S) at `time` (W), one `step` (W) later. Source: Kutta (1901)."""
+    """States (W, S) at `time` (W) advanced by one `step` (W). Source: Kutta (1901)."""
     half, h = time + step / 2, step[:, None]
     first = rates(time, states)
     second = rates(half, states + h / 2 * first)

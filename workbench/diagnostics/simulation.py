@@ -1,31 +1,31 @@
-"""A discovered model simulated: quickly where it can be, implicitly where it must be, and never past a blow-up."""
+"""Simulation of discovered models, with an implicit method for stiff ones, and detection of blow-up."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from scipy.integrate import DOP853, OdeSolver, Radau
+from scipy.integrate import DOP853, OdeSolver, Radau, odeint
 
 from workbench.diagnostics.model import Discovered
 
 Ending = Literal["whole", "blow-up", "no value", "too costly"]
 
-PATIENCE = 1000
-"""Steps of DOP853 before it is asked whether stability, not accuracy, holds it back."""
-LOOK = 50
-"""Steps between two looks at that."""
-LOOKS = 3
-"""Looks in a row that make a problem stiff."""
-STIFF = 3.0
-"""Step times the fastest decay from which on stability holds DOP853 back, whose bound is about 6."""
+MIN_STEPS = 1000
+"""Steps of DOP853 before the stiffness test starts."""
+TEST_INTERVAL = 50
+"""Steps between two stiffness tests."""
+POSITIVE_TESTS = 3
+"""Consecutive positive tests that make a problem stiff."""
+STABILITY_LIMIT = 3.0
+"""Step times fastest decay rate above which stability limits the step of DOP853; its stability bound is about 6."""
 
 
 @dataclass(frozen=True)
 class Simulation:
-    """states (T, S) at times (T); NaN after `reached`, the time to which the model could be followed.
+    """states (T, S) at times (T), NaN after `reached`, the last time reached.
 
-    `stiff`: the implicit method took over. `message` says what happened, empty if nothing did.
+    stiff: whether the implicit method was used. message: reason of an early end or a switch of method, else empty.
     """
 
     times: np.ndarray
@@ -45,22 +45,22 @@ def simulate(
     tolerance: float = 1e-10,
     evaluations: int = 400_000,
 ) -> Simulation:
-    """The states at `times` (T), which increase, from `start` (S) at times[0], by DOP853, or by Radau if it is stiff.
+    """States at increasing `times` (T) from `start` (S) at times[0], by DOP853, or by Radau if the model is stiff.
 
-    limit: the largest |state|, in units of the largest of |start| (1 if that is 0). tolerance: of each step, relative,
-    and absolute in the same units. evaluations: of the right-hand side, in all; it bounds the time.
-    Raises ValueError for a start or times that are none. A blow-up is an ending, not an error.
+    limit: bound of |state| in units of the largest |start| (1 if that is 0). tolerance: relative tolerance per step,
+    and absolute tolerance in the same units. evaluations: maximum number of evaluations of the right-hand side.
+    A blow-up ends the simulation without an error. Raises ValueError for an invalid start or times.
     Source: Hairer, Norsett, Wanner, "Solving Ordinary Differential Equations" I and II (through scipy).
     """
     start, times = model.check(start), np.asarray(times, dtype=float)
     if times.ndim != 1 or len(times) < 2 or not (np.diff(times) > 0).all():
-        raise ValueError(f"times: expected at least 2 that increase, found {times.shape} of them or others")
+        raise ValueError(f"times: expected at least 2, strictly increasing, found shape {times.shape}")
     unit = float(np.abs(start).max()) or 1.0
-    return _Run(model, start, times, tolerance, unit).finish(limit * unit, evaluations)
+    return _Integration(model, start, times, tolerance, unit).run(limit * unit, evaluations)
 
 
-class _Run:
-    """One simulation under way."""
+class _Integration:
+    """State of one simulation."""
 
     def __init__(self, model: Discovered, start: np.ndarray, times: np.ndarray, tolerance: float, unit: float) -> None:
         self._model, self._times = model, times
@@ -71,33 +71,33 @@ class _Run:
         self._time, self._state = float(times[0]), start
         self._stiff_since: float | None = None
 
-    def finish(self, limit: float, evaluations: int) -> Simulation:
+    def run(self, limit: float, evaluations: int) -> Simulation:
         if not np.isfinite(self._model.rates(self._time, self._state)).all():
-            return self._ended("no value", "the right-hand side has no value at the start")
+            return self._result("no value", "the right-hand side is undefined at the start")
         solver = DOP853(self._model.rates, self._time, self._state, self._times[-1], **self._accuracy)
-        steps, looks, spent = 0, 0, 0
+        steps, positive, spent = 0, 0, 0
         while solver.status == "running":
             if not self._step(solver):
-                return self._ended("no value", f"the right-hand side has no value beyond time {self._time:.6g}")
+                return self._result("no value", f"the right-hand side is undefined beyond time {self._time:.6g}")
             if not np.abs(self._state).max() <= limit:
                 name = self._model.library.inputs[int(np.abs(self._state).argmax())]
-                return self._ended("blow-up", f"{name} exceeds {limit:.3g} at time {self._time:.6g}: a blow-up")
+                return self._result("blow-up", f"{name} exceeds {limit:.3g} at time {self._time:.6g}: a blow-up")
             if spent + solver.nfev > evaluations:
-                words = f"stopped at time {self._time:.6g} after {evaluations} evaluations of the right-hand side"
-                return self._ended("too costly", words)
+                message = f"stopped at time {self._time:.6g} after {evaluations} evaluations of the right-hand side"
+                return self._result("too costly", message)
             steps += 1
-            if self._stiff_since is None and steps >= PATIENCE and steps % LOOK == 0:
-                looks = looks + 1 if self._held_back(solver) else 0
-                if looks == LOOKS:
+            if self._stiff_since is None and steps >= MIN_STEPS and steps % TEST_INTERVAL == 0:
+                positive = positive + 1 if self._is_limited_by_stability(solver) else 0
+                if positive == POSITIVE_TESTS:
                     spent, self._stiff_since = solver.nfev, self._time
                     solver = self._implicit()
-        return self._ended("whole", "")
+        return self._result("whole", "")
 
     def _step(self, solver: OdeSolver) -> bool:
-        """One step, the states on its way filled in; whether there was one."""
+        """Take one step and interpolate the states within it; False if it fails."""
         try:
             solver.step()
-        except ValueError:  # Radau's way to say that the Jacobian is not finite
+        except ValueError:  # raised by Radau for a non-finite Jacobian
             return False
         if solver.status == "failed" or not np.isfinite(solver.y).all():
             return False
@@ -108,16 +108,60 @@ class _Run:
             self._filled = stop
         return True
 
-    def _held_back(self, solver: OdeSolver) -> bool:
-        slopes = self._model.rates.tangent(self._time, self._state)
-        return bool(np.isfinite(slopes).all() and -np.linalg.eigvals(slopes).real.min() * solver.step_size > STIFF)
+    def _is_limited_by_stability(self, solver: OdeSolver) -> bool:
+        jacobian = self._model.rates.jacobian(self._time, self._state)
+        if not np.isfinite(jacobian).all():
+            return False
+        return bool(-np.linalg.eigvals(jacobian).real.min() * solver.step_size > STABILITY_LIMIT)
 
     def _implicit(self) -> OdeSolver:
         rates = self._model.rates
-        return Radau(rates, self._time, self._state, self._times[-1], jac=rates.tangent, **self._accuracy)
+        return Radau(rates, self._time, self._state, self._times[-1], jac=rates.jacobian, **self._accuracy)
 
-    def _ended(self, ending: Ending, words: str) -> Simulation:
+    def _result(self, ending: Ending, message: str) -> Simulation:
         stiff = self._stiff_since is not None
-        told = [f"stiff: DOP853 gave way to Radau at time {self._stiff_since:.6g}"] if stiff else []
-        message = "; ".join([*told, *([words] if words else [])])
+        parts = [f"stiff: switched from DOP853 to Radau at time {self._stiff_since:.6g}"] if stiff else []
+        message = "; ".join([*parts, *([message] if message else [])])
         return Simulation(self._times, self._states, self._time, ending, stiff, message)
+
+
+def simulate_bounded(
+    rhs: Callable[[float, np.ndarray], Sequence[float]],
+    start: Sequence[float],
+    times: np.ndarray,
+    *,
+    limit: float,
+    evaluations: int = 40_000,
+) -> np.ndarray:
+    """States (T, S) of u' = rhs(t, u) from `start` at times[0]; NaN after a blow-up or too many evaluations.
+
+    limit: bound of |state|. evaluations: maximum number of evaluations of rhs. Integrated by LSODA with tolerance 1e-9,
+    piecewise, so that a failure keeps the states before it.
+    """
+    states = np.full((len(times), len(start)), np.nan)
+    states[0] = start
+    remaining = evaluations
+
+    def counted(time: float, state: np.ndarray) -> Sequence[float]:
+        nonlocal remaining
+        remaining -= 1
+        # the comparison is false for NaN too
+        if remaining < 0 or not np.abs(state).max() <= limit:
+            raise _Stop
+        return rhs(time, state)
+
+    piece = 100
+    for first in range(0, len(times) - 1, piece):
+        stop = min(first + piece, len(times) - 1)
+        try:
+            solution = odeint(
+                counted, states[first], times[first : stop + 1], tfirst=True, rtol=1e-9, atol=1e-9, mxstep=evaluations
+            )
+        except _Stop:
+            break
+        states[first + 1 : stop + 1] = solution[1:]
+    return states
+
+
+class _Stop(Exception):
+    """Ends an integration."""

@@ -1,1 +1,1 @@
-"""Discovery of differential equations from records: u' = Theta(u) Xi, ordinary and partial."""
+"""Discovery of ordinary and partial differential equations, u' = Theta(u) Xi, from data."""

@@ -1,4 +1,4 @@
-"""How large the noise on a record is, told from the record alone."""
+"""Estimate noise levels from divided differences."""
 
 from collections.abc import Sequence
 from math import sqrt
@@ -9,43 +9,42 @@ from torch import Tensor
 from workbench.discovery.data import Segment
 
 ORDERS = (4, 6, 8, 10)
-"""Orders of the differences that are tried, in this order."""
+"""Orders of the differences, in the order in which they are tried."""
 
 
-def noise_level(parts: Sequence[Segment]) -> Tensor:
-    """The standard deviation of white noise on each variable (D), in its unit.
+def noise_level(segments: Sequence[Segment]) -> Tensor:
+    """Standard deviation (D) of white noise on each variable, in its unit.
 
-    median |d| / 0.6745 for divided differences d of order m, each over the length of its weights: white noise gives its
-    own standard deviation for every m, a smooth motion gives less the higher m is. Where the sampling is coarse and
-    order 4 still holds some of the motion, a higher order gives clearly less, and is taken: clearly is by more than
-    four times the error of a median over so many points, and 5 %.
-    Raises ValueError for runs of fewer than five grid points each.
+    median |d| / 0.6745 for divided differences d of order m with normalised weights: white noise gives its standard
+    deviation for every m, smooth dynamics a contribution that decreases with m. A higher order replaces order 4 where
+    it is smaller by more than 5 % and four standard errors of the median, as it is for coarse sampling.
+    Raises ValueError if every segment has fewer than five grid points.
     Source: Rousseeuw, Croux, "Alternatives to the median absolute deviation" (1993), for the median.
     """
-    level, points = None, sum(map(len, parts))
+    level, points = None, sum(map(len, segments))
     for order in ORDERS:
-        found = _level(parts, order)
-        if found is None:
+        estimate = _level(segments, order)
+        if estimate is None:
             break
-        clearly = 1 - max(0.05, 4 / sqrt(points))
-        level = found if level is None else torch.where(found < clearly * level, found, level)
+        threshold = 1 - max(0.05, 4 / sqrt(points))
+        level = estimate if level is None else torch.where(estimate < threshold * level, estimate, level)
     if level is None:
-        raise ValueError(f"the record: expected at least 5 grid points without a gap, found {max(map(len, parts))}")
+        raise ValueError(f"data: expected at least 5 grid points without a gap, found {max(map(len, segments))}")
     return level
 
 
-def _level(parts: Sequence[Segment], order: int) -> Tensor | None:
-    """The estimate from differences of one order, None where no run is long enough."""
-    differences = [_differences(run, order) for run in parts if len(run) > order]
+def _level(segments: Sequence[Segment], order: int) -> Tensor | None:
+    """The estimate from differences of one order, None if no segment is long enough."""
+    differences = [_differences(segment, order) for segment in segments if len(segment) > order]
     if not differences:
         return None
     return torch.cat(differences).abs().nanmedian(dim=0).values.nan_to_num(nan=0.0) / 0.6745
 
 
-def _differences(run: Segment, order: int) -> Tensor:
-    """Divided differences of `order` over the root of the sum of their squared weights (N - order, D)."""
-    times = run.times.unfold(0, order + 1, 1) / run.times.diff().median()
-    apart = times[..., :, None] - times[..., None, :] + torch.eye(order + 1, dtype=times.dtype)
-    weights = 1 / apart.prod(dim=-1)
+def _differences(segment: Segment, order: int) -> Tensor:
+    """Divided differences (N - order, D) of `order`, with weights of unit norm."""
+    times = segment.times.unfold(0, order + 1, 1) / segment.times.diff().median()
+    spacing = times[..., :, None] - times[..., None, :] + torch.eye(order + 1, dtype=times.dtype)
+    weights = 1 / spacing.prod(dim=-1)
     weights = weights / weights.norm(dim=-1, keepdim=True)
-    return torch.einsum("ndj,nj->nd", run.values.unfold(0, order + 1, 1), weights)
+    return torch.einsum("ndj,nj->nd", segment.values.unfold(0, order + 1, 1), weights)

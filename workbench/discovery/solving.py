@@ -1,4 +1,4 @@
-"""`workbench.solver.solve` as models call it: on the GPU where its backend is, whatever device a model lives on."""
+"""Calls of `workbench.solver.solve` for models, on the device that the backend requires."""
 
 from dataclasses import replace
 
@@ -8,22 +8,22 @@ from torch import Tensor
 from workbench.solver import LinearODE, Weights, available, solve
 
 
-def solved(problem: LinearODE, backend: str, method: str, *, check: bool = True) -> Tensor:
-    """u (B, T, D, K) of `solve`, on the device of the problem.
+def solve_states(problem: LinearODE, backend: str, method: str, *, check: bool = True) -> Tensor:
+    """The solution u (B, T, D, K) of `solve`, on the device of the problem.
 
-    backend "cuda": a problem on the CPU goes to the GPU and its solution comes back; differentiable all the way.
-    Raises ValueError, with the backend's own reason, where it cannot serve; and what `solve` raises.
+    With backend "cuda", a problem on the CPU is copied to the GPU and its solution back, differentiably. Raises
+    ValueError with the reason if the backend is unavailable, and the errors of `solve`.
     """
     if backend != "cuda" or problem.device.type != "cpu":
         return solve(problem, backend=backend, method=method, check=check).u
     reason = available("cuda")["cuda"]
     if reason:
-        raise ValueError(f"backend: 'cuda' cannot serve: {reason}")
-    return solve(moved(problem, "cuda"), backend=backend, method=method, check=check).u.to(problem.device)
+        raise ValueError(f"backend: 'cuda' is unavailable: {reason}")
+    return solve(to_device(problem, "cuda"), backend=backend, method=method, check=check).u.to(problem.device)
 
 
-def moved(problem: LinearODE, device: str | torch.device) -> LinearODE:
-    """The same problem on another device; differentiable."""
+def to_device(problem: LinearODE, device: str | torch.device) -> LinearODE:
+    """The problem on another device; differentiable."""
     weights = (problem.weights.equation, problem.weights.initial, problem.weights.taylor)
     return replace(
         problem,

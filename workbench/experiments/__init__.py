@@ -1,4 +1,4 @@
-"""The experiments by name. A new one has the parts of `protocol.Experiment`, and a line in the table."""
+"""Registry of experiments by name. An experiment implements `protocol.Experiment` and has an entry in TABLE."""
 
 from importlib import import_module
 
@@ -17,7 +17,7 @@ TABLE = {
     "pde": "workbench.experiments.pde",
     "table": "workbench.experiments.table",
 }
-"""Where each is: a module, or an object of one after a colon."""
+"""Name -> module, or module:object."""
 
 
 def names() -> list[str]:
@@ -26,14 +26,14 @@ def names() -> list[str]:
 
 
 def get(name: str) -> Experiment:
-    """The experiment of that name. Raises ValueError, which lists the names, for an unknown one."""
+    """The experiment `name`. Raises ValueError, listing the names, if it is unknown."""
     if name not in TABLE:
-        raise ValueError(f"there is no experiment {name!r}; there are: {', '.join(TABLE)}")
+        raise ValueError(f"unknown experiment {name!r}; expected one of {', '.join(TABLE)}")
     return at(TABLE[name])
 
 
 def at(place: str) -> Experiment:
-    """The experiment at a place as in the table: what its `__name__` says, so that another process finds it."""
-    module, _, attribute = place.partition(":")
-    found = import_module(module)
-    return getattr(found, attribute) if attribute else found
+    """Import the experiment at a path as in TABLE, which is its `__name__`, for instance in another process."""
+    path, _, attribute = place.partition(":")
+    module = import_module(path)
+    return getattr(module, attribute) if attribute else module

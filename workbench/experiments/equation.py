@@ -1,4 +1,4 @@
-"""One discovered equation, as LaTeX and as plain text."""
+"""Discovered equations as LaTeX and plain text."""
 
 from dataclasses import dataclass
 
@@ -7,9 +7,9 @@ LATEX_SPACE = r"\,"
 
 @dataclass(frozen=True)
 class Equation:
-    """One discovered equation, `left = sum of coefficient * candidate`.
+    """An equation `left = sum of coefficient * candidate`.
 
-    `terms` holds (coefficient, LaTeX of the candidate, plain text of the candidate), zeros left out.
+    terms: (coefficient, LaTeX of the candidate, plain text of the candidate) of the nonzero terms.
     """
 
     left_latex: str
@@ -17,24 +17,24 @@ class Equation:
     terms: tuple[tuple[float, str, str], ...]
 
     def latex(self, digits: int = 3) -> str:
-        """The equation in LaTeX, coefficients with `digits` decimals."""
+        """LaTeX of the equation, with coefficients to `digits` decimals."""
         terms = [(c, name) for c, name, _ in self.terms]
         return f"{self.left_latex} = {_sum(terms, digits, LATEX_SPACE)}"
 
     def text(self, digits: int = 3) -> str:
-        """The equation in plain text, coefficients with `digits` decimals."""
+        """Plain text of the equation, with coefficients to `digits` decimals."""
         terms = [(c, name) for c, _, name in self.terms]
         return f"{self.left_text} = {_sum(terms, digits, ' ')}"
 
 
 def plain_number(value: float, digits: int) -> str:
-    """A coefficient with so many decimals; one that would keep no two digits of its own, with that many of those."""
+    """Format a coefficient with fixed decimals, or as many significant figures if fewer than two would remain."""
     small = digits > 1 and 0 < abs(value) < 10.0 ** (1 - digits)
     return f"{value:.{digits}g}" if small else f"{value:.{digits}f}"
 
 
 def latex_number(value: float, digits: int) -> str:
-    r"""The same in LaTeX: 1.5e-07 becomes 1.5 \cdot 10^{-7}."""
+    r"""Format a coefficient as `plain_number` does, in LaTeX: 1.5e-07 becomes 1.5 \cdot 10^{-7}."""
     mantissa, _, power = plain_number(value, digits).partition("e")
     return rf"{mantissa}\cdot 10^{{{int(power)}}}" if power else mantissa
 

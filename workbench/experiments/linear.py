@@ -1,4 +1,4 @@
-"""Linear systems with closed forms: how accurate the solver is, with every number of derivatives.
+"""Accuracy of the solver on linear systems with closed forms, by number of derivatives.
 
 Source: the standalone example of "Scalable Mechanistic Neural Networks", ICLR 2025.
 """
@@ -14,42 +14,40 @@ from workbench.datasets.ode import linear
 from workbench.datasets.schema import uniform_step
 from workbench.experiments import protocol
 from workbench.experiments.equation import Equation
-from workbench.experiments.protocol import BACKEND, Backend, Model, setting
+from workbench.experiments.protocol import BACKEND, METHOD, Backend, Model, setting
 from workbench.experiments.report import Report
 from workbench.models.ode.validation import Validation
 
 name = "linear"
 title = "Linear systems"
-summary = "Nothing is learned: six systems with closed forms show how accurate the solver is, and how derivatives help."
+summary = "Accuracy of the solver on six systems with closed forms, by number of derivatives; no training."
 
 
 class LinearConfig(protocol.Config):
-    """The settings of one check. Everything is dimensionless."""
+    """Settings of one check. All quantities are dimensionless."""
 
     mode: Literal["check"] = setting("check", "Solve with 2, 3, 4 and 5 derivatives and compare with the closed form.")
     system: Literal["rc", "population", "language", "harmonic", "damped", "third"] = setting(
-        "harmonic", "Which linear system: of one, two or three coupled variables."
+        "harmonic", "Linear system of one, two or three coupled variables."
     )
     points: int = setting(
-        1000, "Sequence length: the whole record is one system.", unit="grid points", ge=2, le=200_000
+        1000, "Sequence length: grid points of the data, solved as one system.", unit="grid points", ge=2, le=200_000
     )
-    step: float = setting(0.01, "Time between two grid points.", unit="time units", gt=0, le=1)
+    step: float = setting(0.01, "Step between grid points.", unit="time units", gt=0, le=1)
     backend: Backend = setting("auto", BACKEND)
-    method: Literal["qr", "cholesky"] = setting(
-        "qr", "How the system is factored: qr is accurate, cholesky is the published way."
-    )
+    method: Literal["qr", "cholesky"] = setting("qr", METHOD)
 
 
 Config = LinearConfig
 
 
 def data(config: LinearConfig) -> xr.Dataset:
-    """The closed form, as `truth` and `data` over (time, variable)."""
+    """The closed form as `truth` and `data` over (time, variable)."""
     return linear.simulate(config.system, points=config.points, step=config.step)
 
 
 def model(config: LinearConfig, data: xr.Dataset) -> Model:
-    """The solver, which sees the equation and the first state only."""
+    """The solver, given the equation and the initial state."""
     system = linear.SYSTEMS[config.system]
     A, b = torch.tensor(system.A, dtype=torch.float64), torch.tensor(system.b, dtype=torch.float64)
     exact = windows.tensor(data, "truth")
@@ -57,10 +55,10 @@ def model(config: LinearConfig, data: xr.Dataset) -> Model:
 
 
 def report(model: Model, data: xr.Dataset) -> Report:
-    """The last solution beside the closed form, and the error of every number of derivatives."""
+    """The last solution, the closed form, and the error for each number of derivatives."""
     attributes = {"units": "1", "long_name": "solution of the linear ODE", "short_name": "solver"}
     trajectory = data.assign(estimate=(("time", "variable"), model.curve().numpy(), attributes))
-    trajectory.attrs["caption"] = "What the solver makes of the equation and the first state, over the closed form."
+    trajectory.attrs["caption"] = "Solution from the initial state, and closed form."
     errors = {f"error_{K}": error for K, error in model.errors.items()}
     title = data.attrs["title"]
     (system,) = (system for system in linear.SYSTEMS.values() if system.title == title)
@@ -68,15 +66,15 @@ def report(model: Model, data: xr.Dataset) -> Report:
 
 
 def equations(system: linear.LinearSystem) -> tuple[Equation, ...]:
-    """y' = A y + b, zeros left out."""
-    made = []
+    """y' = A y + b, with the nonzero terms."""
+    result = []
     for variable, row, constant in zip(system.variables, np.array(system.A), system.b, strict=True):
         terms = [*zip(row.tolist(), system.variables, strict=True), (constant, "1")]
-        kept = tuple((value, _latex(name), name) for value, name in terms if value != 0)
-        made.append(Equation(rf"\dot {_latex(variable)}", f"{variable}'", kept))
-    return tuple(made)
+        nonzero = tuple((value, _latex(name), name) for value, name in terms if value != 0)
+        result.append(Equation(rf"\dot {_latex(variable)}", f"{variable}'", nonzero))
+    return tuple(result)
 
 
 def _latex(variable: str) -> str:
-    """y1 as y_1."""
+    """LaTeX of a variable: y1 -> y_1."""
     return variable if len(variable) == 1 else f"{variable[0]}_{variable[1:]}"

@@ -1,4 +1,4 @@
-"""Logistic growth: r and K of thousands of curves at once.
+"""Logistic growth: joint estimation of r and K for thousands of curves.
 
 Source: the parameter inference of "Mechanistic Neural Networks for Scientific Machine Learning", ICML 2024.
 """
@@ -13,60 +13,54 @@ from workbench.datasets.ode import logistic
 from workbench.datasets.schema import uniform_step
 from workbench.discovery.engine.tangent import Rows
 from workbench.experiments import protocol
+from workbench.experiments.discovery_base import coefficient_dataset
 from workbench.experiments.equation import Equation
-from workbench.experiments.protocol import BACKEND, Backend, Model, setting
+from workbench.experiments.protocol import BACKEND, DERIVATIVES, METHOD, Backend, Model, setting
 from workbench.experiments.report import Report
-from workbench.models.ode.logistic import REMEMBERED, LogisticFit
+from workbench.models.ode.logistic import SHOWN, LogisticFit
 
 name = "logistic"
 title = "Logistic growth"
-summary = "Thousands of growing populations, each with a rate and a capacity of its own, all fitted in one go."
+summary = "Rates and capacities of thousands of growing populations, fitted jointly."
 
 
 class LogisticConfig(protocol.Config):
-    """The settings of one fit of many curves. Everything is dimensionless."""
+    """Settings of one fit of many curves. All quantities are dimensionless."""
 
-    mode: Literal["joint"] = setting(
-        "joint", "Gauss-Newton on every curve, all of them in one call of the solver per step."
-    )
-    curves: int = setting(5000, "How many curves, each with its own rate and capacity.", ge=REMEMBERED, le=50_000)
-    noise: float = setting(
-        0.001, "Standard deviation of the noise on every point (capacities are around 3).", ge=0, le=1
-    )
+    mode: Literal["joint"] = setting("joint", "Gauss-Newton for all curves, with one solver call per step.")
+    curves: int = setting(5000, "Number of curves, each with its own rate and capacity.", ge=SHOWN, le=50_000)
+    noise: float = setting(0.001, "Standard deviation of the noise (capacities are about 3).", ge=0, le=1)
     points: int = setting(
-        60, "Sequence length: each curve is one system.", unit="grid points", group="data", ge=8, le=2000
+        60,
+        "Sequence length: grid points of a curve, solved as one system.",
+        unit="grid points",
+        group="data",
+        ge=8,
+        le=2000,
     )
     end: float = setting(3.0, "Length of each curve.", unit="time units", group="data", gt=0, le=50)
     backend: Backend = setting("auto", BACKEND)
-    method: Literal["qr", "cholesky"] = setting(
-        "qr", "How each system is factored: qr is accurate, cholesky is the published way.", group="solver"
-    )
-    derivatives: int = setting(
-        5,
-        "How many derivatives the solver keeps at each grid point, the curve itself included.",
-        group="solver",
-        ge=2,
-        le=8,
-    )
+    method: Literal["qr", "cholesky"] = setting("qr", METHOD, group="solver")
+    derivatives: int = setting(5, DERIVATIVES, group="solver", ge=2, le=8)
 
 
 Config = LogisticConfig
 
 
 def data(config: LogisticConfig) -> xr.Dataset:
-    """The curves: `truth` and `data` over (time, variable), `r` and `K` over (variable)."""
-    chosen = {field: getattr(config, field) for field in ("curves", "points", "end", "noise", "seed")}
-    return logistic.simulate(**chosen)
+    """Simulated curves: `truth` and `data` over (time, variable), `r` and `K` over (variable)."""
+    settings = {field: getattr(config, field) for field in ("curves", "points", "end", "noise", "seed")}
+    return logistic.simulate(**settings)
 
 
 def model(config: LogisticConfig, data: xr.Dataset) -> Model:
-    """A fresh model, which has seen the noisy curves only."""
+    """An untrained model of the noisy curves."""
     rows = Rows(config.derivatives, backend=config.backend, method=config.method)
     return LogisticFit(windows.tensor(data), rows, step=uniform_step(data))
 
 
 def report(model: Model, data: xr.Dataset) -> Report:
-    """Rates and capacities of all curves beside the true ones; equations and course of the first few."""
+    """Estimated and true parameters of all curves; equations and fits of the first few."""
     rate, capacity = data["r"].values, data["K"].values
     parameters = xr.Dataset(
         {
@@ -75,35 +69,31 @@ def report(model: Model, data: xr.Dataset) -> Report:
         },
         coords={"parameter": ["r", "K"], "curve": data["variable"].values},
     )
-    first = data[["truth", "data"]].isel(variable=slice(REMEMBERED))
-    about = {"units": "1", "long_name": "fitted curve"}
-    trajectory = first.assign(estimate=(("time", "variable"), model.curves()[:, :REMEMBERED].numpy(), about))
-    truth = np.stack([rate, -rate / capacity])[:, :REMEMBERED]
-    coefficients = xr.Dataset(
-        {
-            "estimate": (("candidate", "variable"), model.coefficients(), {"long_name": "fitted coefficient"}),
-            "truth": (("candidate", "variable"), truth, {"long_name": "true coefficient"}),
-        },
-        coords={"candidate": ["N", "N^2"], "variable": first["variable"].values},
+    first = data[["truth", "data"]].isel(variable=slice(SHOWN))
+    attributes = {"units": "1", "long_name": "fitted curve"}
+    trajectory = first.assign(estimate=(("time", "variable"), model.curves()[:, :SHOWN].numpy(), attributes))
+    truth = np.stack([rate, -rate / capacity])[:, :SHOWN]
+    coefficients = coefficient_dataset(
+        ("N", "N^2"), first["variable"].values, model.coefficients(), truth=truth, kind="fitted"
     )
     shown = equations(model.coefficients()), equations(truth)
     return Report(*shown, coefficients, trajectory, errors(parameters), parameters=parameters)
 
 
 def errors(parameters: xr.Dataset) -> dict[str, float]:
-    """Relative errors over the curves, median and 95th percentile, of each parameter."""
-    found = {}
+    """Median and 95th percentile over the curves of the relative error of each parameter."""
+    result = {}
     for name in parameters["parameter"].values:
-        own = parameters.sel(parameter=name)
-        error = np.abs(own["estimate"].values / own["truth"].values - 1)
-        found |= {f"{name}_median": float(np.median(error)), f"{name}_95": float(np.quantile(error, 0.95))}
-    return found
+        values = parameters.sel(parameter=name)
+        error = np.abs(values["estimate"].values / values["truth"].values - 1)
+        result |= {f"{name}_median": float(np.median(error)), f"{name}_95": float(np.quantile(error, 0.95))}
+    return result
 
 
 def equations(coefficients: np.ndarray) -> tuple[Equation, ...]:
-    """N_i' = a N_i + b N_i^2 of the first curves."""
-    made = []
+    """N_i' = a N_i + b N_i^2 for each column (a, b)."""
+    result = []
     for i, (a, b) in enumerate(coefficients.T.tolist(), start=1):
         terms = ((a, f"N_{i}", f"N{i}"), (b, f"N_{i}^2", f"N{i}^2"))
-        made.append(Equation(rf"\dot N_{i}", f"N{i}'", terms))
-    return tuple(made)
+        result.append(Equation(rf"\dot N_{i}", f"N{i}'", terms))
+    return tuple(result)

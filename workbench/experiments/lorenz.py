@@ -1,4 +1,4 @@
-"""Lorenz: the governing equations of a chaotic flow, discovered from one record.
+"""Lorenz system: discovery of the governing equations from one trajectory.
 
 Source: section 5 of "Scalable Mechanistic Neural Networks", ICLR 2025.
 """
@@ -16,80 +16,57 @@ from workbench.diagnostics import metrics
 from workbench.discovery.engine.projection import Projection
 from workbench.discovery.engine.responses import Integrator
 from workbench.discovery.neural.adam import Adam, EpochSchedule
-from workbench.discovery.neural.adam_varpro import SolvedAdam
+from workbench.discovery.neural.adam_varpro import VarProAdam
 from workbench.experiments import discovery_base, protocol
-from workbench.experiments.diagnose import judge
-from workbench.experiments.discovery_base import CRITERION, Criterion, doubts_about, equations, simulated
-from workbench.experiments.protocol import BACKEND, Backend, Model, setting
+from workbench.experiments.diagnose import diagnose
+from workbench.experiments.discovery_base import (
+    CRITERION,
+    DEGREE,
+    MIN_CONTRIBUTION,
+    MODE,
+    MODES,
+    N_BOOTSTRAP,
+    WINDOW,
+    Criterion,
+    equations,
+    simulate_equations,
+)
+from workbench.experiments.protocol import BACKEND, DERIVATIVES, METHOD, Backend, Model, setting
 from workbench.experiments.report import Report
-from workbench.symbolic.library import Library, Polynomials
+from workbench.symbolic.library import Library, LibrarySpec, Polynomials
 from workbench.symbolic.parser import parse
-from workbench.symbolic.recipe import LibrarySpec
 
 name = "lorenz"
 title = "Lorenz"
-summary = "A chaotic flow of three variables: seven terms to be found among all polynomials of the library."
-
-DIRECT = ("auto", "projection", "smoothing")
-"""The modes without a network."""
+summary = "A chaotic system of three variables: seven terms, selected from a library of polynomials."
 
 
 class LorenzConfig(protocol.Config):
-    """The settings of one Lorenz run. Time is dimensionless, as all of the Lorenz system is."""
+    """Settings of one Lorenz run. All quantities are dimensionless."""
 
     mode: Literal["auto", "projection", "smoothing", "adam"] = setting(
-        "auto",
-        "How to learn: projection solves for the coefficients directly, in a fraction of a second; smoothing goes on "
-        "from there and corrects states and equations together, for noisy data; auto takes the better of the two for "
-        "the noise it finds; adam trains a network that takes the noise off, for minutes.",
+        "auto", f"{MODE}; adam trains a denoising network, for minutes."
     )
-    noise: float = setting(
-        0.0, "Standard deviation of the noise on every point (the variables themselves vary by about 8).", ge=0, le=20
-    )
-    window: int = setting(
-        0,
-        "Sequence length: how many grid points are solved as one system; 0: chosen from the data. Smoothing begins "
-        "with it and goes on to windows up to four times as long.",
-        unit="grid points",
-        ge=0,
-        le=200_000,
-    )
+    noise: float = setting(0.0, "Standard deviation of the noise (that of the variables is about 8).", ge=0, le=20)
+    window: int = WINDOW
     backend: Backend = setting("auto", BACKEND)
-    degree: int = setting(
-        2, "Highest degree of the polynomials that the equations may be made of.", group="training", ge=1, le=5
-    )
+    degree: int = setting(2, DEGREE, group="training", ge=1, le=5)
     formulas: str = setting(
-        "",
-        "More terms to choose from, as formulas with semicolons between them, such as sin(x); x*y*z; exp(-t).",
-        group="training",
+        "", "Additional candidates, separated by semicolons, e.g. sin(x); x*y*z; exp(-t).", group="training"
     )
-    min_contribution: float = setting(
-        0.002,
-        "Terms that alone explain less than this share of how their variable changes within a window fall away, "
-        "however significant they are; insignificant ones always do.",
-        group="training",
-        ge=0,
-        lt=1,
-    )
-    criterion: Criterion = setting("information", CRITERION, group="training", modes=DIRECT)
-    n_bootstrap: int = setting(
-        200,
-        "How many times windows are drawn anew to tell how sure each term is (bootstrap).",
-        group="training",
-        modes=DIRECT,
-        ge=20,
-        le=10_000,
-    )
+    min_contribution: float = setting(0.002, MIN_CONTRIBUTION, group="training", ge=0, lt=1)
+    criterion: Criterion = setting("information", CRITERION, group="training", modes=MODES)
+    n_bootstrap: int = setting(200, N_BOOTSTRAP, group="training", modes=MODES, ge=20, le=10_000)
     coefficients: Literal["solved", "learned"] = setting(
         "solved",
-        "Where adam has the coefficients from: solved for exactly at every step, or learned by a second network as in "
-        "the published model, for hours (there: 3 derivatives, 10 cycles of 400 epochs, a learning rate of 5e-4).",
+        "Coefficients with adam: solved exactly at every step, or learned by a second network as published, for hours "
+        "(3 derivatives, 10 cycles of 400 epochs, learning rate 5e-4).",
         group="training",
         modes=("adam",),
     )
     threshold: float = setting(
         0.1,
-        "Learned terms that move their variable by less than this many standard deviations per unit of time fall away.",
+        "Drop learned terms below this standardized coefficient, in standard deviations of the variable per time unit.",
         group="training",
         modes=("adam",),
         ge=0,
@@ -98,7 +75,7 @@ class LorenzConfig(protocol.Config):
     batch: int = setting(512, "Windows per training step.", group="training", modes=("adam",), ge=1, le=100_000)
     learning_rate: float = setting(
         2e-3,
-        "Step size of Adam; with solved coefficients it falls evenly to nothing.",
+        "Learning rate of Adam; decays linearly to 0 with solved coefficients.",
         group="training",
         modes=("adam",),
         gt=0,
@@ -106,7 +83,7 @@ class LorenzConfig(protocol.Config):
     )
     cycles: int = setting(
         5,
-        "How many cycles of training; small terms are removed for good between two of them.",
+        "Training cycles; small terms are removed permanently between cycles.",
         group="training",
         modes=("adam",),
         ge=1,
@@ -114,7 +91,7 @@ class LorenzConfig(protocol.Config):
     )
     epochs: int = setting(
         5,
-        "Passes over all windows in each cycle; learned coefficients need hundreds.",
+        "Epochs per cycle; learned coefficients need hundreds.",
         group="training",
         modes=("adam",),
         ge=1,
@@ -123,21 +100,13 @@ class LorenzConfig(protocol.Config):
     hidden: int = setting(
         1024, "Width of the hidden layers of the networks.", group="training", modes=("adam",), ge=1, le=8192
     )
-    method: Literal["qr", "cholesky"] = setting(
-        "qr", "How each system is factored: qr is accurate, cholesky is the published way.", group="solver"
-    )
-    derivatives: int = setting(
-        6,
-        "How many derivatives the solver keeps at each grid point, the state itself included; more are more accurate.",
-        group="solver",
-        ge=2,
-        le=8,
-    )
-    points: int = setting(10_000, "Length of the record.", group="data", unit="grid points", ge=10, le=200_000)
-    step: float = setting(0.01, "Time between two grid points.", group="data", unit="time units", gt=0, le=0.1)
+    method: Literal["qr", "cholesky"] = setting("qr", METHOD, group="solver")
+    derivatives: int = setting(6, DERIVATIVES, group="solver", ge=2, le=8)
+    points: int = setting(10_000, "Grid points of the data.", group="data", unit="grid points", ge=10, le=200_000)
+    step: float = setting(0.01, "Step between grid points.", group="data", unit="time units", gt=0, le=0.1)
     stride: int = setting(
         1,
-        "From the start of one window to that of the next; the other modes use every grid point once.",
+        "Offset between the starts of consecutive windows; the other modes use every grid point once.",
         group="data",
         unit="grid points",
         modes=("adam",),
@@ -149,23 +118,21 @@ class LorenzConfig(protocol.Config):
 
     @field_validator("formulas")
     @classmethod
-    def _can_be_read(cls, value: str) -> str:
+    def _check_formulas(cls, value: str) -> str:
         for text in _split(value):
             parse(text, lorenz.VARIABLES)
         return value
 
     @model_validator(mode="after")
-    def _fits(self) -> "LorenzConfig":
+    def _check_window(self) -> "LorenzConfig":
         if self.mode == "adam" and self.window < 4:
             raise ValueError(f"the window ({self.window} grid points) is too short for adam: expected at least 4")
         if self.window:
             count = windows.count(self.points, self.window, self.stride)
             if self.mode == "adam" and self.batch > count:
                 raise ValueError(f"the batch ({self.batch} windows) is larger than the record ({count} windows)")
-        if self.mode != "adam" and 0 < self.window < 2 * self.derivatives:
-            raise ValueError(
-                f"the window ({self.window} grid points) is too short: expected 0 or twice the derivatives or more"
-            )
+        if self.mode != "adam":
+            discovery_base.check_window(self.window, self.derivatives)
         return self
 
 
@@ -177,13 +144,12 @@ def _split(formulas: str) -> tuple[str, ...]:
 
 
 def data(config: LorenzConfig) -> xr.Dataset:
-    """The record: `truth` and `data` over (time, variable)."""
+    """Simulated data: `truth` and `data` over (time, variable)."""
     return lorenz.simulate(points=config.points, step=config.step, noise=config.noise, seed=config.seed)
 
 
 def model(config: LorenzConfig, data: xr.Dataset) -> Model:
-    """A fresh model, which has seen the noisy data only."""
-    record = windows.tensor(data)
+    """An untrained model of the noisy data."""
     library: Library = Polynomials(lorenz.VARIABLES, config.degree)
     if formulas := _split(config.formulas):
         library = LibrarySpec(degree=config.degree, expressions=formulas).library(lorenz.VARIABLES)
@@ -193,35 +159,37 @@ def model(config: LorenzConfig, data: xr.Dataset) -> Model:
     shared = ("window", "stride", "batch", "epochs", "cycles", "learning_rate", "threshold", "hidden", "seed")
     schedule = EpochSchedule(**{field: getattr(config, field) for field in shared})
     if config.coefficients == "learned":
-        return Adam(record, library, integrator, schedule)
-    return SolvedAdam(record, library, integrator, schedule, min_contribution=config.min_contribution)
+        return Adam(windows.tensor(data), library, integrator, schedule)
+    return VarProAdam(windows.tensor(data), library, integrator, schedule, min_contribution=config.min_contribution)
 
 
 def report(model: Model, data: xr.Dataset) -> Report:
-    """Equations and coefficients beside the true ones, how sure they are, and a simulation beside the record."""
+    """Discovered and true equations, coefficients with intervals, a simulation and diagnostics."""
     library, estimate = model.library, model.coefficients()
     truth = true_coefficients(library)
-    found = model.result() if isinstance(model, Projection) else None
-    coefficients = discovery_base.coefficients(library, truth, estimate, found)
-    trajectory = simulated(library, estimate, data)
-    figures = metrics.coefficient_metrics(coefficients)
-    figures["horizon"] = metrics.horizon(trajectory, exponent=lorenz.LYAPUNOV_EXPONENT)
-    notes = ()
-    if found is not None:
-        figures["noise"] = float(np.sqrt(np.mean(found.noise**2)))
+    result = model.result() if isinstance(model, Projection) else None
+    coefficients = discovery_base.coefficient_dataset(
+        library.names, library.variables, estimate, truth=truth, result=result
+    )
+    trajectory = simulate_equations(library, estimate, data)
+    scores = metrics.coefficient_metrics(coefficients)
+    scores["horizon"] = metrics.horizon(trajectory, exponent=lorenz.LYAPUNOV_EXPONENT)
+    warnings = ()
+    if result is not None:
+        scores["noise"] = float(np.sqrt(np.mean(result.noise**2)))
         trajectory["denoised"] = (
             ("time", "variable"),
-            found.states[0][: trajectory.sizes["time"]],
-            {"units": "1", "long_name": "states without the noise"},
+            result.states[0][: trajectory.sizes["time"]],
+            {"units": "1", "long_name": "denoised states"},
         )
-        notes = doubts_about(library, found, data)
-    final = judge(library, estimate, trajectory, found, lorenz.LYAPUNOV_EXPONENT) if model.done else None
+        warnings = discovery_base.warnings(library, result, data)
+    final = diagnose(library, estimate, trajectory, result, lorenz.LYAPUNOV_EXPONENT) if model.done else None
     both = equations(library, estimate), equations(library, truth)
-    return Report(*both, coefficients, trajectory, figures, notes, judgement=final)
+    return Report(*both, coefficients, trajectory, scores, warnings, diagnostics=final)
 
 
 def true_coefficients(library: Library) -> np.ndarray:
-    """The true Xi (candidate, variable); a term that the library lacks is left out."""
+    """The true Xi (candidate, variable), without terms that are not in the library."""
     terms = {
         ("x", "x"): -lorenz.SIGMA,
         ("y", "x"): lorenz.SIGMA,

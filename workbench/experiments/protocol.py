@@ -1,4 +1,7 @@
-"""What every experiment offers. Training, run files, page and command line know this and no concrete experiment."""
+"""The interface of an experiment: its Config, data, model and report.
+
+Training, run files, page and command line depend on this module and on no concrete experiment.
+"""
 
 from collections.abc import Mapping
 from typing import Any, ClassVar, Literal, Protocol
@@ -13,18 +16,20 @@ from workbench.experiments.report import Report
 Group = Literal["main", "solver", "training", "data"]
 Backend = Literal["auto", "native", "cuda", "banded", "dense"]
 BACKEND = (
-    "Solver variant: native is the compiled kernel, cuda the same on an NVIDIA GPU, banded in plain torch, all three "
-    "linear in the sequence length, dense the slow reference; auto takes the fastest."
+    "Solver backend: native is the compiled kernel, cuda its version for NVIDIA GPUs, banded plain PyTorch, all three "
+    "linear in the sequence length, dense the slow reference; auto selects the fastest."
 )
+METHOD = "Factorization: qr is accurate, cholesky is the published method."
+DERIVATIVES = "Derivatives per grid point, including order 0; more are more accurate."
 
 
 def setting(
     default: Any, text: str, *, group: Group = "main", unit: str = "", modes: tuple[str, ...] = (), **bounds: Any
 ) -> Any:
-    """A Config field: its default, one sentence for the person who sets it, and where the page shows it.
+    """Return a Config field with a default, a one-sentence description and its place on the page.
 
-    `group` "main" stays in view, the others fold away; `modes` names the training modes in which the field matters
-    (empty: all). `bounds` are pydantic's: ge, gt, le, lt. They are read back from `Config.model_fields[name]`:
+    The page shows group "main" and folds the others; `modes` lists the training modes in which the field has an effect
+    (empty: all). `bounds` are those of pydantic: ge, gt, le, lt. `Config.model_fields[name]` holds them as
     `.description`, `.metadata` and `.json_schema_extra` (a dict with "group", "unit", "modes").
     """
     extra = {"group": group, "unit": unit, "modes": list(modes)}
@@ -32,22 +37,20 @@ def setting(
 
 
 RENAMED_SETTINGS = {"draws": "n_bootstrap", "share": "min_contribution"}
-"""Settings of version 0.1 under their new names: run files, addresses and commands may hold the old ones."""
+"""Settings of version 0.1 -> current name. Run files, URLs and commands may hold the old names."""
 
 
 class Config(BaseModel):
-    """The settings of one run: frozen, complete, and the only source for page, command line, URL and run file.
+    """Settings of one run, frozen: the single source for page, command line, URL and run file.
 
-    A field that is not given takes the default of its training mode (`mode_defaults`), else its own default.
+    A missing field takes the default of its training mode (`mode_defaults`), else its own default.
     Raises `pydantic.ValidationError` naming the field for an unknown key or a value out of bounds.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
     mode_defaults: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
 
-    seed: int = setting(
-        0, "Seed of everything random: the same seed gives the same numbers.", group="data", ge=0, le=2**31 - 1
-    )
+    seed: int = setting(0, "Random seed; the same seed reproduces the same numbers.", group="data", ge=0, le=2**31 - 1)
 
     @model_validator(mode="before")
     @classmethod
@@ -62,7 +65,7 @@ class Config(BaseModel):
 
 
 def current_names(config: type[BaseModel], given: Mapping[str, Any]) -> dict[str, Any]:
-    """`given` with settings of before under their names in `config`, with a DeprecationWarning for each."""
+    """Rename the settings of version 0.1 in `given` to those of `config`, with a DeprecationWarning for each."""
     current = {}
     for name, value in given.items():
         new = RENAMED_SETTINGS.get(name, name)
@@ -74,53 +77,58 @@ def current_names(config: type[BaseModel], given: Mapping[str, Any]) -> dict[str
 
 
 class Model(Protocol):
-    """A thing that learns step by step. Its state is arrays by name, so that a run file can hold it."""
+    """A model trained step by step, whose state is a dict of arrays that a run file can hold."""
 
     total_steps: int
-    monitor: str | None
-    """The metric whose smallest value marks the best state, where a step reports it; None: the last state is."""
-    era: int
-    """Grows when the model gives something up for good (a term, say): best states of earlier eras no longer count."""
+    monitored_metric: str | None
+    """The metric whose minimum over the steps that report it marks the best state; None: the last state is the best."""
+    stage: int
+    """Counter of irreversible changes, such as the removal of a term; best states of earlier stages are discarded."""
 
     @property
     def done(self) -> bool:
-        """No step is left (early stopping included)."""
+        """Whether training has ended, early stopping included."""
 
     def step(self) -> dict[str, float]:
-        """Learn once; the metrics of that step, "loss" always among them. A metric that is not finite fails the run."""
+        """Run one training step and return its metrics, including "loss". A non-finite metric fails the run."""
 
     def coefficients(self) -> np.ndarray | None:
-        """The current coefficients (candidate, variable) in physical units, None if the model has none."""
+        """Current coefficients (candidate, variable) in physical units, None if the model has none."""
 
     def state(self) -> dict[str, np.ndarray]:
-        """Everything needed to go on exactly: parameters, optimiser moments, random generators, counters."""
+        """The complete training state: parameters, optimizer moments, random generators, counters."""
 
     def restore(self, state: Mapping[str, np.ndarray]) -> None:
-        """Go back to what `state()` gave."""
+        """Restore a state returned by `state()`."""
 
 
 class Experiment(Protocol):
-    """A module of workbench.experiments: these names, in this order.
+    """An experiment: a module of workbench.experiments, or an object, with these names in this order.
 
-    One that takes a person's own files has `keep(sources)` besides: it reads them, stores what is in them and returns
-    what to give as the setting `record`. One whose records take long to get has `prepare(config, tell)`, which gets
-    what `data` needs and says how far that is: tell(share=0.5, words="..."); and `at_once(config)`, where some of them
-    do not. `RECORDS` are those that a person may choose from, by title: the settings that differ from the defaults.
+    Optional names:
+
+    - `keep(sources)` reads and stores the user's own files and returns the value of the setting `record`.
+    - `prepare(config, report_progress)` downloads or simulates what `data` reads, for data sets that take long, and
+      calls report_progress(share=0.5, words="...").
+    - `is_immediate(config)`: whether this configuration needs no `prepare`.
+    - `RECORDS`: the selectable data sets, title -> settings that differ from the defaults.
     """
 
+    __name__: str
+    """Path as in `workbench.experiments.TABLE`, at which another process imports it; every module has one."""
     name: str
     title: str
     summary: str
     Config: type[Config]
 
     def data(self, config: Any) -> xr.Dataset:
-        """The record of this configuration: `truth` and `data` over (time, variable), or fields, with units."""
+        """The data set: `truth` and `data` over (time, variable), or fields, with units."""
 
     def model(self, config: Any, data: xr.Dataset) -> Model:
-        """A fresh model for these data."""
+        """An untrained model of these data."""
 
     def report(self, model: Any, data: xr.Dataset) -> Report:
-        """What the model has learned, judged against the data."""
+        """Results of the model and their evaluation against the data."""
 
 
 __getattr__ = moved_names(

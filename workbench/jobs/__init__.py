@@ -1,6 +1,3 @@
-"""Jobs: trainings and data sets computed in the background, independent of any page.
+"""Trainings and data sets computed in background jobs, without Panel: for dashboard, command line and notebooks."""
 
-Nothing here imports Panel: a command line or a notebook can use it as the dashboard does.
-"""
-
-import dask.base  # noqa: F401  (xarray imports it in the first thread that needs it; two at once get half of it each)
+import dask.base  # noqa: F401  (xarray imports it lazily, and two threads at once get a half-initialised module)

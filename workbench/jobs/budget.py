@@ -1,4 +1,4 @@
-"""Limits of a job in a sandbox, and how it ended."""
+"""Limits of a sandboxed job, and the status at its end."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -7,7 +7,7 @@ import psutil
 
 
 class JobStatus(StrEnum):
-    """How a point or a comparison ended; all but OK are marks on a plot."""
+    """Status of a job at its end; plots mark all but OK."""
 
     OK = "ok"
     OVER_TIME = "over the time budget"
@@ -19,10 +19,12 @@ class JobStatus(StrEnum):
 
 @dataclass(frozen=True)
 class Budget:
-    """What one point may take: `seconds` for all of its passes, and as long again to make its inputs; `memory` bytes
-    above the inputs, None: half of what the machine has free when the measuring starts.
+    """Limits of one job.
 
-    Raises ValueError for a budget that is not positive.
+    seconds: time limit of its preparation (up to its message `begin`), and again of the rest. memory: bytes above the
+    memory in use at the start of either part; None: half of the available memory when the job starts.
+
+    Raises ValueError for a limit that is not positive.
     """
 
     seconds: float = 10.0
@@ -36,5 +38,5 @@ class Budget:
 
     @property
     def bytes(self) -> int:
-        """The memory budget in bytes."""
+        """Memory budget in bytes."""
         return psutil.virtual_memory().available // 2 if self.memory is None else self.memory

@@ -1,4 +1,4 @@
-"""The Records of one run, bounded in number, for any number of readers."""
+"""Bounded buffer of the Records of a run, for any number of readers."""
 
 import math
 from dataclasses import dataclass
@@ -8,29 +8,29 @@ from workbench.training import Record
 
 @dataclass(frozen=True)
 class Cursor:
-    """How far a reader has read: so many records of the given thinning; a new one starts over."""
+    """Position of a reader: number of records read at a given thinning. A new cursor is at the start."""
 
     thinning: int = -1
     count: int = 0
 
 
 class History:
-    """Records evenly thinned to at most `limit`: when full, every second step is let go; the first always stays.
+    """Records, evenly thinned to at most `limit`: a full buffer drops every second step, never the first.
 
-    The very last record is in `last` at once, and among the others as soon as `keep_last` is called (at every halt of
-    the run). Not locked: the job that owns it holds its own lock around every call.
+    The last record is in `last`, and among the others after `keep_last`, which is called at every halt of the run. Not
+    thread-safe: the job that owns it holds its lock around every call.
     """
 
     def __init__(self, limit: int = 2000) -> None:
-        self.last = None
+        self.last: Record | None = None
         self.best = math.nan
         self._limit = limit
-        self._records = []
+        self._records: list[Record] = []
         self._stride = 1
         self._thinning = 0
 
     def append(self, record: Record) -> None:
-        """Add a record; steps must grow."""
+        """Append a record; steps must increase."""
         self.last = record
         loss = record.metrics.get("loss", math.nan)
         self.best = loss if not self.best <= loss else self.best
@@ -42,18 +42,23 @@ class History:
             self._records = [r for i, r in enumerate(self._records) if i == 0 or r.step % self._stride == 0]
 
     def keep_last(self) -> None:
-        """Make sure that the last record is among those that readers get."""
+        """Make the last record available to readers even if thinning has dropped it."""
         if self.last is not None and self._records[-1] is not self.last:
             self._records.append(self.last)
 
     def read(self, cursor: Cursor) -> tuple[list[Record], Cursor, bool]:
-        """The records after `cursor`, the new cursor, and whether the reader must start over with just these."""
+        """Records after `cursor`, the new cursor, and whether they replace all that the reader has read."""
         restart = cursor.thinning != self._thinning or cursor.count > len(self._records)
-        fresh = self._records if restart else self._records[cursor.count :]
-        return list(fresh), Cursor(self._thinning, len(self._records)), restart
+        new = self._records if restart else self._records[cursor.count :]
+        return list(new), Cursor(self._thinning, len(self._records)), restart
+
+    @property
+    def seconds(self) -> float:
+        """Training time at the last record; 0 before the first."""
+        return self.last.seconds if self.last is not None else 0.0
 
     def pace(self) -> float:
-        """Seconds per step over the last twenty records, over all steps while there are no more; 0 before the first."""
+        """Seconds per step over the last 20 records, or over all steps if there are fewer; 0 before the first."""
         if self.last is None:
             return 0.0
         if len(self._records) <= 20:

@@ -1,12 +1,11 @@
-"""Jobs: trainings that belong to the server, not to a browser session.
+"""Jobs: trainings in background threads of the server, independent of browser sessions.
 
-A job runs one Training in a daemon thread. That thread never touches a Panel or Bokeh object; sessions ask the job for
-a `Snapshot`, for the records after their cursor and for the latest Report, as often as they like.
+A job runs one Training in a daemon thread, which never touches a Panel or Bokeh object. Sessions poll the job for a
+`Snapshot`, for the records after their cursor, and for the latest Report.
 """
 
 import logging
 import math
-import os
 import threading
 import time
 import traceback
@@ -20,27 +19,23 @@ import psutil
 from workbench.experiments.protocol import Config, Experiment
 from workbench.experiments.report import Report
 from workbench.jobs.buffer import Cursor, History
-from workbench.jobs.cpu import cores, usable
+from workbench.jobs.cpu import cores
 from workbench.jobs.queue import JobQueue, memory_limit_mb, require_memory
-from workbench.jobs.remote import RUNNERS, RemoteTraining
+from workbench.jobs.remote import RemoteTraining, training_class
+from workbench.jobs.report_schedule import ReportSchedule
+from workbench.jobs.state import ACTIVE, ENDED, FINAL, HALTED, SETTLING, TRANSITIONS, JobState, public_name
 from workbench.training import Record, Training, run_file
 
 logger = logging.getLogger(__name__)
 
-HALTED = ("stopped", "interrupted", "finished", "failed")
-GOES_ON = ("paused", "stopped", "interrupted")
-ACTIVE = ("running", "queued")
-REPORTS = 0.5 if usable() > 2 else 1.0
-"""Seconds between two reports, at least: the figures of one take the browser a while, and it may have no core of its
-own."""
-QUEUE_LOOK = 0.1
-"""Seconds between two looks of a queued job at its place."""
+QUEUE_POLL = 0.1
+"""Queue polling interval, seconds."""
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """What a page says about a job in one line. `seconds` is training time, `settling` names a halt that waits for a
-    step, `position` counts the turns until a queued job computes.
+    """State of a job in numbers. `seconds` is training time, `settling` names a halt that waits for the current step,
+    `position` is the number of turns until a queued job computes.
     """
 
     state: str
@@ -60,15 +55,16 @@ class Snapshot:
 
 class Job:
     """One run of an experiment. `state` is "running", "queued", "paused", "stopped", "interrupted", "finished" or
-    "failed".
+    "failed"; `workbench.jobs.state` has the transitions.
 
-    A new job is paused; `start()` makes it run. No step begins after `pause` or `stop` has returned; a step in flight
-    is finished first (`settling` says so meanwhile). A job made from a run file (`run`) opens it in its thread and
-    waits there. `line`: where it waits for its turn. `pace`: called before every step, for runs that go in step.
+    A new job is paused until `start()`. No step begins after `pause` or `stop` has returned; the current step is
+    completed first (`settling` is set meanwhile). A job created from a run file (`run`) opens it in its thread.
+    `queue`: the queue of its device; None: a separate one. Attribute `pace`: called before every step, for runs in
+    lockstep.
     """
 
     def __init__(
-        self, experiment: Experiment, config: Config, *, path: Path, run: Any = None, line: JobQueue | None = None
+        self, experiment: Experiment, config: Config, *, path: Path, run: Any = None, queue: JobQueue | None = None
     ) -> None:
         self.id = path.stem
         self.created = run.created if run is not None else run_file.now()
@@ -76,127 +72,89 @@ class Job:
         self.config = config
         self.path = path
         self.version = 0
-        self.report = None
-        self.pace = None
+        self.report: Report | None = None
+        self.pace: Callable[[Job], None] | None = None
         self._run = run
-        self._line = line or JobQueue(1)
-        self._memory = 0.0
+        self._queue = queue or JobQueue(1)
         self._changed = threading.Condition()
+        self._state = JobState.PAUSED
+        self._single_step = False
+        self._unreported = False
+        self._unsaved = False
+        self._thread: threading.Thread | None = None
+        self._training: Training | RemoteTraining | None = None
         self._history = History()
-        self._training = None
-        self._thread = None
-        self._budget = 0
-        self._busy = False
-        self._halt = ""
-        self._end = ""
+        self._base_memory = 0.0
+        self._total = 0
         self._message = ""
         self._details = ""
-        self._reports = 0
-        self._total = 0
-        self._dirty = False
-        self._unsaved = False
-        self._report_cost = 0.0
-        self._report_seconds = -math.inf
-        self._report_time = -1e9
+        self._reports = ReportSchedule()
+
+    # control, from any thread
 
     @property
     def state(self) -> str:
-        """The state of the run, derived from what its thread does."""
-        if self._end:
-            return self._end
-        if self._busy:
-            return "running"
-        if self._budget == 0:
-            return "paused"
-        return "queued" if self._line.position(self.id) else "running"
+        """Name of the state, e.g. "running"."""
+        return public_name(self._state, self._queue.position(self.id))
 
     @property
     def stepping(self) -> bool:
-        """Whether it runs for a single step, and is paused after it."""
-        return self.state in ACTIVE and self._budget == 1
+        """Whether a single step is in progress, after which the job is paused."""
+        return self._single_step and self._state in (JobState.READY, JobState.STEPPING)
 
     def start(self) -> None:
-        """Run until the end, until `pause` or `stop`; goes on after either of them."""
-        self._let(None)
+        """Run until the end, or until `pause` or `stop`; resumes after either of them."""
+        self._start(single_step=False)
 
     resume = start
 
     def step_once(self) -> None:
-        """Do exactly one step, then be paused; nothing happens while the job runs."""
+        """Do exactly one step, then pause; no effect while the job runs."""
         if self.state not in ACTIVE:
-            self._let(1)
+            self._start(single_step=True)
 
     def pause(self) -> None:
-        """No further step begins until `resume` or `step_once`."""
-        with self._changed:
-            self._budget = 0
-            self._touch()
+        """Begin no further step until `resume` or `step_once`."""
+        self._apply("pause")
 
     def stop(self) -> None:
-        """End the run, keeping its best state; `resume` can still go on from the last one."""
-        self._end_as("stopped")
+        """End the run and save its best state; `resume` continues from the last state."""
+        self._halt("stop")
 
     def interrupt(self) -> None:
-        """As `stop`, because the server stops: the next one offers to go on."""
-        self._end_as("interrupted")
-
-    def _end_as(self, end: str) -> None:
-        with self._changed:
-            if self._end in HALTED:
-                return
-            self._budget, self._halt = 0, end
-            if not self._busy:
-                self._end, self._unsaved, self._dirty = end, True, self._training is not None
-            self._touch()
-
-    def snapshot(self) -> Snapshot:
-        """The present state in numbers; cheap."""
-        with self._changed:
-            last = self._history.last
-            settling = "" if not self._busy or self._budget != 0 else ("stopping" if self._halt else "pausing")
-            return Snapshot(
-                state=self.state,
-                settling=settling,
-                message=self._message,
-                details=self._details,
-                step=last.step if last else 0,
-                total=last.total if last else self._total,
-                seconds=last.seconds if last else 0.0,
-                ms_per_step=1e3 * self._history.pace(),
-                memory_mb=last.memory_mb if last else 0.0,
-                reports=self._reports,
-                position=self._line.position(self.id),
-                loss=last.metrics.get("loss", math.nan) if last else math.nan,
-                best=self._history.best,
-            )
-
-    def read(self, cursor: Cursor) -> tuple[list[Record], Cursor, bool]:
-        """The records after `cursor`, the new cursor, and whether to start over with just these."""
-        with self._changed:
-            return self._history.read(cursor)
-
-    def wait(self, timeout: float | None = None) -> bool:
-        """Wait until the thread has nothing left to do (paused or at an end, Report made); for tests and scripts."""
-        with self._changed:
-            return self._changed.wait_for(self._idle, timeout)
-
-    def _idle(self) -> bool:
-        alive = self._thread is not None and self._thread.is_alive()
-        return not self._dirty and self.state not in ACTIVE and (self.state == "paused" or not alive)
+        """Stop because the server ends; the next server offers to resume."""
+        self._halt("interrupt")
 
     def open(self) -> None:
-        """Load the run file this job was made from; the job waits, stopped or finished as the file says."""
+        """Load the run file of this job; the job then has the state of the file, and may be resumed."""
+        status = self._run.status if self._run.status in HALTED else "stopped"
         with self._changed:
-            self._end = self._run.status if self._run.status in HALTED else "stopped"
+            self._apply(f"open_{status}")
             self._message = self._run.message
-            self._dirty = True
+            self._unreported = True
             self._begin_thread()
 
-    def _let(self, budget: int | None) -> None:
+    def _apply(self, event: str) -> bool:
+        """Change the state by an event of `TRANSITIONS`; False if it has no effect in the present state."""
         with self._changed:
-            if self._end not in ("finished", "failed"):
-                self._budget, self._halt, self._end = budget, "", ""
+            new = TRANSITIONS[event].get(self._state)
+            if new is None:
+                return False
+            self._state = new
+            self._touch()
+            return True
+
+    def _start(self, single_step: bool) -> None:
+        with self._changed:
+            if self._state not in FINAL:
+                self._single_step = single_step
+                self._apply("start")
                 self._begin_thread()
+
+    def _halt(self, event: str) -> None:
+        with self._changed:
+            if self._apply(event) and self._state in ENDED:
+                self._unsaved, self._unreported = True, self._training is not None
 
     def _begin_thread(self) -> None:
         self._touch()
@@ -208,144 +166,174 @@ class Job:
         self.version += 1
         self._changed.notify_all()
 
+    # readers, from any thread
+
+    def snapshot(self) -> Snapshot:
+        """Current state in numbers; cheap."""
+        with self._changed:
+            last = self._history.last
+            return Snapshot(
+                state=self.state,
+                settling=SETTLING.get(self._state, ""),
+                message=self._message,
+                details=self._details,
+                step=last.step if last else 0,
+                total=last.total if last else self._total,
+                seconds=self._history.seconds,
+                ms_per_step=1e3 * self._history.pace(),
+                memory_mb=last.memory_mb if last else 0.0,
+                reports=self._reports.count,
+                position=self._queue.position(self.id),
+                loss=last.metrics.get("loss", math.nan) if last else math.nan,
+                best=self._history.best,
+            )
+
+    def read(self, cursor: Cursor) -> tuple[list[Record], Cursor, bool]:
+        """Records after `cursor`, the new cursor, and whether they replace all that the reader has read."""
+        with self._changed:
+            return self._history.read(cursor)
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until the thread is idle (paused or at an end, with a Report); for tests and scripts."""
+        with self._changed:
+            return self._changed.wait_for(self._is_idle, timeout)
+
+    def _is_idle(self) -> bool:
+        alive = self._thread is not None and self._thread.is_alive()
+        return not self._unreported and self.state not in ACTIVE and (self._state is JobState.PAUSED or not alive)
+
+    def end_process(self) -> None:
+        """End the process of the run, if it has one; for the end of the server."""
+        if isinstance(self._training, RemoteTraining):
+            self._training.close()
+
+    # the thread of the job
+
     def _work(self) -> None:
-        """The thread: steps while the budget lasts, a Report now and then, and at every halt a Report and a save."""
+        """Do steps while allowed, with a Report at intervals; at every halt publish a Report and save."""
         try:
             cores.apply()
-            if self._training is None and not self._prepare():
+            training = self._training or self._prepare()
+            if training is None:
                 return
-            records = iter(self._training)
-            while self._await_turn():
+            records = iter(training)
+            while self._await_step(training):
                 cores.apply()
                 if self.pace is not None:
                     self.pace(self)
                 with cores.turn():
-                    if self._called_off():
+                    if self._is_called_off():
                         continue
-                    self._take(next(records, None))
-                    if not self._end and self._report_due():
-                        self._publish(self._training.report)
+                    self._end_step(training, next(records, None))
+                    if self._state not in ENDED and self._reports.is_due(self._history.seconds):
+                        self._publish(training.report)
             self._leave()
         except Exception as error:
             logger.exception("run %s failed", self.id)
             self._fail(error)
 
-    def end_process(self) -> None:
-        """End the process of the run, where it has one; for the end of the server."""
-        if isinstance(self._training, RemoteTraining):
-            self._training.close()
+    def _prepare(self) -> Training | RemoteTraining | None:
+        """Create the Training when it is this job's turn; None if the job was ended before."""
+        while not self._queue.enter(self.id):
+            with self._changed:
+                self._touch()  # its position may have changed
+                self._changed.wait(QUEUE_POLL)
+                if self._state in ENDED and self._run is None:
+                    self._queue.leave(self.id)
+                    self._thread = None
+                    self._touch()
+                    return None
+        with cores.turn():
+            training = training_class()(self.experiment, self.config, path=self.path, resume_from=self._run)
+        with self._changed:
+            self._training, self._total, self._history = training, training.total_steps, History()
+            for record in training.records:
+                self._history.append(record)
+            self._history.keep_last()
+            self._base_memory = psutil.Process().memory_info().rss / 1e6
+            self._touch()
+        return training
+
+    def _await_step(self, training: Training | RemoteTraining) -> bool:
+        """Wait until a step may begin, and begin it; False if the thread may end. Concludes a halt first."""
+        while True:
+            with self._changed:
+                if self._state is JobState.READY:
+                    if not self._queue.enter(self.id):
+                        self._touch()
+                        self._changed.wait(QUEUE_POLL)
+                        continue
+                    self._apply("begin_step")
+                    cores.enter(self.id)
+                    return True
+                cores.leave(self.id)
+                self._queue.leave(self.id)
+                if not self._unreported:
+                    if self._state in ENDED:
+                        return False
+                    self._changed.wait()
+                    continue
+            with cores.turn():
+                self._conclude(training)
+
+    def _is_called_off(self) -> bool:
+        """End the step if a halt was requested while it waited for a core; returns whether it was."""
+        with self._changed:
+            if self._state is JobState.STEPPING:
+                return False
+            self._apply("end_step")
+            if self._state in ENDED:
+                self._unsaved = self._unreported = True
+            return True
+
+    def _end_step(self, training: Training | RemoteTraining, record: Record | None) -> None:
+        if record is not None:
+            remote = getattr(training, "pid", None) is not None
+            require_memory(record.memory_mb - (0.0 if remote else self._base_memory), memory_limit_mb())
+        with self._changed:
+            if record is not None:
+                self._history.append(record)
+            if record is None or training.done:
+                self._apply("finish")
+            else:
+                if self._single_step:
+                    self._apply("pause")
+                self._apply("end_step")
+            self._unreported = self._unsaved = True
+
+    def _conclude(self, training: Training | RemoteTraining) -> None:
+        """Publish the Report of a halt, and save."""
+        self._publish(training.best_report if self._state in ENDED else training.report)
+        if self._unsaved:
+            training.save(self.state)
+        with self._changed:
+            self._unsaved = False
+            self._history.keep_last()
+            self._unreported = False
+            self._touch()
+
+    def _publish(self, make_report: Callable[[], Report]) -> None:
+        begin = time.monotonic()
+        report = make_report()
+        with self._changed:
+            self.report = report
+            self._reports.add(begin, self._history.seconds)
+            self._touch()
 
     def _leave(self) -> None:
-        """The end of the thread. A process that has nothing to do is ended; a run that goes on gets another, from its
-        file."""
+        """End the thread and its idle process; a resumed run gets a new process, from its file."""
         if isinstance(self._training, RemoteTraining):
             self._training.close()
             self._run, self._training = run_file.read_run(self.path), None
         with self._changed:
             self._thread = None
             self._changed.notify_all()
-            if self._budget != 0:  # somebody has resumed meanwhile
+            if self._state is JobState.READY:  # resumed meanwhile
                 self._begin_thread()
-
-    def _prepare(self) -> bool:
-        """Make the Training, in its turn; False where the job was ended before."""
-        while not self._line.enter(self.id):
-            with self._changed:
-                self._touch()  # its position may have changed
-                self._changed.wait(QUEUE_LOOK)
-                if self._end and self._run is None:
-                    self._line.leave(self.id)
-                    self._thread = None
-                    self._touch()
-                    return False
-        with cores.turn():
-            made = runner()(self.experiment, self.config, path=self.path, resume_from=self._run)
-        with self._changed:
-            self._training, self._total, self._history = made, made.total_steps, History()
-            for record in made.records:
-                self._history.append(record)
-            self._history.keep_last()
-            self._memory = psutil.Process().memory_info().rss / 1e6
-            self._touch()
-        return True
-
-    def _await_turn(self) -> bool:
-        """Wait for permission to do a step; False when the thread may end. Concludes a halt first."""
-        while True:
-            with self._changed:
-                if self._budget != 0:
-                    if not self._line.enter(self.id):
-                        self._touch()
-                        self._changed.wait(QUEUE_LOOK)
-                        continue
-                    self._busy = True
-                    cores.enter(self.id)
-                    return True
-                cores.leave(self.id)
-                self._line.leave(self.id)
-                if not self._dirty:
-                    if self._end:
-                        return False
-                    self._changed.wait()
-                    continue
-            with cores.turn():
-                self._conclude()
-
-    def _called_off(self) -> bool:
-        """Whether it was halted while it waited for its turn."""
-        with self._changed:
-            if self._budget != 0:
-                return False
-            self._busy = False
-            if self._halt:
-                self._end, self._unsaved, self._dirty = self._halt, True, True
-            self._touch()
-            return True
-
-    def _take(self, record: Record | None) -> None:
-        if record is not None:
-            remote = getattr(self._training, "pid", None) is not None
-            require_memory(record.memory_mb - (0.0 if remote else self._memory), memory_limit_mb())
-        with self._changed:
-            self._busy = False
-            if record is not None:
-                self._history.append(record)
-                self._budget = self._budget and self._budget - 1
-            if record is None or self._training.done:
-                self._end, self._budget = "finished", 0
-            self._end = self._end or self._halt
-            self._dirty = self._unsaved = True
-            self._touch()
-
-    def _conclude(self) -> None:
-        self._publish(self._training.best_report if self._end else self._training.report)
-        if self._unsaved:
-            self._training.save(self.state)
-        with self._changed:
-            self._unsaved = False
-            self._history.keep_last()
-            self._dirty = False
-            self._touch()
-
-    def _report_due(self) -> bool:
-        """Reports take a tenth of the training at most: of its own time, since others compute in between."""
-        trained = self._history.last.seconds - self._report_seconds
-        return time.monotonic() > self._report_time + REPORTS and trained > 10 * self._report_cost
-
-    def _publish(self, make: Callable[[], Report]) -> None:
-        begin = time.monotonic()
-        report = make()
-        with self._changed:
-            self.report = report
-            self._reports += 1
-            self._report_time = time.monotonic()
-            self._report_cost = self._report_time - begin
-            self._report_seconds = self._history.last.seconds if self._history.last else 0.0
-            self._touch()
 
     def _fail(self, error: Exception) -> None:
         message = str(error) or type(error).__name__
-        self._line.leave(self.id)
+        self._queue.leave(self.id)
         cores.leave(self.id)
         if self._training is not None:
             try:
@@ -353,18 +341,10 @@ class Job:
                 if isinstance(self._training, RemoteTraining):
                     self._training.close()
             except Exception:
-                logger.exception("the failure of run %s could not be kept", self.id)
+                logger.exception("the failure of run %s could not be saved", self.id)
         with self._changed:
-            self._end, self._budget, self._busy, self._dirty, self._thread = "failed", 0, False, False, None
+            self._unreported, self._thread = False, None
             self._message = message
             self._details = getattr(error, "details", "") or traceback.format_exc()
             self._history.keep_last()
-            self._touch()
-
-
-def runner() -> Callable[..., Any]:
-    """What makes the Training of a job: `WORKBENCH_RUNNER` is "thread" (default) or "process"."""
-    name = os.environ.get("WORKBENCH_RUNNER") or RUNNERS[0]
-    if name not in RUNNERS:
-        raise ValueError(f"WORKBENCH_RUNNER: expected one of {', '.join(RUNNERS)}, found {name!r}")
-    return Training if name == "thread" else RemoteTraining
+            self._apply("fail")

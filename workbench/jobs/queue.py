@@ -1,4 +1,4 @@
-"""Who computes on a device and who waits: first come, first served, and never more at once than it has places."""
+"""Queue of runs for a device, and limits on their number and memory."""
 
 import os
 import threading
@@ -6,63 +6,63 @@ from typing import Any
 
 import psutil
 
-from workbench.jobs.cpu import usable
+from workbench.jobs.cpu import usable_cores
 
 
 class JobQueue:
-    """A queue in which the first `places` compute and the others wait. Safe to use from any thread."""
+    """First-come, first-served queue: the first `places` jobs compute, the others wait. Thread-safe."""
 
     def __init__(self, places: int) -> None:
         self.places = places
-        self._names = []
+        self._names: list[str] = []
         self._lock = threading.Lock()
 
     def enter(self, name: str) -> bool:
-        """Stand in line, once; whether `name` may compute now."""
+        """Append `name` unless it is in the queue; returns whether it may compute now."""
         with self._lock:
             if name not in self._names:
                 self._names.append(name)
             return self._names.index(name) < self.places
 
     def leave(self, name: str) -> None:
-        """Give the place, or the wait for one, up."""
+        """Remove `name` from the queue."""
         with self._lock:
             if name in self._names:
                 self._names.remove(name)
 
     def position(self, name: str) -> int:
-        """How many turns away it is: 0 for one that computes or does not stand in line, 1 for the next, ..."""
+        """Number of turns to wait: 0 if `name` may compute or is not in the queue, 1 for the next, ..."""
         with self._lock:
             return max(0, self._names.index(name) - self.places + 1) if name in self._names else 0
 
 
 def places() -> int:
-    """How many runs compute at once on a device: `WORKBENCH_JOBS`, else two, or one per core where there are more."""
-    return _whole("WORKBENCH_JOBS", max(2, usable()))
+    """Number of concurrent runs per device: `WORKBENCH_JOBS`, default the number of cores, at least two."""
+    return _positive_integer("WORKBENCH_JOBS", max(2, usable_cores()))
 
 
 def memory_limit_mb() -> float:
-    """What one run may take above what the process held when it began: `WORKBENCH_RUN_MB`, else half of the machine."""
-    return float(_whole("WORKBENCH_RUN_MB", int(psutil.virtual_memory().total / 2e6)))
+    """Memory limit of a run above the initial memory of the process: `WORKBENCH_RUN_MB`, default half of the RAM."""
+    return float(_positive_integer("WORKBENCH_RUN_MB", int(psutil.virtual_memory().total / 2e6)))
 
 
-def require_memory(taken_mb: float, limit_mb: float) -> None:
-    """Raises MemoryError where a run has taken more than its limit."""
-    if taken_mb > limit_mb:
+def require_memory(used_mb: float, limit_mb: float) -> None:
+    """Raise MemoryError if a run uses more than its limit."""
+    if used_mb > limit_mb:
         raise MemoryError(
-            f"the run took {taken_mb:,.0f} MB, more than its limit of {limit_mb:,.0f} MB (WORKBENCH_RUN_MB)"
+            f"the run used {used_mb:,.0f} MB, more than its limit of {limit_mb:,.0f} MB (WORKBENCH_RUN_MB)"
         )
 
 
 def device(config: Any) -> str:
-    """The device that a configuration computes on."""
+    """Device of a configuration; "cpu" if it has no such setting."""
     return str(getattr(config, "device", "cpu"))
 
 
-def _whole(name: str, otherwise: int) -> int:
-    text = os.environ.get(name, "")
+def _positive_integer(variable: str, default: int) -> int:
+    text = os.environ.get(variable, "")
     if not text:
-        return otherwise
+        return default
     if not text.isdecimal() or int(text) < 1:
-        raise ValueError(f"{name}: a whole number of at least 1 is needed, not {text!r}")
+        raise ValueError(f"{variable}: expected an integer of at least 1, found {text!r}")
     return int(text)

@@ -1,4 +1,4 @@
-"""Every run: those this server holds as they are now, all others as their files say; a file is read when it changes."""
+"""Index of all runs: jobs of this server, and run files, which are read when they change."""
 
 import threading
 from collections.abc import Mapping
@@ -14,7 +14,10 @@ from workbench.training.run_file import Summary
 
 @dataclass(frozen=True)
 class RunEntry:
-    """One run, in numbers; `state` as of its job, else of its file, "unreadable" where the file is."""
+    """Summary of one run. `state` is that of its job, else of its file; "unreadable" if the file cannot be read.
+
+    held: whether the registry has a job of this run.
+    """
 
     id: str
     path: Path
@@ -34,76 +37,78 @@ class RunEntry:
 
     @property
     def mode(self) -> str:
-        """The training mode, "" where the experiment has none."""
+        """Training mode, "" if the experiment has none."""
         return str(self.config.get("mode", ""))
 
     @property
     def title(self) -> str:
-        """The title of the experiment; its name where it is not known here."""
+        """Title of the experiment; its name if there is no such experiment."""
         return experiments.get(self.experiment).title if self.experiment in experiments.names() else self.experiment
 
 
 class RunIndex:
-    """The runs of a folder and of a registry. Kept by the server, used by all of its sessions."""
+    """Runs of the folder of runs and of a registry, shared by all sessions of the server."""
 
     def __init__(self, jobs: Registry) -> None:
         self._jobs = jobs
-        self._known = {}
+        self._cache: dict[Path, tuple[int, Summary]] = {}
         self._lock = threading.Lock()
 
     def rows(self) -> dict[str, RunEntry]:
-        """Every run by its id, newest first."""
+        """All runs by id, newest first."""
         folder = run_file.runs_folder()
         tags = run_file.read_tags(folder)
-        found = {path.stem: _row(summary) for path, summary in self._summaries(folder).items()}
-        cut = self._jobs.interrupted({name: row.state for name, row in found.items()})
-        found |= {name: replace(found[name], state="interrupted") for name in cut}
+        entries = {path.stem: _from_file(summary) for path, summary in self._summaries(folder).items()}
+        interrupted = self._jobs.interrupted({name: entry.state for name, entry in entries.items()})
+        entries |= {name: replace(entries[name], state="interrupted") for name in interrupted}
         for job in self._jobs:
-            found[job.id] = _live(job, found.get(job.id))
-        rows = [replace(row, tags=tuple(tags.get(name, ()))) for name, row in found.items()]
-        return {row.id: row for row in sorted(rows, key=lambda row: (row.created, row.id), reverse=True)}
+            entries[job.id] = _from_job(job, entries.get(job.id))
+        tagged = [replace(entry, tags=tuple(tags.get(name, ()))) for name, entry in entries.items()]
+        return {entry.id: entry for entry in sorted(tagged, key=lambda entry: (entry.created, entry.id), reverse=True)}
 
     def _summaries(self, folder: Path) -> dict[Path, Summary]:
         with self._lock:
-            there = {}
+            current = {}
             for path in folder.glob("*.nc"):
                 try:
-                    stamp = path.stat().st_mtime_ns
-                    known = self._known.get(path)
-                    there[path] = known if known and known[0] == stamp else (stamp, run_file.summarise(path))
+                    modified = path.stat().st_mtime_ns
+                    cached = self._cache.get(path)
+                    if cached is None or cached[0] != modified:
+                        cached = modified, run_file.summarise(path)
+                    current[path] = cached
                 except FileNotFoundError:  # deleted since the listing
                     continue
-            self._known = there
-            return {path: summary for path, (_, summary) in there.items()}
+            self._cache = current
+            return {path: summary for path, (_, summary) in current.items()}
 
 
 listing = RunIndex(registry)
 
 
-def _row(summary: Summary) -> RunEntry:
+def _from_file(summary: Summary) -> RunEntry:
     if summary.error:
         return RunEntry(summary.path.stem, summary.path, state="unreadable", message=summary.error)
-    same = ("experiment", "config", "message", "created", "steps", "total", "best", "last", "metrics")
+    shared = ("experiment", "config", "message", "created", "steps", "total", "best", "last", "metrics")
     return RunEntry(
-        summary.path.stem, summary.path, state=summary.status, **{name: getattr(summary, name) for name in same}
+        summary.path.stem, summary.path, state=summary.status, **{name: getattr(summary, name) for name in shared}
     )
 
 
-def _live(job: Any, file: RunEntry | None) -> RunEntry:
-    """The row of a job; what only its file knows is taken from there."""
+def _from_job(job: Any, file: RunEntry | None) -> RunEntry:
+    """Entry of a job, completed from that of its file."""
     snapshot = job.snapshot()
-    row = file or RunEntry(job.id, job.path, best=snapshot.best, created=job.created)
+    entry = file or RunEntry(job.id, job.path, best=snapshot.best, created=job.created)
     return replace(
-        row,
+        entry,
         experiment=job.experiment.name,
         config=job.config.model_dump(mode="json"),
         state=snapshot.state,
-        message=snapshot.message or row.message,
+        message=snapshot.message or entry.message,
         steps=snapshot.step,
         total=snapshot.total,
         last=snapshot.loss,
-        best=min(snapshot.best, row.best) if row.best == row.best else snapshot.best,
-        metrics=job.report.metrics if job.report is not None else row.metrics,
+        best=min(snapshot.best, entry.best) if entry.best == entry.best else snapshot.best,
+        metrics=job.report.metrics if job.report is not None else entry.metrics,
         position=snapshot.position,
         held=True,
     )

@@ -1,4 +1,4 @@
-"""The side of the caller: runs jobs in a worker process, watches time and memory, ends what exceeds them."""
+"""Run functions in a worker process under a time and a memory budget."""
 
 import json
 import os
@@ -19,34 +19,37 @@ import psutil
 from workbench.jobs.budget import Budget, JobStatus
 
 POLL = 0.01
-"""Seconds between two looks at the memory of a job, in which it can take more than its budget."""
+"""Memory polling interval, seconds; a job may exceed its budget in between."""
 START = 120.0
-"""Seconds after which a worker that has not said that it is ready counts as failed."""
+"""Seconds in which a worker must report that it is ready."""
 
 
 @dataclass
 class Outcome:
-    """How a job ended: what it told, and a status with its words. `cancelled`: the caller wanted no more."""
+    """Status of a job at its end, the reason if it is not OK, and the messages that the job sent.
+
+    cancelled: the caller set `stop`.
+    """
 
     status: JobStatus = JobStatus.FAILED
-    words: str = ""
-    told: list[dict[str, Any]] = field(default_factory=list)
+    message: str = ""
+    messages: list[dict[str, Any]] = field(default_factory=list)
     cancelled: bool = False
 
 
 class Sandbox:
-    """A worker process, started when first needed, that runs one job after the other, each as in a fresh process.
+    """Worker process, started on first use, that runs jobs one at a time, each as in a fresh process.
 
-    Callers from several threads wait for each other. `close` (or leaving the `with`) ends it, and the running job with
-    it; so does the end of this process.
+    Callers from several threads wait for each other. `close`, leaving the `with` block, or the end of this process ends
+    the worker and its job.
     """
 
     preload: tuple[str, ...] = ()
-    """Modules that the worker imports once, before any job."""
+    """Modules that the worker imports before the first job."""
 
     def __init__(self) -> None:
-        self._worker = None
-        self._lines = queue.Queue()
+        self._worker: subprocess.Popen[str] | None = None
+        self._lines: queue.Queue[Any] = queue.Queue()
         self._busy = threading.Lock()
 
     def __enter__(self) -> "Sandbox":
@@ -56,17 +59,17 @@ class Sandbox:
         self.close()
 
     def start(self) -> None:
-        """Start the worker if there is none. Raises RuntimeError where it does not come up."""
+        """Start the worker unless it runs. Raises RuntimeError if it does not start."""
         if self._worker is not None and self._worker.poll() is None:
             return
         self._lines = queue.Queue()
-        # the modules of a case (a function of another package, a test's) are found where the caller finds them
+        # so that the worker finds the modules of the job (of another package or a test) where the caller finds them
         path = os.pathsep.join(dict.fromkeys([str(Path(__file__).parents[2]), *(p or os.getcwd() for p in sys.path)]))
         self._worker = subprocess.Popen(
             [sys.executable, "-m", "workbench.jobs.worker", *self.preload],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            # threads that wait and keep a core busy cost a factor of ten where others compute too
+            # busy-waiting threads cost a factor of ten if other processes compute too
             env={"OMP_WAIT_POLICY": "PASSIVE", **os.environ, "PYTHONPATH": path},
             encoding="utf-8",
         )
@@ -77,7 +80,7 @@ class Sandbox:
             ready = None
         if ready is None:
             self.close()
-            raise RuntimeError("the measuring process did not start; its messages are in the log of this process")
+            raise RuntimeError("the worker process did not start; see its messages in the log of this process")
 
     def run(
         self,
@@ -85,65 +88,70 @@ class Sandbox:
         arguments: dict[str, Any],
         budget: Budget,
         stop: threading.Event | None = None,
-        heard: Callable[[dict[str, Any]], None] | None = None,
+        on_message: Callable[[dict[str, Any]], None] | None = None,
     ) -> Outcome:
-        """The job `call` ("module:function") with these arguments, ended where it exceeds the budget or `stop` is set.
-        heard: called with all that it tells, at once.
+        """Run the function `call` ("module:function") with these arguments, until it returns, exceeds the budget, or
+        `stop` is set. on_message: called with each message of the job as it arrives.
 
-        The clock of the budget, and what the memory is counted from, start anew where the job tells `begin`.
+        A message `begin` of the job restarts the clock and sets the baseline of the memory.
         """
         with self._busy:
             self.start()
-            self._worker.stdin.write(json.dumps({"call": call, "arguments": arguments}) + "\n")
-            self._worker.stdin.flush()
-            return self._watched(budget, stop, heard)
+            self._send({"call": call, "arguments": arguments})
+            return self._supervise(budget, stop, on_message or (lambda message: None))
 
-    def _watched(
-        self, budget: Budget, stop: threading.Event | None, heard: Callable[[dict[str, Any]], None] | None
+    def _send(self, job: dict[str, Any]) -> None:
+        if self._worker is None or self._worker.stdin is None:
+            raise RuntimeError("the worker process was closed before the job began")
+        self._worker.stdin.write(json.dumps(job) + "\n")
+        self._worker.stdin.flush()
+
+    def _supervise(
+        self, budget: Budget, stop: threading.Event | None, on_message: Callable[[dict[str, Any]], None]
     ) -> Outcome:
-        """What the running job tells until it is gone."""
-        outcome, watch = Outcome(words="the process died"), _Watch(budget)
+        """Collect the messages of the running job until its process is gone."""
+        outcome, watch = Outcome(message="the process died"), _Watch(budget)
         ended = False
         while True:
             try:
-                message = self._lines.get(timeout=POLL)
+                line = self._lines.get(timeout=POLL)
             except queue.Empty:
-                message = {}
-            if message is None or "gone" in message:
+                line = {}
+            if line is None or "gone" in line:
                 break
-            if "pid" in message or "begin" in message.get("told", {}):
-                watch.begin(message.get("pid"))
-            elif "told" in message:
-                outcome.told.append(message["told"])
-                if heard is not None:
-                    heard(message["told"])
-            elif "end" in message:
-                outcome.status, outcome.words, ended = JobStatus(message["end"]), message["words"], True
+            if "pid" in line or "begin" in line.get("message", {}):
+                watch.begin(line.get("pid"))
+            elif "message" in line:
+                outcome.messages.append(line["message"])
+                on_message(line["message"])
+            elif "end" in line:
+                outcome.status, outcome.message, ended = JobStatus(line["end"]), line["reason"], True
             if watch.running and not ended and not watch.killed:
                 outcome.cancelled = stop is not None and stop.is_set()
                 exceeded = watch.exceeded()
                 if outcome.cancelled or exceeded:
-                    outcome.status, outcome.words = exceeded or (JobStatus.FAILED, "cancelled")
+                    outcome.status, outcome.message = exceeded or (JobStatus.FAILED, "cancelled")
                     watch.kill()
-        if message is None:
+        if line is None:
             self.close()
         if not ended and not watch.killed:
             outcome.status = JobStatus.OUT_OF_MEMORY if watch.was_large() else JobStatus.FAILED
         return outcome
 
     def close(self) -> None:
-        """End the worker and what it runs."""
+        """End the worker and its job."""
         worker, self._worker = self._worker, None
         if worker is None:
             return
-        for process in _family(worker.pid):
-            _end(process)
-        worker.stdin.close()
+        for process in _process_tree(worker.pid):
+            _kill(process)
+        if worker.stdin is not None:
+            worker.stdin.close()
         worker.wait()
 
 
 class _Watch:
-    """Time and memory of the process that runs a job."""
+    """Time and memory of the process of a job."""
 
     def __init__(self, budget: Budget) -> None:
         self._seconds, self._bytes = budget.seconds, budget.bytes
@@ -164,7 +172,7 @@ class _Watch:
         return self._process is not None
 
     def exceeded(self) -> tuple[JobStatus, str] | None:
-        """The status and the words where the job has taken more than its budget."""
+        """Status and message if the job has exceeded its budget."""
         self._last = self._resident()
         if self._last - self._base > self._bytes:
             return JobStatus.OVER_MEMORY, f"took more than {self._bytes / 2**20:,.0f} MiB"
@@ -173,12 +181,12 @@ class _Watch:
         return None
 
     def was_large(self) -> bool:
-        """Whether a job that died unasked was likely ended by the system for want of memory."""
+        """Whether a job that died was likely killed by the system for lack of memory."""
         return self._last - self._base > psutil.virtual_memory().total // 4
 
     def kill(self) -> None:
         self.killed = True
-        _end(self._process)
+        _kill(self._process)
 
     def _resident(self) -> int:
         try:
@@ -187,16 +195,16 @@ class _Watch:
             return self._last
 
 
-def _read(stream: Any, lines: queue.Queue) -> None:
-    """Every line of the worker, parsed, in order; None at the end."""
+def _read(stream: Any, lines: queue.Queue[Any]) -> None:
+    """Queue every line of the worker, parsed; None at the end."""
     with stream:
         for line in stream:
             lines.put(json.loads(line))
     lines.put(None)
 
 
-def _family(pid: int) -> list[psutil.Process]:
-    """The process and its children."""
+def _process_tree(pid: int) -> list[psutil.Process]:
+    """The process and its descendants."""
     try:
         process = psutil.Process(pid)
         return [process, *process.children(recursive=True)]
@@ -204,6 +212,6 @@ def _family(pid: int) -> list[psutil.Process]:
         return []
 
 
-def _end(process: psutil.Process) -> None:
+def _kill(process: psutil.Process) -> None:
     with suppress(psutil.NoSuchProcess):
         process.kill()

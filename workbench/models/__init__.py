@@ -1,1 +1,1 @@
-"""What learns: libraries of candidate functions, networks, and models that join them with the solver."""
+"""Models of the experiments that are not discovery from a library: fits, networks and forecasts on the solver."""

@@ -1,1 +1,1 @@
-"""Data in, figure out. A view keeps no state, knows no experiment, and draws whatever part of a Report is there."""
+"""Figures and HTML of the parts of a `Report`: stateless functions of data, independent of the experiments."""

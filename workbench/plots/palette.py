@@ -1,9 +1,8 @@
-"""The colours of the workbench: one quantity, one colour, on every page.
+"""Colours of quantities, the same in all figures.
 
-Truth is a wide blue road and the discovery the thin orange line on it; as points, truth is a ring and the discovery the
-dot in it. Width and shape carry the difference where colour cannot (colour blindness, grey print). Blue and vermillion
-come from Okabe and Ito, "Color Universal Design" (2008); both keep a contrast of 3 or more on the light and on the dark
-surface.
+Truth is a wide blue line below the thin orange line of the discovery; as markers, truth is a ring and the discovery the
+dot in it. Width and shape distinguish them without colour (colour blindness, grey print). Blue and vermillion are from
+Okabe and Ito, "Color Universal Design" (2008); both have a contrast of at least 3 on light and dark backgrounds.
 """
 
 TRUTH = "#0072B2"
@@ -18,10 +17,10 @@ TRUTH_ALPHA = 0.7
 
 
 def ink(dark: bool) -> str:
-    """Secondary text on the dark or light surface."""
+    """Colour of secondary text on a dark or light background."""
     return "#a3adb8" if dark else "#5a6572"
 
 
 def rule(dark: bool) -> str:
-    """Grid lines on the dark or light surface."""
+    """Colour of grid lines on a dark or light background."""
     return "#3b4651" if dark else "#d9dee4"

@@ -1,46 +1,44 @@
-"""What the HoloViews figures share: the size, the tools, and labels with units."""
+"""Shared size, options and labels of HoloViews figures."""
 
 from typing import Any
 
 import holoviews as hv
-import holoviews.plotting.bokeh  # options can only be set once it is there
+import holoviews.plotting.bokeh  # registers the backend for options
 import numpy as np
 import xarray as xr
 
-from workbench.plots.trajectory import with_unit as with_unit
-
 WIDTH, HEIGHT = 560, 300
 ROW = 26
-"""Height of one candidate on an axis of candidates."""
+"""Height of one row on an axis of candidates."""
 
 
 def options(element: Any, **more: Any) -> Any:
-    """The element with options for Bokeh, whatever backend a notebook has chosen."""
+    """The element with options for Bokeh, independent of the current backend."""
     return element.opts(backend="bokeh", **more)
 
 
 def framed(overlay: hv.Overlay, *, title: str, xlabel: str, ylabel: str, **more: Any) -> hv.Overlay:
-    """One figure; the title says what to see, the labels carry units."""
+    """A figure with title and axis labels."""
     shared = {"width": WIDTH, "height": HEIGHT, "show_grid": True, "legend_position": "right"}
     return options(overlay, title=title, xlabel=xlabel, ylabel=ylabel, **(shared | more))
 
 
 def stacked(figures: list[hv.Overlay]) -> hv.Layout:
-    """Figures over the same axis, one under the other."""
+    """Figures in one column with shared axes."""
     return options(hv.Layout(figures).cols(1), shared_axes=True)
 
 
 def ticks(names: list[str]) -> dict[str, Any]:
-    """Options of a vertical axis with a name at each whole number from the top down."""
-    places = [(-i, name) for i, name in enumerate(names)]
-    return {"yticks": places, "ylim": (0.6 - len(names), 0.6), "height": 90 + ROW * len(names)}
+    """Options of a vertical axis with names at 0, -1, -2, ... from the top."""
+    positions = [(-i, name) for i, name in enumerate(names)]
+    return {"yticks": positions, "ylim": (0.6 - len(names), 0.6), "height": 90 + ROW * len(names)}
 
 
 def shown_terms(coefficients: xr.Dataset, variable: str) -> list[int]:
-    """The candidates worth a row: those that are, or may be, in the equation of a variable, by position."""
-    own = coefficients.sel(variable=variable)
-    alive = np.zeros(own.sizes["candidate"], dtype=bool)
+    """Indices of the candidates that are, or may be, in the equation of a variable."""
+    column = coefficients.sel(variable=variable)
+    shown = np.zeros(column.sizes["candidate"], dtype=bool)
     for name in ("estimate", "truth", "lower", "upper", "inclusion"):
-        if name in own:
-            alive |= np.nan_to_num(own[name].values) != 0
-    return np.flatnonzero(alive).tolist()
+        if name in column:
+            shown |= np.nan_to_num(column[name].values) != 0
+    return np.flatnonzero(shown).tolist()

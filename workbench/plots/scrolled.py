@@ -1,8 +1,8 @@
-"""Tables wider than their card."""
+"""Horizontally scrolling tables."""
 
 from html import escape
 
 
 def scrolled(table: str, label: str) -> str:
-    """A table that scrolls sideways where there is no room, by keyboard, too; `label` names it for screen readers."""
+    """The table in a container that scrolls horizontally, also by keyboard; `label`: name for screen readers."""
     return f"<div class='scroll' tabindex='0' role='region' aria-label='{escape(label)}'>{table}</div>"

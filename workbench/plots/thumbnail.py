@@ -1,4 +1,4 @@
-"""A record as a small picture in a page: lines over time as SVG, a field over time and place as PNG."""
+"""Thumbnails of data sets: time series as SVG, fields over time and space as PNG."""
 
 import base64
 import struct
@@ -11,29 +11,29 @@ import xarray as xr
 from workbench.plots.studies import run_overlay
 
 WIDTH, HEIGHT = 300, 130
-MOST_LINES, MOST_POINTS = 3, 400
-# From blue over white to vermillion: the sign is seen, in grey print the amount.
+MAX_LINES, MAX_POINTS = 3, 400
+# Diverging from blue over white to vermillion; in grey print it shows the magnitude.
 RAMP = np.array([[0, 84, 147], [110, 178, 224], [247, 247, 247], [240, 150, 90], [186, 68, 0]], dtype=float)
 
 
-def picture(record: xr.Dataset) -> str:
-    """HTML: an image whose words say what is drawn; "" for a record that is neither series nor field."""
-    name = next((name for name in ("truth", "data") if name in record), None)
+def picture(dataset: xr.Dataset) -> str:
+    """HTML image with a text alternative; "" for a data set that is neither series nor field."""
+    name = next((name for name in ("truth", "data") if name in dataset), None)
     if name is None:
         return ""
-    array = record[name]
+    array = dataset[name]
     if array.dims == ("time", "variable"):
         return _lines(array)
-    plain = array.squeeze()
-    while plain.ndim > 2:
-        plain = plain[0]
-    return _field(plain) if plain.ndim == 2 else ""
+    field = array.squeeze()
+    while field.ndim > 2:
+        field = field[0]
+    return _field(field) if field.ndim == 2 else ""
 
 
 def _lines(array: xr.DataArray) -> str:
-    names = [str(name) for name in array["variable"].values[:MOST_LINES]]
+    names = [str(name) for name in array["variable"].values[:MAX_LINES]]
     stop = min(len(array.time), 2000)
-    values = array.values[: stop : max(1, stop // MOST_POINTS), : len(names)]
+    values = array.values[: stop : max(1, stop // MAX_POINTS), : len(names)]
     parts = []
     for index in range(len(names)):
         column = values[:, index]
@@ -54,15 +54,15 @@ def _field(array: xr.DataArray) -> str:
     values = np.asarray(array.values, dtype=float)
     values = values[:: max(1, len(values) // 200), :: max(1, values.shape[1] // 300)]
     scale = np.nanmax(np.abs(values)) or 1.0
-    place = np.nan_to_num((values / scale + 1) / 2 * (len(RAMP) - 1), nan=(len(RAMP) - 1) / 2)
-    colors = np.stack([np.interp(place, np.arange(len(RAMP)), RAMP[:, i]) for i in range(3)], -1).astype(np.uint8)
+    position = np.nan_to_num((values / scale + 1) / 2 * (len(RAMP) - 1), nan=(len(RAMP) - 1) / 2)
+    colors = np.stack([np.interp(position, np.arange(len(RAMP)), RAMP[:, i]) for i in range(3)], -1).astype(np.uint8)
     label = escape(f"{array.name} over {array.dims[0]} (down) and {array.dims[1]} (across)", quote=True)
     style = f"width: 100%; height: {HEIGHT}px; image-rendering: auto;"
     return f"<img alt='{label}' style='{style}' src='data:image/png;base64,{base64.b64encode(_png(colors)).decode()}'>"
 
 
 def _png(colors: np.ndarray) -> bytes:
-    """A PNG of (height, width, 3) bytes."""
+    """PNG of colours (height, width, 3)."""
     height, width, _ = colors.shape
     raw = b"".join(b"\0" + row.tobytes() for row in colors)
     parts = (

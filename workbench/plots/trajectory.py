@@ -1,7 +1,7 @@
-"""A trajectory: truth against discovery, in three dimensions when there are three variables, and as series over time.
+"""Figures of trajectories: truth, data and estimate in three-dimensional phase space and as time series.
 
-Every function takes the `trajectory` Dataset of a Report (or the record itself, before anything is discovered):
-`truth`, `data` and `estimate` over (time, variable), of which `data` and `estimate` may be missing.
+Every function takes the `trajectory` Dataset of a Report, or the data themselves: `truth`, `data` and `estimate` over
+(time, variable), of which `estimate` and either `truth` or `data` may be missing.
 """
 
 from typing import Any
@@ -11,106 +11,108 @@ import xarray as xr
 from bokeh.models import ColumnDataSource, Range1d
 from bokeh.plotting import figure
 
+from workbench._deprecated import moved_names
 from workbench.plots import palette
 
 HEIGHT = 420
-MOST_POINTS = 4000
-MOST_SERIES = 6
+MAX_POINTS = 4000
+MAX_SERIES = 6
 BAND = ("lower", "upper")
-FAR = 2.15
-"""Distance of the eye, in sides of the cube: the names of the axes are in view, too."""
+CAMERA_DISTANCE = 2.15
+"""Distance of the camera in side lengths of the cube, with room for the axis titles."""
 
 
 def span(trajectory: xr.Dataset) -> tuple[float, float, float]:
-    """First and last time, and the end of the part to show at first: what fits into MOST_POINTS / 2 points."""
+    """First and last time, and the end of the part shown initially, of at most MAX_POINTS / 2 grid points."""
     times = trajectory.time.values
-    return float(times[0]), float(times[-1]), float(times[min(len(times), MOST_POINTS // 2) - 1])
+    return float(times[0]), float(times[-1]), float(times[min(len(times), MAX_POINTS // 2) - 1])
 
 
-def until(trajectory: xr.Dataset, end: float) -> xr.Dataset:
-    """The part up to the time `end`, thinned evenly to at most MOST_POINTS points."""
+def truncate(trajectory: xr.Dataset, end: float) -> xr.Dataset:
+    """The part up to time `end`, thinned evenly to at most MAX_POINTS grid points."""
     count = max(2, int(np.searchsorted(trajectory.time.values, end, side="right")))
-    stride = -(-count // MOST_POINTS)
+    stride = -(-count // MAX_POINTS)
     return trajectory.isel(time=slice(0, count, stride))
 
 
-def noisy(trajectory: xr.Dataset) -> bool:
-    """Whether the data are to be drawn: they are something else than the truth, or that is not known."""
+def shows_data(trajectory: xr.Dataset) -> bool:
+    """Whether the data are drawn: they differ from the truth, or the truth is unknown."""
     if "data" not in trajectory:
         return False
     return "truth" not in trajectory or not np.array_equal(trajectory.data, trajectory.truth)
 
 
 def axis_label(trajectory: xr.Dataset, name: str) -> str:
-    """`time (s)`: a name with its unit, where the Dataset has one."""
+    """A name with its unit if the Dataset has one: `time (s)`."""
     return with_unit(name, trajectory[name].attrs.get("units", "") if name in trajectory.coords else "")
 
 
 def with_unit(name: str, unit: str) -> str:
-    """`time (s)`; nothing is added for "1", which is dimensionless."""
+    """A name with its unit, `time (s)`; the name alone if dimensionless ("1")."""
     return f"{name} ({unit})" if unit and unit != "1" else name
 
 
 def variable_label(trajectory: xr.Dataset, index: int) -> str:
-    """`x (m)`: a variable with its unit, its own one where the Dataset has one for each."""
+    """A variable with its unit, `x (m)`; `unit` of the Dataset has precedence over that of the array."""
     shared = trajectory["truth" if "truth" in trajectory else "data"].attrs.get("units", "1")
     unit = str(trajectory["unit"].values[index]) if "unit" in trajectory.coords else shared
     return with_unit(str(trajectory.variable.values[index]), unit)
 
 
 def caption(trajectory: xr.Dataset) -> str:
-    """One line on what to see; the Dataset may say it itself."""
+    """Caption: the attribute `caption` if present, else a default."""
     if "caption" in trajectory.attrs:
         return str(trajectory.attrs["caption"])
     if "estimate" in trajectory:
         if np.isnan(trajectory["estimate"].values[0]).all():
-            return "What was learned from the first part, rolled out over the rest."
+            return "Roll-out beyond the training data."
         over = "truth" if "truth" in trajectory else "data"
-        return f"What the discovered equations do from the first state on, over the {over}."
-    return "The record to learn from."
+        return f"Simulation of the discovered equations from the first state, over the {over}."
+    return "Training data."
 
 
-def _found(trajectory: xr.Dataset) -> str:
-    """What the estimate is called."""
+def _estimate_name(trajectory: xr.Dataset) -> str:
+    """Label of the estimate."""
     return str(trajectory["estimate"].attrs.get("short_name", "discovered"))
 
 
 def legend(trajectory: xr.Dataset) -> str:
-    """What is drawn, as HTML: a span of the class "key" per line, with "truth", "found" or "data"."""
+    """Legend as HTML: one span of class "key" per line, with class "truth", "found" or "data"."""
     parts = [("truth", "truth")] if "truth" in trajectory else []
-    parts += [("found", _found(trajectory))] if "estimate" in trajectory else []
-    data = "data, with noise" if "truth" in trajectory else "data"
-    parts += [("data", data)] if noisy(trajectory) else []
-    return "".join(f'<span class="key {kind}">{words}</span>' for kind, words in parts)
+    parts += [("found", _estimate_name(trajectory))] if "estimate" in trajectory else []
+    data = "noisy data" if "truth" in trajectory else "data"
+    parts += [("data", data)] if shows_data(trajectory) else []
+    return "".join(f'<span class="key {kind}">{label}</span>' for kind, label in parts)
 
 
-def eye(trajectory: xr.Dataset) -> dict[str, float]:
-    """Where to look from at three variables: across the plane in which the trajectory is largest, from a little above.
+def camera_position(trajectory: xr.Dataset) -> dict[str, float]:
+    """Camera position for three variables: perpendicular to the plane of largest variance, slightly from above.
 
-    The direction is the one of least variance, each variable taken in units of its range; a flat trajectory is seen
-    from the side.
+    The direction is that of least variance of the variables in units of their ranges; flat trajectories are seen from
+    the side.
     """
-    known = trajectory["truth" if "truth" in trajectory else "data"].values[:, :3]
-    known = known[np.isfinite(known).all(axis=1)]
-    spread = np.ptp(known, axis=0)
-    scaled = (known - known.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
+    reference = trajectory["truth" if "truth" in trajectory else "data"].values[:, :3]
+    reference = reference[np.isfinite(reference).all(axis=1)]
+    spread = np.ptp(reference, axis=0)
+    scaled = (reference - reference.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
     least = np.linalg.svd(scaled, full_matrices=False)[2][-1]
     least = np.array([1.0, 1.0, 0.0]) if abs(least[2]) > 0.8 else least * (1.0 if least[0] >= 0 else -1.0)
     view = least / np.linalg.norm(least) + np.array([0.0, 0.0, 0.35])
-    return dict(zip("xyz", np.round(FAR * view / np.linalg.norm(view), 3).tolist(), strict=True))
+    return dict(zip("xyz", np.round(CAMERA_DISTANCE * view / np.linalg.norm(view), 3).tolist(), strict=True))
 
 
 def phase(trajectory: xr.Dataset, key: str, view: dict[str, float], *, dark: bool) -> dict[str, Any]:
-    """A Plotly figure (plain dict) of three variables seen from `view`; the camera stays put while `key` does."""
+    """Plotly figure (dict) of three variables seen from `view`; the camera is kept as long as `key` is the same."""
     low, high = _limits(trajectory)
     traces = []
-    if noisy(trajectory):
+    if shows_data(trajectory):
         traces.append(_points(trajectory.data.values, "data"))
     if "truth" in trajectory:
         traces.append(_line(trajectory.truth.values, "truth", palette.TRUTH, palette.TRUTH_WIDTH, 0.85))
     if "estimate" in trajectory:
         inside = ((trajectory.estimate >= low) & (trajectory.estimate <= high)).all("variable")
-        traces.append(_line(trajectory.estimate.where(inside).values, _found(trajectory), palette.FOUND, 3, 1.0))
+        values = trajectory.estimate.where(inside).values
+        traces.append(_line(values, _estimate_name(trajectory), palette.FOUND, 3, 1.0))
     axes = {
         f"{letter}axis": {
             "title": {"text": variable_label(trajectory, i)},
@@ -139,60 +141,44 @@ def phase(trajectory: xr.Dataset, key: str, view: dict[str, float], *, dark: boo
 
 
 def _axis(dark: bool) -> dict[str, Any]:
-    """Grid lines in full colours: WebGL draws transparent ones not at all."""
+    """Options of an axis. Grid lines are opaque, as WebGL does not draw transparent ones."""
     rule = palette.rule(dark)
     return {"showbackground": False, "showspikes": False, "gridcolor": rule, "zerolinecolor": rule, "nticks": 5}
 
 
 def _limits(trajectory: xr.Dataset) -> tuple[np.ndarray, np.ndarray]:
-    known = trajectory["truth" if "truth" in trajectory else "data"].values[:, :3]
-    low, high = np.nanmin(known, axis=0), np.nanmax(known, axis=0)
+    reference = trajectory["truth" if "truth" in trajectory else "data"].values[:, :3]
+    low, high = np.nanmin(reference, axis=0), np.nanmax(reference, axis=0)
     margin = 0.12 * np.where(high > low, high - low, 1.0)
     return low - margin, high + margin
 
 
 def _line(values: np.ndarray, name: str, color: str, width: float, opacity: float) -> dict[str, Any]:
-    x, y, z = np.ascontiguousarray(values[:, :3].T, dtype=np.float32)
     line = {"color": color, "width": width}
-    return {
-        "type": "scatter3d",
-        "mode": "lines",
-        "name": name,
-        "x": x,
-        "y": y,
-        "z": z,
-        "line": line,
-        "opacity": opacity,
-        "hoverinfo": "name+x+y+z",
-    }
+    return _scatter(values, name, mode="lines", line=line, opacity=opacity, hoverinfo="name+x+y+z")
 
 
 def _points(values: np.ndarray, name: str) -> dict[str, Any]:
-    x, y, z = np.ascontiguousarray(values[:, :3].T, dtype=np.float32)
     marker = {"color": palette.DATA, "size": 1.6, "opacity": 0.6}
-    return {
-        "type": "scatter3d",
-        "mode": "markers",
-        "name": name,
-        "x": x,
-        "y": y,
-        "z": z,
-        "marker": marker,
-        "hoverinfo": "skip",
-    }
+    return _scatter(values, name, mode="markers", marker=marker, hoverinfo="skip")
+
+
+def _scatter(values: np.ndarray, name: str, **more: Any) -> dict[str, Any]:
+    x, y, z = np.ascontiguousarray(values[:, :3].T, dtype=np.float32)
+    return {"type": "scatter3d", "name": name, "x": x, "y": y, "z": z, **more}
 
 
 def series_columns(trajectory: xr.Dataset) -> dict[str, np.ndarray]:
-    """The columns `series` draws: time, and truth_0, data_0, estimate_0, truth_1, ... (NaN for what is not there).
+    """Columns of `series`: time, truth_0, data_0, estimate_0, truth_1, ..., NaN where missing.
 
     With `lower` and `upper`, the 95 % band of an estimate, also lower_0, upper_0, ...
     """
     columns = {"time": np.asarray(trajectory.time.values, dtype=float)}
-    shown = {"truth": True, "estimate": True, "data": noisy(trajectory)}
-    for index in range(min(trajectory.sizes["variable"], MOST_SERIES)):
-        for name, wanted in shown.items():
-            there = wanted and name in trajectory
-            values = trajectory[name].values[:, index] if there else np.full(trajectory.sizes["time"], np.nan)
+    shown = {"truth": True, "estimate": True, "data": shows_data(trajectory)}
+    for index in range(min(trajectory.sizes["variable"], MAX_SERIES)):
+        for name, is_shown in shown.items():
+            available = is_shown and name in trajectory
+            values = trajectory[name].values[:, index] if available else np.full(trajectory.sizes["time"], np.nan)
             columns[f"{name}_{index}"] = np.asarray(values, dtype=float)
         for name in BAND if set(BAND) <= set(trajectory.data_vars) else ():
             columns[f"{name}_{index}"] = np.asarray(trajectory[name].values[:, index], dtype=float)
@@ -200,11 +186,11 @@ def series_columns(trajectory: xr.Dataset) -> dict[str, np.ndarray]:
 
 
 def series(source: ColumnDataSource, trajectory: xr.Dataset, height: int = HEIGHT) -> list[figure]:
-    """One figure per variable (at most MOST_SERIES), stacked over the same time axis, `height` pixels in all.
+    """Figures of the variables (at most MAX_SERIES) with a shared time axis; `height`: total height in pixels.
 
-    `source` holds `series_columns`; the caller replaces its data when the trajectory changes.
+    `source` contains `series_columns`; the caller replaces its data when the trajectory changes.
     """
-    names = [str(name) for name in trajectory.variable.values[:MOST_SERIES]]
+    names = [str(name) for name in trajectory.variable.values[:MAX_SERIES]]
     low, high = _limits_all(trajectory, len(names))
     plots = []
     for index in range(len(names)):
@@ -234,7 +220,17 @@ def series(source: ColumnDataSource, trajectory: xr.Dataset, height: int = HEIGH
 
 
 def _limits_all(trajectory: xr.Dataset, count: int) -> tuple[np.ndarray, np.ndarray]:
-    known = trajectory["truth" if "truth" in trajectory else "data"].values[:, :count]
-    low, high = np.nanmin(known, axis=0), np.nanmax(known, axis=0)
+    reference = trajectory["truth" if "truth" in trajectory else "data"].values[:, :count]
+    low, high = np.nanmin(reference, axis=0), np.nanmax(reference, axis=0)
     margin = 0.08 * np.where(high > low, high - low, 1.0)
     return low - margin, high + margin
+
+
+__getattr__ = moved_names(
+    __name__,
+    {
+        "eye": "plots.trajectory:camera_position",
+        "until": "plots.trajectory:truncate",
+        "noisy": "plots.trajectory:shows_data",
+    },
+)

@@ -1,13 +1,13 @@
-"""What a solve costs: time and peak memory, forward and backward, against the number of grid points or systems.
+"""Scaling studies: time and peak memory of a solve, forward and backward, against the number of grid points or systems.
 
     from workbench.scaling import Budget, Case, grid, measure, variants
     cases = [Case(T=2, B=8, backend=name, method=method) for name, method in variants()]
     for point in measure(cases, axis="T", sizes=grid(10, 20), budget=Budget(seconds=2)):
         print(point.case.label, point.case.T, point.status, point.seconds, point.memory)
 
-Every point is measured in a fresh process under a time and a memory budget: what exceeds it is a mark, a Point whose
-`status` says so, and never harms the caller. `slope` fits the growth, `limit` predicts the largest size that fits the
-budgets, `save` and `load` keep a study as NetCDF, `write_csv` and `read_csv` as text.
+Every point is measured in a fresh process under a time and a memory budget. A case that exceeds it gives a Point with
+that `status` and does not affect the calling process. `slope` fits a power law, `limit` predicts the largest size
+within the budgets, `save` and `load` store a study as NetCDF, `write_csv` and `read_csv` as text.
 """
 
 from workbench._deprecated import moved_names
@@ -40,9 +40,4 @@ __all__ = [
     "write_csv",
 ]
 
-__getattr__ = moved_names(
-    __name__,
-    {
-        "Status": "jobs.budget:JobStatus",
-    },
-)
+__getattr__ = moved_names(__name__, {"Status": "jobs.budget:JobStatus"})

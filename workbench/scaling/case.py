@@ -1,4 +1,4 @@
-"""What is measured, and what comes back: the records that a study is made of."""
+"""Cases and points of a scaling study."""
 
 import os
 import platform
@@ -14,21 +14,20 @@ from workbench.solver import LinearODE, available
 from workbench.solver.backends import load
 
 AXES = ("T", "B")
-"""What a study may grow: the grid points or the systems."""
+"""Sizes that a study may vary: grid points or systems."""
 
 
 @dataclass(frozen=True)
 class Case:
-    """A random problem of these sizes and who solves it, forward and backward.
+    """A random problem and its solver, forward and backward.
 
     T grid points, B left-hand sides with `shared` right-hand sides each, E equations, D variables, K derivatives;
     `central` rows. dtype "float64" or "float32". backend: "auto", a name of `workbench.solver.available()`, or
     "module:function" for a function with the arguments of `workbench.solver.ode_forward` (`method` is then only a
-    name). threads: 0 for as many as the
-    calling process gives torch. Coefficients, forcing and initial values (K0 = K - 1, T0 = 1) are
-    standard normal, steps uniform in 0.05 .. 0.1, the same for the same sizes and seed.
+    label). threads: 0 for the number of torch threads of the calling process. Coefficients, forcing and initial values
+    (K0 = K - 1, T0 = 1) are standard normal, steps uniform in 0.05 .. 0.1, reproducible for given sizes and seed.
 
-    Raises ValueError for a size below its least or an unknown dtype, naming the field.
+    Raises ValueError naming the field for a size below its minimum or an unknown dtype.
     """
 
     T: int
@@ -46,8 +45,8 @@ class Case:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        least = {"T": 2, "B": 1, "E": 1, "D": 1, "K": 1, "shared": 1, "threads": 0}
-        for name, bound in least.items():
+        minimum = {"T": 2, "B": 1, "E": 1, "D": 1, "K": 1, "shared": 1, "threads": 0}
+        for name, bound in minimum.items():
             if getattr(self, name) < bound:
                 raise ValueError(f"{name}: expected at least {bound}, found {getattr(self, name)}")
         if self.dtype not in ("float32", "float64"):
@@ -55,7 +54,7 @@ class Case:
 
     @property
     def label(self) -> str:
-        """Who solves it, for a legend: backend, method and what differs from the default."""
+        """Label for a legend: backend, method and settings that differ from the default."""
         parts = [self.backend.partition(":")[0], self.method]
         parts += ["central"] if self.central else []
         parts += [self.dtype] if self.dtype != "float64" else []
@@ -64,14 +63,14 @@ class Case:
 
     @property
     def input_bytes(self) -> int:
-        """Size of coefficients, forcing, initial values and steps."""
+        """Size of coefficients, forcing, initial values and steps, bytes."""
         systems = self.B * self.shared
         left = self.B * (self.T * self.E * self.D * self.K + self.T - 1)
         numbers = left + systems * (self.T * self.E + self.D * (self.K - 1))
         return numbers * (4 if self.dtype == "float32" else 8)
 
     def problem(self) -> LinearODE:
-        """The random problem; its tensors want gradients. Batch shape (shared, B) where both are above 1, else one."""
+        """The random problem; its tensors require gradients. Batch shape (shared, B) if both exceed 1, else 1-D."""
         generator = torch.Generator().manual_seed(self.seed)
         both = self.shared > 1 and self.B > 1
         batch, left = ((self.shared, self.B), (1, self.B)) if both else ((self.shared * self.B,), (self.B,))
@@ -88,11 +87,11 @@ class Case:
 
 @dataclass(frozen=True)
 class Point:
-    """What one case cost.
+    """Cost of one case.
 
-    forward, backward: seconds, the median of `repeats` passes; `_best`: the least; `_spread`: the distance between the
-    quartiles (0 where there is one pass). memory_forward, memory: peak bytes above the inputs, after the forward and
-    after the backward pass. NaN: not known. `words` says why a point is not OK.
+    forward, backward: seconds, the median of `repeats` passes; `_best`: the minimum; `_spread`: the interquartile range
+    (0 for a single pass). memory_forward, memory: peak bytes above the inputs, after the forward and after the backward
+    pass. NaN: unknown. words: reason if the status is not OK.
     """
 
     case: Case
@@ -110,23 +109,23 @@ class Point:
 
     @property
     def seconds(self) -> float:
-        """Forward and backward together."""
+        """Seconds of forward and backward pass."""
         return self.forward + self.backward
 
     @property
     def best(self) -> float:
-        """Forward and backward together, each at its best: what a busy machine disturbs least."""
+        """Sum of the minima of forward and backward pass, which a busy machine disturbs least."""
         return self.forward_best + self.backward_best
 
 
 def variants(device: str = "cpu") -> list[tuple[str, str]]:
-    """(backend, method) of all that can serve on `device`, by the table of backends."""
-    fit = [name for name, reason in available(device).items() if not reason]
-    return [(name, method) for name in fit for method in load(name).METHODS]
+    """(backend, method) of all backends available on `device`."""
+    names = [name for name, reason in available(device).items() if not reason]
+    return [(name, method) for name in names for method in load(name).METHODS]
 
 
 def machine() -> dict[str, str | int]:
-    """Where and when: date, processor, cores, instruction set that torch uses, flags of the processor, versions."""
+    """Date, processor, cores, instruction set that torch uses, flags of the processor, versions."""
     facts = {
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
         "processor": platform.processor() or platform.machine(),
@@ -143,9 +142,9 @@ def machine() -> dict[str, str | int]:
     listing = Path("/proc/cpuinfo")
     if listing.exists():
         lines = (line.partition(":") for line in listing.read_text(encoding="utf-8").splitlines())
-        known = {name.strip(): value.strip() for name, _, value in lines}
-        facts["processor"] = known.get("model name", facts["processor"])
-        flags = known.get("flags", known.get("Features", "")).split()
-        wanted = ("avx", "fma", "sse4", "neon", "asimd", "sve")
-        facts["flags"] = " ".join(flag for flag in flags if flag.startswith(wanted))
+        info = {name.strip(): value.strip() for name, _, value in lines}
+        facts["processor"] = info.get("model name", facts["processor"])
+        flags = info.get("flags", info.get("Features", "")).split()
+        vector_flags = ("avx", "fma", "sse4", "neon", "asimd", "sve")
+        facts["flags"] = " ".join(flag for flag in flags if flag.startswith(vector_flags))
     return facts

@@ -1,4 +1,4 @@
-"""How the cost grows, and where this machine's limit lies: power laws, fitted in the logarithms."""
+"""Power laws of cost against size, and the largest size within a budget."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -13,13 +13,13 @@ _T95 = (
     *(2.2010, 2.1788, 2.1604, 2.1448, 2.1314, 2.1199, 2.1098, 2.1009, 2.0930, 2.0860),
     *(2.0796, 2.0739, 2.0687, 2.0639, 2.0595, 2.0555, 2.0518, 2.0484, 2.0452, 2.0423),
 )
-LATEST = 4
-"""How many of the largest sizes a limit is predicted from: small ones are ruled by what does not grow."""
+LARGEST = 4
+"""Number of the largest sizes from which a limit is predicted; constant costs dominate at small sizes."""
 
 
 @dataclass(frozen=True)
 class Slope:
-    """quantity = exp(intercept) * size^value; low .. high holds the exponent with 95 % confidence (NaN at n < 3)."""
+    """Power law exp(intercept) * size^value; low .. high is the 95 % interval of the exponent (NaN for n < 3)."""
 
     value: float
     low: float
@@ -28,24 +28,24 @@ class Slope:
     n: int
 
     def at(self, size: float) -> float:
-        """The quantity at that size."""
+        """Quantity at a size."""
         return exp(self.intercept + self.value * log(size))
 
     def size(self, quantity: float) -> float:
-        """The size at which the quantity is reached; infinite where it does not grow."""
+        """Size at which the quantity is reached; infinite if it does not grow."""
         return exp((log(quantity) - self.intercept) / self.value) if self.value > 0 else inf
 
 
 @dataclass(frozen=True)
 class Limit:
-    """The largest size that fits the budgets, and which of them, "time" or "memory", ends it ("" where none does)."""
+    """Largest size within the budgets, and which of them limits it: "time", "memory" or "" (neither)."""
 
     size: float
     by: str
 
 
 def student_t95(freedom: int) -> float:
-    """The two-sided 95 % quantile of Student's t; from 30 degrees on by two terms of its expansion, 4 digits."""
+    """Two-sided 95 % quantile of Student's t; above 30 degrees of freedom by two terms of its expansion, 4 digits."""
     if freedom < 1:
         return nan
     if freedom <= len(_T95):
@@ -55,11 +55,11 @@ def student_t95(freedom: int) -> float:
 
 
 def slope(points: Iterable[Point], quantity: str = "seconds", axis: str = "T") -> Slope:
-    """The straight line of log(quantity) over log(size) by least squares: quantity is a number of `Point`.
+    """Fit a power law by least squares of log(quantity) against log(size).
 
-    Points that are not OK, and quantities that are not above 0, are left out. The interval is value +- t s, with s^2 =
-    RSS / (n - 2) / sum (x - mean x)^2 and t of n - 2 degrees of freedom.
-    Raises ValueError where fewer than two sizes are left.
+    quantity: a numeric field of `Point`. Points that are not OK and quantities that are not positive are left out. The
+    interval is value +- t s, with s^2 = RSS / (n - 2) / sum (x - mean x)^2 and t with n - 2 degrees of freedom.
+    Raises ValueError if fewer than two sizes are left.
     """
     pairs = _pairs(points, quantity, axis)
     if len({size for size, _ in pairs}) < 2:
@@ -69,37 +69,37 @@ def slope(points: Iterable[Point], quantity: str = "seconds", axis: str = "T") -
     spread = sum((a - mean_x) ** 2 for a in x)
     value = sum((a - mean_x) * (b - mean_y) for a, b in zip(x, y, strict=True)) / spread
     intercept = mean_y - value * mean_x
-    rest = sum((b - intercept - value * a) ** 2 for a, b in zip(x, y, strict=True))
-    half = student_t95(n - 2) * sqrt(rest / (n - 2) / spread) if n > 2 else nan
+    rss = sum((b - intercept - value * a) ** 2 for a, b in zip(x, y, strict=True))
+    half = student_t95(n - 2) * sqrt(rss / (n - 2) / spread) if n > 2 else nan
     return Slope(value, value - half, value + half, intercept, n)
 
 
 def _pairs(points: Iterable[Point], quantity: str, axis: str) -> list[tuple[int, float]]:
-    found = [(getattr(p.case, axis), getattr(p, quantity)) for p in points if p.status is JobStatus.OK]
-    return [(size, value) for size, value in found if isfinite(value) and value > 0]
+    pairs = [(getattr(p.case, axis), getattr(p, quantity)) for p in points if p.status is JobStatus.OK]
+    return [(size, value) for size, value in pairs if isfinite(value) and value > 0]
 
 
 def limit(points: Sequence[Point], budget: Budget, axis: str = "T") -> Limit:
-    """The largest size of `axis` whose predicted time and memory fit: power laws through the largest measured sizes.
+    """Predict the largest size of `axis` within the budget by power laws through the largest measured sizes.
 
-    The points are of one case. Raises ValueError where time is known at fewer than two sizes.
+    points: those of one case. Raises ValueError if the time is known at fewer than two sizes.
     """
-    laws = {"time": slope(_latest(points, "seconds", axis), "seconds", axis)}
+    laws = {"time": slope(_of_largest_sizes(points, "seconds", axis), "seconds", axis)}
     if len(_pairs(points, "memory", axis)) > 1:
-        laws["memory"] = slope(_latest(points, "memory", axis), "memory", axis)
+        laws["memory"] = slope(_of_largest_sizes(points, "memory", axis), "memory", axis)
     bounds = {"time": budget.seconds, "memory": float(budget.bytes)}
     sizes = {by: law.size(bounds[by]) for by, law in laws.items()}
     by = min(sizes, key=sizes.__getitem__)
     return Limit(sizes[by], by if isfinite(sizes[by]) else "")
 
 
-def _latest(points: Sequence[Point], quantity: str, axis: str) -> list[Point]:
-    sizes = sorted({size for size, _ in _pairs(points, quantity, axis)})[-LATEST:]
+def _of_largest_sizes(points: Sequence[Point], quantity: str, axis: str) -> list[Point]:
+    sizes = sorted({size for size, _ in _pairs(points, quantity, axis)})[-LARGEST:]
     return [p for p in points if getattr(p.case, axis) in sizes]
 
 
 def by_variant(points: Iterable[Point], axis: str = "T") -> dict[Case, list[Point]]:
-    """The points of each curve, sizes ascending; the key is the case at its smallest size."""
+    """Points of each curve, in order of size; the key is the case at its smallest size."""
     curves = {}
     for point in sorted(points, key=lambda p: getattr(p.case, axis)):
         curves.setdefault(replace(point.case, **{axis: 2}), []).append(point)

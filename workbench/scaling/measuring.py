@@ -1,4 +1,4 @@
-"""Points as they come: cases grown along an axis until their budget is hit."""
+"""Measure cases at growing sizes until they exceed their budget."""
 
 import statistics
 import threading
@@ -14,17 +14,17 @@ from workbench.jobs.sandbox import Outcome, Sandbox
 from workbench.scaling.case import AXES, Case, Point
 
 ENDING = (JobStatus.OVER_TIME, JobStatus.OVER_MEMORY, JobStatus.OUT_OF_MEMORY)
-"""What larger sizes of the same case share: they are marked without being run."""
+"""Statuses that larger sizes of a case inherit without being run."""
 
 
 class Host(Sandbox):
-    """A sandbox whose worker has loaded what `measure` needs."""
+    """Sandbox whose worker has loaded the modules that `measure` needs."""
 
     preload = ("workbench.scaling.timing",)
 
 
 def grid(first: int, last: int, per_decade: int = 3) -> list[int]:
-    """Sizes from `first` to `last`, evenly spaced in the logarithm.
+    """Logarithmically spaced sizes from `first` to `last`.
 
     Raises ValueError unless 1 <= first <= last and per_decade >= 1.
     """
@@ -44,12 +44,12 @@ def measure(
     stop: threading.Event | None = None,
     host: Host | None = None,
 ) -> Iterator[Point]:
-    """One Point per size of `axis` ("T" or "B") and case, smallest sizes first, the moment it is known.
+    """Yield one Point per size of `axis` ("T" or "B") and case, smallest sizes first, as soon as it is known.
 
-    A case that exceeds the budget, or runs out of memory, is marked so there and at all larger sizes, which are not
-    run; so is one that refuses or fails, at its own size only. To cancel: close the generator between two points, or
-    set `stop`, from any thread, which ends the running point too. host: a worker to use and keep; None: one for this
-    call. Each point is measured in a fresh process.
+    Each point is measured in a fresh process. A case that exceeds the budget or runs out of memory is not run at larger
+    sizes, whose points get the same status; a case that is refused or fails is run at other sizes. To cancel, close the
+    generator between two points, or set `stop` from any thread, which also ends the running point. host: worker to use
+    and keep open; None: one for this call.
 
     Raises ValueError for an unknown axis, no case, no size, or repeats < 1.
     """
@@ -71,7 +71,7 @@ def _points(
     stop: threading.Event | None,
     host: Host | None,
 ) -> Iterator[Point]:
-    own = host is None
+    owns_host = host is None
     host = host or Host()
     ended = {}
     try:
@@ -88,20 +88,20 @@ def _points(
                     ended[number] = point
                 yield point
     finally:
-        if own:
+        if owns_host:
             host.close()
 
 
 def measure_one(
     case: Case, *, budget: Budget, repeats: int, stop: threading.Event | None = None, host: Host
 ) -> Point | None:
-    """The point of one case; None if `stop` was set."""
+    """Measure one case; None if `stop` was set."""
     if stop is not None and stop.is_set():
         return None
     if case.device == "cpu" and case.input_bytes > budget.bytes:
         return Point(case, JobStatus.OVER_MEMORY, f"the inputs alone take {case.input_bytes / 2**20:,.0f} MiB")
-    told = replace(case, threads=case.threads or torch.get_num_threads())
-    arguments = {"case": asdict(told), "repeats": repeats, "seconds": budget.seconds}
+    case_in_worker = replace(case, threads=case.threads or torch.get_num_threads())
+    arguments = {"case": asdict(case_in_worker), "repeats": repeats, "seconds": budget.seconds}
     outcome = host.run("workbench.scaling.timing:measure_case", arguments, budget, stop)
     return None if outcome.cancelled else _point(case, outcome)
 
@@ -111,12 +111,13 @@ def _skipped(case: Case, axis: str, before: Point) -> Point:
 
 
 def _point(case: Case, outcome: Outcome) -> Point:
-    """What the worker told, as medians. A case that was ended after its first pass is known well enough."""
-    facts = {name: value for told in outcome.told for name, value in told.items() if name != "pass"}
-    passes = [told["pass"] for told in outcome.told if "pass" in told] or [facts[n] for n in ("first",) if n in facts]
-    ended = outcome.status in ENDING and passes
-    if not passes or not (ended or outcome.status is JobStatus.OK):
-        return Point(case, outcome.status, outcome.words)
+    """Medians of the passes that the worker has reported. One pass is enough if the budget ended the job."""
+    facts = {name: value for message in outcome.messages for name, value in message.items()}
+    passes = [message["pass"] for message in outcome.messages if "pass" in message]
+    if not passes and "first" in facts:
+        passes = [facts["first"]]
+    if not passes or outcome.status not in (*ENDING, JobStatus.OK):
+        return Point(case, outcome.status, outcome.message)
     memory = facts.get("memory", [nan, nan])
     forward, backward = (_summary(list(times)) for times in zip(*passes, strict=True))
     return Point(
@@ -124,7 +125,7 @@ def _point(case: Case, outcome: Outcome) -> Point:
         **{f"forward{name}": value for name, value in forward.items()},
         **{f"backward{name}": value for name, value in backward.items()},
         memory_forward=float(memory[0]),
-        memory=float(max(memory)),  # the peaks are of two passes, and a page more or less is noise
+        memory=float(max(memory)),  # peaks of two passes; they differ by a page at random
         repeats=len(passes),
     )
 

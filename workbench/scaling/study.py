@@ -1,4 +1,4 @@
-"""A study kept: its points as an xarray.Dataset over (point), as a NetCDF file and as CSV."""
+"""Scaling studies as xarray.Dataset over (point), NetCDF and CSV."""
 
 import csv
 import json
@@ -27,7 +27,7 @@ _TYPES = {int: np.int64, float: np.float64, bool: np.int8, str: object, JobStatu
 
 
 def to_dataset(points: Iterable[Point], axis: str = "T") -> xr.Dataset:
-    """The points over (point), one variable per field of Case and Point, with units; the machine in the attributes."""
+    """Dataset over (point) with one variable per field of Case and Point, units, and the machine in the attributes."""
     rows = [_row(point) for point in points]
     variables = {}
     for name, kind in (_CASE | _POINT).items():
@@ -39,7 +39,7 @@ def to_dataset(points: Iterable[Point], axis: str = "T") -> xr.Dataset:
 
 
 def from_dataset(study: xr.Dataset) -> list[Point]:
-    """What `to_dataset` was made of. Raises ValueError naming what is missing or not readable."""
+    """Points of a dataset written by `to_dataset`. Raises ValueError naming missing variables or invalid values."""
     missing = [name for name in _CASE | _POINT if name not in study]
     if missing:
         raise ValueError(f"not a study: it has no {', '.join(missing)}")
@@ -48,15 +48,15 @@ def from_dataset(study: xr.Dataset) -> list[Point]:
 
 
 def save(points: Iterable[Point], path: Path, axis: str = "T") -> None:
-    """Write the study as NetCDF, replacing `path` in one step."""
+    """Write the study as NetCDF, replacing `path` atomically."""
     with replacing(Path(path)) as part:
         to_dataset(points, axis).to_netcdf(part, engine="h5netcdf")
 
 
 def load(path: Path) -> xr.Dataset:
-    """The study of a file; nothing that it names is run.
+    """Read the study of a file; the backends that it names are not imported.
 
-    Raises FileNotFoundError, and ValueError saying why a file is not a readable study.
+    Raises FileNotFoundError, or ValueError with the reason if the file is not a readable study.
     """
     path = Path(path)
     if not path.exists():
@@ -72,7 +72,7 @@ def load(path: Path) -> xr.Dataset:
 
 
 def write_csv(points: Iterable[Point], path: Path) -> None:
-    """One line per point, the fields of Case and Point as columns; seconds and bytes."""
+    """Write one line per point, with the fields of Case and Point as columns; seconds and bytes."""
     with replacing(Path(path)) as part, part.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, [*_CASE, *_POINT])
         writer.writeheader()
@@ -80,14 +80,14 @@ def write_csv(points: Iterable[Point], path: Path) -> None:
 
 
 def read_csv(path: Path) -> list[Point]:
-    """What `write_csv` wrote. Raises ValueError naming the line that is no point."""
+    """Read a file written by `write_csv`. Raises ValueError naming an invalid line."""
     points = []
     with Path(path).open(newline="", encoding="utf-8") as file:
         for number, row in enumerate(csv.DictReader(file), start=2):
             try:
                 points.append(_point(row))
             except (KeyError, ValueError, TypeError) as error:
-                raise ValueError(f"{path}: line {number} is no point of a study: {error}") from error
+                raise ValueError(f"{path}: line {number} is not a point of a study: {error}") from error
     return points
 
 
@@ -97,12 +97,12 @@ def _row(point: Point) -> dict[str, Any]:
 
 
 def _point(row: dict[str, Any]) -> Point:
-    """The point of a row of numbers and strings, in whatever form they were kept."""
-    case = {name: _read(row[name], kind) for name, kind in _CASE.items()}
-    return Point(Case(**case), **{name: _read(row[name], kind) for name, kind in _POINT.items()})
+    """Point of a row of numbers and strings."""
+    case = {name: _parse(row[name], kind) for name, kind in _CASE.items()}
+    return Point(Case(**case), **{name: _parse(row[name], kind) for name, kind in _POINT.items()})
 
 
-def _read(value: Any, kind: type) -> Any:
+def _parse(value: Any, kind: type) -> Any:
     if kind is float:
         return float(value) if value != "" else nan
     return bool(int(value)) if kind is bool else kind(value)

@@ -1,4 +1,4 @@
-"""One case, measured in the process that runs this: what a worker does (see `workbench.jobs.worker`)."""
+"""Measure time and memory of one case in this process (see `workbench.jobs.worker`)."""
 
 import ctypes
 import sys
@@ -19,13 +19,13 @@ from workbench.solver import LinearODE, Weights, solve
 from workbench.solver.backends import select
 
 SHORT = 0.2
-"""Seconds of passes below which a case is repeated beyond what was asked for."""
-MOST_REPEATS = 50
+"""Total seconds of passes below which a case is repeated beyond the requested number."""
+MAX_REPEATS = 50
 STATUS_FILE = Path("/proc/self/status")
 
 
 def solver(backend: str, method: str) -> Callable[[LinearODE], Tensor]:
-    """What turns a problem into u (B, T, D, K); see `Case.backend`.
+    """Function from a problem to u (B, T, D, K); see `Case.backend`.
 
     Raises ValueError or ImportError for a backend that does not exist.
     """
@@ -42,7 +42,7 @@ def solver(backend: str, method: str) -> Callable[[LinearODE], Tensor]:
 
 
 def _weights(weights: Weights) -> dict[str, Any]:
-    """The weights that are not 1, under the published names."""
+    """Weights other than 1, with the published argument names."""
     named = {
         "weight_equation": weights.equation,
         "weight_init_var": weights.initial,
@@ -52,35 +52,35 @@ def _weights(weights: Weights) -> dict[str, Any]:
 
 
 def require_served(problem: LinearODE, backend: str, method: str) -> None:
-    """Raises ValueError with the backend's reason where it cannot serve; functions are asked by calling them."""
+    """Raise ValueError with the reason if the backend cannot solve the problem; functions are checked when called."""
     if ":" not in backend:
         select(problem, backend, method)
 
 
 def one_pass(
-    solve_it: Callable[[LinearODE], Tensor], problem: LinearODE, look: Callable[[], None] | None = None
+    function: Callable[[LinearODE], Tensor], problem: LinearODE, after_pass: Callable[[], None] | None = None
 ) -> tuple[Tensor, float, float]:
-    """u, and the seconds of the forward pass and of the gradient of sum(u^2) to all that wants one, given that to u.
+    """Return u, and the seconds of the forward pass and of the backward pass of sum(u^2).
 
-    `look` is called after either, while its results are still held.
+    `after_pass` is called after either pass, while its results are alive.
     """
-    wanted = [x for x in problem.tensors.values() if x.requires_grad]
-    look = look or (lambda: None)
-    marks = [_mark(problem.device)]
-    u = solve_it(problem)
-    marks.append(_mark(problem.device))
-    look()
+    inputs = [x for x in problem.tensors.values() if x.requires_grad]
+    after_pass = after_pass or (lambda: None)
+    times = [_timestamp(problem.device)]
+    u = function(problem)
+    times.append(_timestamp(problem.device))
+    after_pass()
     upstream = 2 * u.detach()
-    marks.append(_mark(problem.device))
-    gradients = torch.autograd.grad(u, wanted, upstream, allow_unused=True)
-    marks.append(_mark(problem.device))
-    look()
+    times.append(_timestamp(problem.device))
+    gradients = torch.autograd.grad(u, inputs, upstream, allow_unused=True)
+    times.append(_timestamp(problem.device))
+    after_pass()
     del gradients
-    return u.detach(), _between(*marks[:2]), _between(*marks[2:])
+    return u.detach(), _elapsed(*times[:2]), _elapsed(*times[2:])
 
 
-def _mark(device: torch.device) -> Any:
-    """A moment on the clock of the device that computes."""
+def _timestamp(device: torch.device) -> Any:
+    """Timestamp on the clock of the device."""
     if device.type != "cuda":
         return time.perf_counter()
     event = torch.cuda.Event(enable_timing=True)
@@ -88,44 +88,44 @@ def _mark(device: torch.device) -> Any:
     return event
 
 
-def _between(begin: Any, end: Any) -> float:
-    """Seconds between two moments."""
+def _elapsed(begin: Any, end: Any) -> float:
+    """Seconds between two timestamps."""
     if isinstance(end, float):
         return end - begin
     end.synchronize()
     return 1e-3 * begin.elapsed_time(end)
 
 
-def measure_case(tell: Callable[..., None], case: dict[str, Any], repeats: int, seconds: float) -> None:
-    """Tells {"pass": [forward, backward]} per pass after the first, which tells {"memory": [forward, both], "first":
-    [forward, backward]}: a first pass touches new memory, so its time counts only where there is no other.
+def measure_case(report: Callable[..., None], case: dict[str, Any], repeats: int, seconds: float) -> None:
+    """Report {"memory": [forward, both], "first": [forward, backward]} for the first pass, then {"pass": [forward,
+    backward]} for every other. The time of the first, which touches new memory, counts only if there is no other.
 
-    At least `repeats` passes, more of short ones, fewer where `seconds` would not suffice.
-    Raises ValueError with the backend's reason where it cannot serve.
+    Does at least `repeats` further passes, more if they are short, fewer if they would exceed `seconds`.
+    Raises ValueError with the reason if the backend cannot solve the problem.
     """
     case = Case(**case)
     torch.set_num_threads(case.threads)
-    solve_it = solver(case.backend, case.method)
-    one_pass(solve_it, replace(case, T=min(case.T, 8), B=1, shared=min(case.shared, 2)).problem())  # loads libraries
+    function = solver(case.backend, case.method)
+    one_pass(function, replace(case, T=min(case.T, 8), B=1, shared=min(case.shared, 2)).problem())  # loads libraries
     problem = case.problem()
     require_served(problem, case.backend, case.method)
-    tell(begin=True)
+    report(begin=True)
     begin = time.perf_counter()
     peak, memory = Peak(case.device), []
-    _, forward, backward = one_pass(solve_it, problem, look=lambda: memory.append(peak.read()))
-    tell(memory=memory, first=[forward, backward])
+    _, forward, backward = one_pass(function, problem, after_pass=lambda: memory.append(peak.read()))
+    report(memory=memory, first=[forward, backward])
     spent, count, last = 0.0, 0, forward + backward
-    while count < repeats or (spent < SHORT and count < MOST_REPEATS):
+    while count < repeats or (spent < SHORT and count < MAX_REPEATS):
         if time.perf_counter() - begin + last > seconds:
             return
-        _, forward, backward = one_pass(solve_it, problem)
+        _, forward, backward = one_pass(function, problem)
         last = forward + backward
         spent, count = spent + last, count + 1
-        tell(**{"pass": [forward, backward]})
+        report(**{"pass": [forward, backward]})
 
 
 class Peak:
-    """The high-water mark of memory, in bytes above what was held when this was made."""
+    """Peak memory in bytes above the memory in use at construction."""
 
     def __init__(self, device: str) -> None:
         self._device = device if device.startswith("cuda") else ""
@@ -138,7 +138,7 @@ class Peak:
             self._start = psutil.Process().memory_info().rss
 
     def read(self) -> int:
-        """The peak so far; never below 0."""
+        """Peak so far; at least 0."""
         if self._device:
             torch.cuda.synchronize(self._device)
             return torch.cuda.max_memory_allocated(self._device) - self._start
@@ -146,8 +146,10 @@ class Peak:
 
 
 def _reset_high_water() -> None:
-    """Linux can give back what was freed, which would hide what is taken next, and forget the mark of what came before;
-    elsewhere the inputs are made without temporaries instead."""
+    """Return freed memory to the system, since its reuse would hide later allocations, and reset the high-water mark.
+
+    Linux only; elsewhere the inputs are created without temporaries instead.
+    """
     if sys.platform != "linux":
         return
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # of glibc
@@ -158,7 +160,7 @@ def _reset_high_water() -> None:
 
 
 def _high_water() -> int:
-    """The largest resident set of this process so far, bytes."""
+    """Peak resident set size of this process, bytes."""
     if STATUS_FILE.exists():
         for line in STATUS_FILE.read_text(encoding="ascii").splitlines():
             if line.startswith("VmHWM:"):

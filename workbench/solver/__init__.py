@@ -3,7 +3,7 @@
     from workbench.solver import LinearODE, solve
     u = solve(LinearODE(coefficients, forcing, initial, steps)).u
 
-It needs torch alone. The mathematics is in `rows`, the algorithms in `backends`.
+It requires only torch. The rows are defined in `rows`, the algorithms are in `backends`.
 """
 
 from workbench.solver.backends import available

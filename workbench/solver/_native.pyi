@@ -1,9 +1,9 @@
-"""The compiled sweep (kernels/cpu/binding.cpp). Arrays are addresses of float64 memory that the caller keeps alive."""
+"""The compiled sweep (kernels/cpu/binding.cpp). Arrays are addresses of float64 memory owned by the caller."""
 
 from collections.abc import Sequence
 
 class Buffer:
-    """Memory for so many numbers of float64, as a writable buffer."""
+    """A writable buffer of `numbers` float64 numbers."""
 
     def __init__(self, numbers: int) -> None: ...
     def __buffer__(self, flags: int, /) -> memoryview: ...
@@ -33,14 +33,14 @@ def kept_size(problem: Problem, whole: bool) -> int: ...
 def shared_size(problem: Problem) -> int: ...
 def groups(problem: Problem) -> int: ...
 def in_pieces(problem: Problem) -> bool: ...
-def factor(problem: Problem, arguments: Sequence[int], kept: int, deficient: int, threads: int) -> None: ...
+def factor(problem: Problem, arguments: Sequence[int], factor: int, deficient: int, threads: int) -> None: ...
 def solve(
-    problem: Problem, arguments: Sequence[int], kept: int, whole: bool, u: int, deficient: int, threads: int
+    problem: Problem, arguments: Sequence[int], factor: int, whole: bool, u: int, deficient: int, threads: int
 ) -> None: ...
 def adjoint(
     problem: Problem,
     arguments: Sequence[int],
-    kept: int,
+    factor: int,
     whole: bool,
     u: int,
     g: Sequence[int],

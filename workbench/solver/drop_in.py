@@ -1,7 +1,7 @@
-"""The published functions under their own argument names: change an import, keep the rest.
+"""Drop-in replacements for the functions of the published smnn.py, with their argument names.
 
-`from workbench.solver import ode_forward` in place of `from smnn import ode_forward`. Results agree to 1e-9 relative
-where the published code is accurate. Batch dimensions broadcast by the usual rules, or raise.
+Replace `from smnn import ode_forward` by `from workbench.solver import ode_forward`. Results agree to a relative 1e-9
+where the published code is accurate. Batch dimensions broadcast by the usual rules.
 """
 
 from collections import OrderedDict
@@ -17,7 +17,7 @@ from workbench.solver.solve import run, solve
 
 
 class FrozenFactors:
-    """Factors of the left-hand sides last used, by version number: at most `size`; safe in several threads."""
+    """Least-recently-used cache of at most `size` factors by version number; thread-safe."""
 
     def __init__(self, size: int) -> None:
         self.size = size
@@ -28,21 +28,21 @@ class FrozenFactors:
         return len(self._entries)
 
     def solve(self, version: int, problem: LinearODE, backend: str, method: str, check: bool) -> Solution:
-        """`solve`, with the factor that is kept under `version`, or that will be.
+        """`solve` with the factor cached under `version`, which is computed at the first call.
 
-        Raises ValueError where the left-hand side, the backend or the method is not the one of that version.
+        Raises ValueError if the left-hand side, the backend or the method differs from that of the version.
         """
         with self._lock:
             entry = self._entries.get(version)
         if entry is None:
-            # the entry's own copy: what the caller does to its tensors, or derives from them, does not reach it
+            # a copy: later changes of the caller's tensors do not affect it
             entry = factorize(_copy_of_left(problem), backend=backend, method=method, check=check)
         else:
-            found = _changed(entry, problem, backend, method)
-            if found:
+            change = _change(entry, problem, backend, method)
+            if change:
                 raise ValueError(
-                    f"frozen_lhs_cache_version: expected the system that version {version} was given to first, but "
-                    f"{found}; another one needs a new version number (0: nothing is kept)"
+                    f"frozen_lhs_cache_version: expected the system first solved under version {version}, but "
+                    f"{change}; a different system needs a new version number (0: no caching)"
                 )
         with self._lock:
             self._entries[version] = entry
@@ -63,7 +63,8 @@ def _copy_of_left(problem: LinearODE) -> LinearODE:
     )
 
 
-def _changed(entry: Factorization, problem: LinearODE, backend: str, method: str) -> str:
+def _change(entry: Factorization, problem: LinearODE, backend: str, method: str) -> str:
+    """The first difference from the cached system; "" if there is none."""
     if method != entry.method:
         return f"method is {method!r}, was {entry.method!r}"
     if backend not in ("auto", entry.backend):
@@ -72,7 +73,7 @@ def _changed(entry: Factorization, problem: LinearODE, backend: str, method: str
 
 
 FROZEN = FrozenFactors(8)
-"""What the published signature asks for by a number alone has to be kept somewhere."""
+"""The cache behind `frozen_lhs_cache_version`; global because the published signature identifies factors by number."""
 
 
 def ode_forward(
@@ -94,17 +95,17 @@ def ode_forward(
     method: str = "qr",
     check: bool = True,
 ) -> Tensor:
-    """u (..., T, D, K) of `workbench.solver.solve`; the grid points come first with `is_step_dim_first`.
+    """u (..., T, D, K) of `workbench.solver.solve`; (T, ..., D, K) with `is_step_dim_first`.
 
     coefficients (..., T or 1, E, D, K), rhs_equation (..., T or 1, E), init_vars (..., T0 or 1, D, K0),
-    steps (..., T-1 or 1); with `is_step_dim_first` the dimension of the grid points leads each of them.
-    n_steps and n_init_var_steps give T and T0 where the tensors are broadcast over them.
-    prefer_cuda_graph is accepted and has no effect: no buffer outlives a call.
-    frozen_lhs_cache_version: with another number than 0 the factor of the left-hand side (coefficients, steps, weights)
-    is kept under it, those of the 8 numbers last used, and serves every right-hand side and batch that comes with the
-    same left-hand side; gradients are those of version 0. Comparing the values waits for the device.
+    steps (..., T-1 or 1); with `is_step_dim_first` the dimension of the grid points is the first of each.
+    n_steps, n_init_var_steps: T and T0, if the tensors are broadcast over them.
+    prefer_cuda_graph: accepted for compatibility, without effect: no buffer outlives a call.
+    frozen_lhs_cache_version: if not 0, the factor of the left-hand side (coefficients, steps, weights) is cached under
+    this number and used for every right-hand side and batch with the same left-hand side; the 8 most recently used
+    numbers are cached. Gradients are the same as without caching. Comparing the values synchronises with the device.
 
-    Raises as `LinearODE` and `solve` do, and ValueError where a left-hand side comes under another's version number.
+    Raises as `LinearODE` and `solve` do, and ValueError if a version number is used for a different left-hand side.
     """
     if is_step_dim_first:
         coefficients = coefficients.movedim(0, -4)
@@ -140,7 +141,7 @@ def ode_forward_basic(
     method: str = "qr",
     check: bool = True,
 ) -> Tensor:
-    """u (..., T, D, K) with unit weights and central rows; arguments as `ode_forward`."""
+    """u (..., T, D, K) with unit weights and central rows; arguments as for `ode_forward`."""
     return ode_forward(
         coefficients,
         rhs_equation,
@@ -165,5 +166,5 @@ def ode_forward_reference(
     method: str = "qr",
     check: bool = True,
 ) -> Tensor:
-    """As `ode_forward_basic`, by the dense reference: O(T^3) time, O(T^2) memory."""
+    """`ode_forward_basic` with the dense reference backend: O(T^3) time, O(T^2) memory."""
     return ode_forward_basic(coefficients, rhs_equation, rhs_init, steps, backend=backend, method=method, check=check)

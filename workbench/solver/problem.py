@@ -1,4 +1,4 @@
-"""The problem: a batch of linear ordinary differential equations on a time grid, each one sparse least squares."""
+"""The problem class: a batch of linear ODEs on a time grid, each a sparse least-squares problem."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
@@ -12,13 +12,13 @@ from workbench.solver.shapes import LAYOUT, Sizes, sizes_of
 
 @dataclass(frozen=True, eq=False)
 class Weights:
-    """Weights of the rows; they multiply rows, so they enter the sum of squares squared.
+    """Weights of the rows; they multiply the rows, so the sum of squares contains their squares.
 
-    equation: scalar or (B, T or 1, E or 1); 0 drops the row, whose coefficients and forcing are then never read.
-    initial: scalar or (B, T0 or 1, D or 1, K0 or 1); 0 drops the row, whose initial value is then never read.
+    equation: scalar or (B, T or 1, E or 1); 0 drops the row, whose coefficients and forcing are then ignored.
+    initial: scalar or (B, T0 or 1, D or 1, K0 or 1); 0 drops the row, whose initial value is then ignored.
     taylor: scalar or (B, T-1 or 1, D or 1), for the Taylor rows and the central rows.
 
-    A dropped datum may be NaN: that is how gaps in data are said. Tensors are differentiable.
+    Ignored values may be NaN, which is how gaps in data are represented. Tensors are differentiable.
     """
 
     equation: Tensor | float = 1.0
@@ -37,20 +37,21 @@ def _autocast(device: str) -> bool:
 class LinearODE:
     """sum_{d,k} c[t,e,d,k] u[t,d,k] = r[t,e], with u[t,d,k] the k-th derivative of variable d at grid point t.
 
-    The unknown u (B, T, D, K) minimises the sum of squares of the equation rows, the rows of the initial values and the
-    Taylor rows that tie neighbouring grid points (`workbench.solver.rows` is their definition).
+    The unknown u (B, T, D, K) minimises the sum of squares of the equation rows, the initial-value rows and the Taylor
+    rows that couple neighbouring grid points (defined in `workbench.solver.rows`).
 
     coefficients: (B, T or 1, E, D, K). forcing: (B, T or 1, E).
-    initial: (B, T0 or 1, D, K0), prescribed derivatives k < K0 at the first T0 grid points; T0 = 0 or K0 = 0: none.
+    initial: (B, T0 or 1, D, K0), derivatives k < K0 at the first T0 grid points; T0 = 0 or K0 = 0 for none.
     steps: (B, T-1 or 1), > 0, in the unit of time.
     B is any batch shape; batch dimensions broadcast by the usual rules. T >= 2, K >= 1.
-    central: add the central rows; the Taylor rows of the top derivative are then left out. Needs K >= 2.
-    n_steps, n_initial: T and T0 where every tensor is broadcast over them.
+    central: add the central rows and omit the Taylor rows of the highest derivative. Requires K >= 2.
+    n_steps, n_initial: T and T0, if every tensor is broadcast over them.
 
-    Tensors are float32 or float64, all alike. Inside torch.autocast half precision and mixtures come in as float32.
+    Tensors are float32 or float64, all of the same dtype. Inside torch.autocast half precision and mixed dtypes are
+    cast to float32.
 
-    Raises TypeError for a wrong type or mixed dtypes or devices, ValueError for shapes that do not fit; both name the
-    argument and say what was expected.
+    Raises TypeError for a wrong type or mixed dtypes or devices, ValueError for inconsistent shapes; both messages
+    contain the argument and what was expected.
     """
 
     coefficients: Tensor
@@ -70,9 +71,9 @@ class LinearODE:
     K0: int = field(init=False)
     batch: torch.Size = field(init=False)
     left_batch: torch.Size = field(init=False)
-    """Batch shape of what the matrix depends on: coefficients, steps and weights. The rest may share a factor."""
+    """Batch shape of the left-hand side (coefficients, steps and weights); systems that share one share a factor."""
     tensors: dict[str, Tensor] = field(init=False, repr=False)
-    """Every argument by name, weights included, as tensors of at least their row dimensions."""
+    """Every argument by name, including weights, as a tensor with at least its row dimensions."""
 
     def __post_init__(self) -> None:
         if self.weights is None:
@@ -87,11 +88,11 @@ class LinearODE:
 
     @classmethod
     def from_tensors(cls, tensors: Sequence[Tensor], n_steps: int, n_initial: int, central: bool) -> "LinearODE":
-        """The problem whose `tensors` these are, in the order of LAYOUT, already checked."""
+        """The problem from its `tensors`, in the order of LAYOUT, which must be valid."""
         problem = object.__new__(cls)
         c, r, v, h, *w = tensors
-        given = (c, r, v, h, Weights(*w), central, n_steps, n_initial)
-        for name, value in zip(_GIVEN, given, strict=True):
+        values = (c, r, v, h, Weights(*w), central, n_steps, n_initial)
+        for name, value in zip(_INIT_FIELDS, values, strict=True):
             object.__setattr__(problem, name, value)
         problem._derive(tensors, sizes_of(tuple([x.shape for x in tensors]), n_steps, n_initial, central))
         return problem
@@ -118,18 +119,18 @@ class LinearODE:
 
     @property
     def taylor_orders(self) -> int:
-        """How many Taylor rows a variable has per interval and direction: K, or K - 1 with central rows."""
+        """Number of Taylor rows per variable, step and direction: K, or K - 1 with central rows."""
         return self.K - 1 if self.central else self.K
 
     def to(self, dtype: torch.dtype) -> "LinearODE":
-        """The same problem in another floating-point type; differentiable."""
+        """The problem in another floating-point type; differentiable."""
         if dtype == self.dtype:
             return self
 
         return replace(self, **self._cast(dtype))
 
     def _cast(self, dtype: torch.dtype) -> dict[str, Any]:
-        """The fields that hold tensors, in another floating-point type."""
+        """The fields that hold tensors, cast to `dtype`."""
 
         def cast(x: Tensor | float) -> Tensor | float:
             return x.to(dtype) if isinstance(x, Tensor) else x
@@ -147,7 +148,7 @@ class LinearODE:
         return value.reshape((1,) * rank) if value.ndim == 0 else value
 
     def _cast_under_autocast(self) -> None:
-        """Inside torch.autocast a problem comes in as float32, unless all of it is float64."""
+        """Inside torch.autocast, cast the problem to float32 unless all of it is float64."""
         tensors = [x for x in self._arguments() if isinstance(x, Tensor)]
         dtypes = {x.dtype for x in tensors}
         if dtypes == {torch.float64} or not dtypes <= AUTOCAST or not any(_autocast(x.device.type) for x in tensors):
@@ -163,21 +164,21 @@ class LinearODE:
             elif name == "coefficients" and dtype not in (torch.float32, torch.float64):
                 raise TypeError(f"coefficients: expected dtype torch.float32 or torch.float64, found {dtype}")
             elif value.dtype != dtype:
-                raise TypeError(f"{name}: expected dtype {dtype} as coefficients have, found {value.dtype}")
+                raise TypeError(f"{name}: expected dtype {dtype} as for coefficients, found {value.dtype}")
             elif value.device != device:
-                raise TypeError(f"{name}: expected device {device} as coefficients have, found {value.device}")
-        for name, given in (("n_steps", self.n_steps), ("n_initial", self.n_initial)):
-            if given is not None and (isinstance(given, bool) or not isinstance(given, int)):
-                raise TypeError(f"{name}: expected an int, found {type(given).__name__} {given!r}")
+                raise TypeError(f"{name}: expected device {device} as for coefficients, found {value.device}")
+        for name, count in (("n_steps", self.n_steps), ("n_initial", self.n_initial)):
+            if count is not None and (isinstance(count, bool) or not isinstance(count, int)):
+                raise TypeError(f"{name}: expected an int, found {type(count).__name__} {count!r}")
 
     def _arguments(self) -> tuple[Tensor | float, ...]:
-        """In the order of LAYOUT."""
+        """The arguments in the order of LAYOUT."""
         w = self.weights
         return self.coefficients, self.forcing, self.initial, self.steps, w.equation, w.initial, w.taylor
 
 
 def _require_weight(name: str, value: object) -> None:
-    """Only a weight may be a plain number."""
+    """Check an argument that is not a tensor: only weights may be plain numbers, finite and >= 0."""
     if "." not in name:
         raise TypeError(f"{name}: expected a torch.Tensor, found {type(value).__name__}")
     if isinstance(value, bool) or not isinstance(value, int | float):
@@ -186,5 +187,5 @@ def _require_weight(name: str, value: object) -> None:
         raise ValueError(f"{name}: expected a finite number >= 0, found {value}")
 
 
-_GIVEN = ("coefficients", "forcing", "initial", "steps", "weights", "central", "n_steps", "n_initial")
+_INIT_FIELDS = ("coefficients", "forcing", "initial", "steps", "weights", "central", "n_steps", "n_initial")
 _SIZES = ("T", "T0", "E", "D", "K", "K0", "batch", "left_batch")

@@ -1,4 +1,4 @@
-"""The rows of the least-squares problem in plain torch: their definition and, by autograd, its derivative.
+"""The rows of the least-squares problem, in plain torch.
 
 With the symbols of `LinearODE`, u minimises the sum of squares of
 
@@ -8,7 +8,7 @@ With the symbols of `LinearODE`, u minimises the sum of squares of
     backward   w_s[t,d] (sum_{j>=i} (-h)^j/(j-i)! u[t+1,d,j] - (-h)^i u[t,d,i])     t < T-1, i < I
     central    w_s[t,d] (H^(K-3) (u[t,d,K-2] - u[t+2,d,K-2]) + H^(K-2) u[t+1,d,K-1])   t < T-2, H = h[t] + h[t+1]
 
-I = K and no central rows by default; I = K-1 with central rows. In this order they are the rows of A u - b.
+I = K without central rows (the default), I = K-1 with them. In this order they are the rows of A u - b.
 Source: Chen, Yao, Locatello, Alistarh et al., "Scalable Mechanistic Neural Networks", ICLR 2025.
 """
 
@@ -33,7 +33,7 @@ def powers(h: Tensor, K: int) -> Tensor:
 
 
 def masked(weight: Tensor, datum: Tensor) -> Tensor:
-    """weight * datum, and 0 where the weight is 0, whatever the datum (NaN too); differentiable in both."""
+    """weight * datum, and 0 where the weight is 0 even if the datum is NaN; differentiable in both."""
     return weight * torch.where(weight == 0, 0.0, datum)
 
 
@@ -62,9 +62,9 @@ def taylor_rows(problem: LinearODE, x: Tensor) -> tuple[Tensor, Tensor]:
     F = taylor_matrix(K, x)[:I]
     scale = powers(p["steps"], K)[..., None, :]
     mirror = powers(-p["steps"], K)[..., None, :]
-    now, after = x[..., :-1, :, :], x[..., 1:, :, :]
-    forward = (scale * now) @ F.mT - (scale * after)[..., :I]
-    backward = (mirror * after) @ F.mT - (mirror * now)[..., :I]
+    left, right = x[..., :-1, :, :], x[..., 1:, :, :]
+    forward = (scale * left) @ F.mT - (scale * right)[..., :I]
+    backward = (mirror * right) @ F.mT - (mirror * left)[..., :I]
     return weight * forward, weight * backward
 
 
@@ -80,14 +80,14 @@ def central_rows(problem: LinearODE, x: Tensor) -> Tensor:
 
 
 def data_rows(problem: LinearODE, x: Tensor) -> Tensor:
-    """The equation and initial rows of x (..., T, D, K), the only ones with constants: (..., T*E + T0*D*K0)."""
+    """Equation and initial rows of x (..., T, D, K): (..., T*E + T0*D*K0). Only these rows have constants."""
     equation = torch.einsum("...edk,...dk->...e", equation_matrix(problem), x)
     initial = problem.tensors["weights.initial"] * x[..., : problem.T0, :, : problem.K0]
     return _join([equation, initial], [2, 3])
 
 
 def data_constants(problem: LinearODE) -> Tensor:
-    """The constants of the equation and initial rows, in that order."""
+    """Constants of the equation and initial rows: (..., T*E + T0*D*K0)."""
     equation = equation_constants(problem)
     initial = initial_constants(problem)
     equation = equation.expand(*equation.shape[:-2], problem.T, problem.E)
@@ -96,7 +96,7 @@ def data_constants(problem: LinearODE) -> Tensor:
 
 
 def smooth_rows(problem: LinearODE, x: Tensor) -> Tensor:
-    """The Taylor rows of x (..., T, D, K), forward then backward, and the central rows where there are any."""
+    """Taylor rows of x (..., T, D, K), forward then backward, followed by the central rows if the problem has them."""
     blocks, dims = list(taylor_rows(problem, x)), [3, 3]
     if problem.central:
         blocks.append(central_rows(problem, x))
@@ -105,7 +105,7 @@ def smooth_rows(problem: LinearODE, x: Tensor) -> Tensor:
 
 
 def _join(blocks: list[Tensor], dims: list[int]) -> Tensor:
-    """Blocks of rows with so many row dimensions, each with its own batch shape, side by side in one last dimension."""
+    """Flatten the last dims[i] dimensions of blocks[i], broadcast the batch shapes, and concatenate along the last."""
     batch = broadcast_shapes(*(block.shape[: block.ndim - n] for block, n in zip(blocks, dims, strict=True)))
     full = [block.expand(*batch, *block.shape[block.ndim - n :]) for block, n in zip(blocks, dims, strict=True)]
     return torch.cat([block.flatten(-n) for block, n in zip(full, dims, strict=True)], dim=-1)
@@ -117,7 +117,7 @@ def rows(problem: LinearODE, x: Tensor) -> Tensor:
 
 
 def constants(problem: LinearODE) -> Tensor:
-    """b (..., rows): the constants of the rows, zero for Taylor and central rows."""
+    """b (..., rows), the constants of the rows; zero for Taylor and central rows."""
     data = data_constants(problem)
     n = (problem.T - 1) * problem.D * 2 * problem.taylor_orders + int(problem.central) * (problem.T - 2) * problem.D
     return torch.nn.functional.pad(data, (0, n))

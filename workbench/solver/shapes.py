@@ -1,4 +1,4 @@
-"""The sizes of a problem, from the shapes of its tensors alone: what fits, and in words what does not."""
+"""Infer and check the sizes of a problem from the shapes of its tensors."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import ParamSpec, TypeVar
 
 import torch
 
-# name -> what its dimensions after the batch dimensions are called in messages
+# argument -> names of its dimensions after the batch dimensions
 LAYOUT = {
     "coefficients": ("T", "E", "D", "K"),
     "forcing": ("T", "E"),
@@ -17,7 +17,7 @@ LAYOUT = {
     "weights.initial": ("T0", "D", "K0"),
     "weights.taylor": ("T-1", "D"),
 }
-# dimensions that may be 1 and are then the same for every index
+# dimensions that may have size 1 and then broadcast
 BROADCAST = {
     "coefficients": ("T",),
     "forcing": ("T",),
@@ -28,16 +28,16 @@ BROADCAST = {
     "weights.taylor": ("T-1", "D"),
 }
 RIGHT = ("forcing", "initial")
-"""The arguments that only the constants of the rows depend on; all others make the left-hand side."""
+"""The arguments of the right-hand side; all others belong to the left-hand side."""
 
 Shape = tuple[int, ...]
 Shapes = dict[str, Shape]
-"""By name; the arguments that are plain numbers are left out."""
+"""Shapes by argument, without those that are plain numbers."""
 
 
 @dataclass(frozen=True)
 class Sizes:
-    """T, T0, E, D, K, K0 of `LinearODE`, and the batch shapes of all of it and of its left-hand side."""
+    """The sizes of `LinearODE`, its batch shape and that of its left-hand side."""
 
     T: int
     T0: int
@@ -53,18 +53,18 @@ P = ParamSpec("P")
 Result = TypeVar("Result")
 
 
-def remembered(function: Callable[P, Result]) -> Callable[P, Result]:
-    """The function with a memory of its last 256 results; for functions of shapes, which a training repeats.
+def cached(function: Callable[P, Result]) -> Callable[P, Result]:
+    """Cache the last 256 results of a function of shapes.
 
-    Not while torch.compile looks on, where sizes may be symbols: those have no hash (TypeError).
+    Under torch.compile the cache is bypassed: sizes may be symbols, which are not hashable (TypeError).
     """
-    remembering = lru_cache(256)(function)
+    with_cache = lru_cache(256)(function)
 
     def call(*args: P.args, **kwargs: P.kwargs) -> Result:
         if torch.compiler.is_compiling():
             return function(*args, **kwargs)
         try:
-            return remembering(*args, **kwargs)  # type: ignore[arg-type]
+            return with_cache(*args, **kwargs)  # type: ignore[arg-type]
         except TypeError:
             return function(*args, **kwargs)
 
@@ -72,9 +72,9 @@ def remembered(function: Callable[P, Result]) -> Callable[P, Result]:
 
 
 def broadcast_shapes(*shapes: Shape) -> torch.Size:
-    """The usual rules. (`torch.broadcast_shapes` loads symbolic algebra at its first call, a third of a second.)
+    """`torch.broadcast_shapes`, without loading symbolic algebra at the first call (a third of a second).
 
-    Raises ValueError where two sizes differ and neither is 1.
+    Raises ValueError if two sizes differ and neither is 1.
     """
     sizes = [1] * max([0, *map(len, shapes)])
     for shape in shapes:
@@ -85,53 +85,53 @@ def broadcast_shapes(*shapes: Shape) -> torch.Size:
     return torch.Size(sizes)
 
 
-@remembered
+@cached
 def sizes_of(shapes: Sequence[Shape | None], n_steps: int | None, n_initial: int | None, central: bool) -> Sizes:
-    """The sizes of a problem whose arguments, in the order of LAYOUT, have these shapes; None or () is a number.
+    """The sizes of a problem from the shapes of its arguments, in the order of LAYOUT; None or () for a number.
 
-    Raises ValueError, naming the argument and what was expected, where they do not fit each other.
+    Raises ValueError, with the argument and the expected shape, if the shapes are inconsistent.
     """
-    found = {name: shape for name, shape in zip(LAYOUT, shapes, strict=True) if shape}
-    for name, shape in found.items():
+    named = {name: shape for name, shape in zip(LAYOUT, shapes, strict=True) if shape}
+    for name, shape in named.items():
         if len(shape) < len(LAYOUT[name]):
             raise ValueError(_expected(name, shape))
     for name in ("coefficients", "forcing", "initial", "steps"):
-        if name not in found:
+        if name not in named:
             raise ValueError(_expected(name, ()))
-    E, D, K = found["coefficients"][-3:]
-    sizes = {"E": E, "D": D, "K": K, "K0": found["initial"][-1]}
-    sizes["T"] = _length("T", n_steps, "n_steps", found)
+    E, D, K = named["coefficients"][-3:]
+    sizes = {"E": E, "D": D, "K": K, "K0": named["initial"][-1]}
+    sizes["T"] = _length("T", n_steps, "n_steps", named)
     sizes["T-1"] = sizes["T"] - 1
-    sizes["T0"] = _length("T0", n_initial, "n_initial", found)
-    _require_sense(found, sizes, central)
-    for name, shape in found.items():
-        _require_fit(name, shape, sizes)
-    left = {name: shape for name, shape in found.items() if name not in RIGHT}
-    named = {name: sizes[name] for name in ("T", "T0", "E", "D", "K", "K0")}
-    return Sizes(**named, batch=_batch(found), left_batch=_batch(left))
+    sizes["T0"] = _length("T0", n_initial, "n_initial", named)
+    _require_ranges(named, sizes, central)
+    for name, shape in named.items():
+        _require_shape(name, shape, sizes)
+    left = {name: shape for name, shape in named.items() if name not in RIGHT}
+    del sizes["T-1"]
+    return Sizes(**sizes, batch=_batch(named), left_batch=_batch(left))
 
 
 def _expected(name: str, shape: Shape) -> str:
     return f"{name}: expected shape ({', '.join(('...', *LAYOUT[name]))}), found {tuple(shape)}"
 
 
-def _length(dim: str, given: int | None, argument: str, shapes: Shapes) -> int:
-    """T or T0: what is given, else the first tensor that is not broadcast over it."""
-    if given is not None:
-        return given
+def _length(dim: str, explicit: int | None, argument: str, shapes: Shapes) -> int:
+    """T or T0: the explicit value, or that of the first tensor which is not broadcast over it."""
+    if explicit is not None:
+        return explicit
     for name, shape in shapes.items():
         dims = LAYOUT[name]
-        for found, size in zip(dims, shape[-len(dims) :], strict=True):
-            if found == dim and size != 1:
+        for own, size in zip(dims, shape[-len(dims) :], strict=True):
+            if own == dim and size != 1:
                 return size
-            if dim == "T" and found == "T-1" and size != 1:
+            if dim == "T" and own == "T-1" and size != 1:
                 return size + 1
     if dim == "T0":
         return shapes["initial"][-3]
-    raise ValueError(f"{argument}: every tensor is broadcast over the grid points; say how many there are")
+    raise ValueError(f"{argument}: every tensor is broadcast over the grid points; specify their number")
 
 
-def _require_sense(shapes: Shapes, sizes: dict[str, int], central: bool) -> None:
+def _require_ranges(shapes: Shapes, sizes: dict[str, int], central: bool) -> None:
     if sizes["T"] < 2:
         raise ValueError(f"n_steps: expected at least 2 grid points, found {sizes['T']}")
     for dim in ("E", "D", "K"):
@@ -147,13 +147,15 @@ def _require_sense(shapes: Shapes, sizes: dict[str, int], central: bool) -> None
         raise ValueError(f"initial: expected T0 <= T = {sizes['T']} grid points, found T0 = {sizes['T0']}")
 
 
-def _require_fit(name: str, shape: Shape, sizes: dict[str, int]) -> None:
-    dims, free = LAYOUT[name], BROADCAST[name]
+def _require_shape(name: str, shape: Shape, sizes: dict[str, int]) -> None:
+    dims, broadcast = LAYOUT[name], BROADCAST[name]
     for size, dim in zip(shape[-len(dims) :], dims, strict=True):
-        if size != sizes[dim] and not (size == 1 and dim in free):
-            known = ", ".join(f"{d} = {sizes[d]}" for d in dims)
-            expected = ", ".join(("...", *(f"{d} or 1" if d in free else d for d in dims)))
-            raise ValueError(f"{name}: expected shape ({expected}) with {known}, found {tuple(shape)}: {dim} is {size}")
+        if size != sizes[dim] and not (size == 1 and dim in broadcast):
+            values = ", ".join(f"{d} = {sizes[d]}" for d in dims)
+            expected = ", ".join(("...", *(f"{d} or 1" if d in broadcast else d for d in dims)))
+            raise ValueError(
+                f"{name}: expected shape ({expected}) with {values}, found {tuple(shape)}: {dim} is {size}"
+            )
 
 
 def _batch(shapes: Shapes) -> torch.Size:
@@ -163,6 +165,6 @@ def _batch(shapes: Shapes) -> torch.Size:
         try:
             batch = broadcast_shapes(batch, own)
         except ValueError:
-            found = f"{name}: batch shape {tuple(own)} does not broadcast with {tuple(batch)}"
-            raise ValueError(f"{found} of the arguments before it") from None
+            text = f"{name}: batch shape {tuple(own)} does not broadcast with {tuple(batch)}"
+            raise ValueError(f"{text} of the arguments before it") from None
     return batch

@@ -1,4 +1,4 @@
-"""What comes back from the solver."""
+"""The result types of the solver."""
 
 from dataclasses import dataclass
 from enum import IntEnum
@@ -7,7 +7,7 @@ from torch import Tensor
 
 
 class Status(IntEnum):
-    """How one system of the batch ended; `str(status)` is a sentence of advice."""
+    """The outcome for one system of the batch; `str(status)` is the advice."""
 
     OK = 0
     NON_FINITE = 1
@@ -26,7 +26,7 @@ class Status(IntEnum):
 _ADVICE = {
     Status.OK: "Solved.",
     Status.NON_FINITE: "An input is NaN or infinite: give it a finite value, or drop its row with weight 0.",
-    Status.BAD_STEP: "A step is not a positive number: sort the grid points and remove repeated ones.",
+    Status.BAD_STEP: "A step is not a positive number: sort the grid points and remove duplicates.",
     Status.BAD_WEIGHT: "A weight is negative or not finite: weights are >= 0, and 0 drops a row.",
     Status.RANK_DEFICIENT: "The rows do not determine every unknown: add an equation or an initial value for it.",
 }
@@ -38,9 +38,11 @@ class RankDeficient(ValueError):
 
 @dataclass(frozen=True, eq=False)
 class Solution:
-    """u (B, T, D, K) minimises |A u - b|; `status` (B) holds a `Status` per system; u is NaN where that is not OK.
+    """The solution of a batch of systems.
 
-    `backend` and `method` say which ones ran.
+    u: (B, T, D, K), the minimiser of |A u - b|; NaN where the status is not OK.
+    status: (B), a `Status` per system.
+    backend, method: those that were used.
     """
 
     u: Tensor

@@ -1,4 +1,4 @@
-"""Studies: a grid of runs, or a search over settings, on this machine or on a cluster. The public names.
+"""Studies: a grid of runs or a search over settings, on this machine or on a cluster.
 
     study = Study(folder, "lorenz", axes={"noise": (0, 0.1, 0.5)}, seeds=range(10))
     with local() as client:            # or distributed.Client("tcp://scheduler:8786")

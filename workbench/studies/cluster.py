@@ -1,6 +1,6 @@
-"""Where a study runs: workers of this machine, started and ended here, or a cluster that is there already.
+"""Dask clients for studies: worker processes of this machine, or an existing cluster.
 
-A cluster needs nothing of this project but that its workers can import it:
+The workers of a cluster must be able to import this project:
 
     dask scheduler                                                 # on one machine
     dask worker tcp://SCHEDULER:8786 --nthreads 1 --nworkers 8     # on every other, a process per run
@@ -16,17 +16,20 @@ from typing import Any
 import torch
 from distributed import Client, Nanny, Scheduler, SpecCluster
 
+from workbench.jobs.cpu import usable_cores
+
 PATIENCE = 60
-"""Seconds to wait for a scheduler, and for its first worker."""
-CALM = {"distributed.worker.profile.enabled": False}
-"""Dask's settings of a worker: it does not look a hundred times a second at what the run is doing."""
+"""Seconds to wait for a scheduler and for its first worker."""
+WORKER_CONFIG = {"distributed.worker.profile.enabled": False}
+"""Dask settings of a worker: no profiling, which samples the run a hundred times a second."""
 
 
 @contextmanager
 def connected(address: str | None = None, *, workers: int | None = None, threads: int = 1) -> Iterator[Client]:
-    """A client of the scheduler at `address` (tcp://host:port), or of workers of this machine.
+    """Client of the scheduler at `address` (tcp://host:port); None: of workers on this machine.
 
-    It is not made the default one: what else this process computes with dask, and writes, stays in this process.
+    It is not the default client, so that other dask computations of this process stay in this process.
+    Raises ConnectionError if the scheduler does not answer.
     """
     if address is None:
         with local(workers, threads=threads) as client:
@@ -42,9 +45,9 @@ def connected(address: str | None = None, *, workers: int | None = None, threads
 
 @contextmanager
 def local(workers: int | None = None, *, threads: int = 1) -> Iterator[Client]:
-    """A client of `workers` processes on this machine, each with one run at a time on `threads` threads.
+    """Client of `workers` processes on this machine, each with one run at a time on `threads` threads.
 
-    Default: one per GPU; without a GPU, as many as the cores allow. Only this machine can reach them.
+    Default: one per GPU; without a GPU, cores // threads. Only this machine can reach them.
     """
     specs = worker_specs(workers, torch.cuda.device_count(), usable_cores() // threads)
     scheduler = {"cls": Scheduler, "options": {"host": "127.0.0.1", "port": 0, "dashboard_address": "127.0.0.1:0"}}
@@ -53,14 +56,20 @@ def local(workers: int | None = None, *, threads: int = 1) -> Iterator[Client]:
         yield client
 
 
-def worker_specs(workers: int | None, gpus: int, room: int) -> dict[int, dict[str, Any]]:
-    """What each worker process is: one thread for runs, and a GPU of its own where there are any.
+def worker_specs(workers: int | None, gpus: int, cpu_workers: int) -> dict[int, dict[str, Any]]:
+    """Dask specification of each worker process: one thread for runs, and a separate GPU if there are any.
 
-    More workers than GPUs: those that come last have none, and get no run as long as others offer one.
+    With more workers than GPUs the last ones have none, and get no run while others offer a GPU.
     """
-    common = {"nthreads": 1, "host": "127.0.0.1", "dashboard": False, "silence_logs": logging.ERROR, "config": CALM}
+    common = {
+        "nthreads": 1,
+        "host": "127.0.0.1",
+        "dashboard": False,
+        "silence_logs": logging.ERROR,
+        "config": WORKER_CONFIG,
+    }
     specs = {}
-    for index in range(workers or gpus or max(1, room)):
+    for index in range(workers or gpus or max(1, cpu_workers)):
         options = dict(common)
         if index < gpus:
             options |= {"resources": {"GPU": 1}, "env": {"CUDA_VISIBLE_DEVICES": _gpu(index)}}
@@ -68,12 +77,7 @@ def worker_specs(workers: int | None, gpus: int, room: int) -> dict[int, dict[st
     return specs
 
 
-def usable_cores() -> int:
-    """The cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def _gpu(index: int) -> str:
-    """The name of the GPU that this process sees as number `index`."""
-    seen = [name for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name]
-    return seen[index] if seen else str(index)
+    """Name of the GPU that this process sees as number `index`."""
+    visible = [name for name in os.environ.get("CUDA_VISIBLE_DEVICES", "").split(",") if name]
+    return visible[index] if visible else str(index)

@@ -1,6 +1,6 @@
-"""A search over settings with Optuna, over the same cells as a study: what was computed once is never repeated.
+"""Search over settings with Optuna; runs are the cells of studies, and complete cells are not repeated.
 
-FOLDER/search.db      the trials (SQLite), unless another storage is named
+FOLDER/search.db      the trials (SQLite), unless another storage is given
 FOLDER/cells/ID.nc    a run file per trial and seed
 """
 
@@ -16,18 +16,18 @@ from distributed import Client
 from optuna.trial import TrialState
 
 from workbench import experiments
-from workbench.studies.runner import WorkerTasks, jobs
+from workbench.studies.runner import WorkerTasks, tasks_of
 from workbench.studies.study import Study
 from workbench.studies.task import Task, TaskOutcome, cell_path
 from workbench.training import run_file
 
 MESSAGE = "message"
-"""Under this name Optuna keeps why a trial failed."""
+"""Name of the Optuna attribute with the error message of a trial."""
 
 
 @dataclass(frozen=True)
 class Span:
-    """A setting between two numbers, both included. log: tried evenly in its logarithm."""
+    """Range of a numeric setting, bounds included. log: sample its logarithm uniformly."""
 
     low: float
     high: float
@@ -35,10 +35,10 @@ class Span:
 
     def __post_init__(self) -> None:
         if not self.low < self.high or (self.log and self.low <= 0):
-            raise ValueError(f"expected low < high, above 0 for a logarithm; found {self.low} and {self.high}")
+            raise ValueError(f"expected low < high, and low > 0 if log; found {self.low} and {self.high}")
 
     def suggest(self, trial: optuna.Trial, name: str) -> float | int:
-        """A value to try: a whole number where both ends are."""
+        """Suggest a value; an integer if both bounds are."""
         if isinstance(self.low, int) and isinstance(self.high, int):
             return trial.suggest_int(name, self.low, self.high, log=self.log)
         return trial.suggest_float(name, self.low, self.high, log=self.log)
@@ -46,21 +46,21 @@ class Span:
 
 @dataclass(frozen=True)
 class Choice:
-    """A setting that takes one of several values."""
+    """Set of values of a setting."""
 
     values: tuple[Any, ...]
 
     def suggest(self, trial: optuna.Trial, name: str) -> Any:
-        """A value to try."""
+        """Suggest a value."""
         return trial.suggest_categorical(name, list(self.values))
 
 
 @dataclass(frozen=True)
 class Search:
-    """Settings of `experiment` whose runs make `metric`, the mean over the seeds, small (large: `maximise`).
+    """Search for settings of `experiment` that minimise the mean of `metric` over the seeds (`maximise`: maximise).
 
-    folder: where it lies. space: setting -> Span or Choice. storage: Optuna's, None: SQLite in the folder.
-    Raises ValueError for what is no setting.
+    folder: folder of the search. space: setting -> Span or Choice. storage: URL of the Optuna storage; None: SQLite in
+    the folder. Raises ValueError for an empty space, or a name in it that is no setting, `seed` or in `settings`.
     """
 
     folder: Path
@@ -83,28 +83,28 @@ class Search:
             )
 
     def study(self, values: Mapping[str, Any]) -> Study:
-        """The cells of one trial: one per seed."""
+        """Study of one trial, with a cell per seed."""
         return Study(self.folder, self.experiment, {}, self.seeds, {**self.settings, **values})
 
-    def opened(self) -> optuna.Study:
-        """Optuna's study, made where there is none; what a killed search had begun is queued again."""
+    def optuna_study(self) -> optuna.Study:
+        """Open or create the Optuna study; trials of a killed search are queued again."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        made = optuna.create_study(
+        study = optuna.create_study(
             storage=self.storage or f"sqlite:///{self.folder / 'search.db'}",
             study_name=self.folder.name,
             direction="maximize" if self.maximise else "minimize",
             load_if_exists=True,
         )
-        made.sampler = optuna.samplers.TPESampler(seed=len(made.trials))  # going on is not to draw the same again
-        for trial in made.get_trials(states=(TrialState.RUNNING,)):
-            made.tell(trial.number, state=TrialState.FAIL)
-            made.enqueue_trial(trial.params, skip_if_exists=False)
-        return made
+        study.sampler = optuna.samplers.TPESampler(seed=len(study.trials))  # a resumed search must not repeat samples
+        for trial in study.get_trials(states=(TrialState.RUNNING,)):
+            study.tell(trial.number, state=TrialState.FAIL)
+            study.enqueue_trial(trial.params, skip_if_exists=False)
+        return study
 
 
 @dataclass(frozen=True)
 class Trial:
-    """One trial at its end; `value` is None where it failed, for the reason in `message`."""
+    """Completed trial; if it failed, `value` is None and `message` the reason."""
 
     number: int
     values: Mapping[str, Any]
@@ -113,75 +113,75 @@ class Trial:
 
 
 def search(given: Search, client: Client, trials: int, *, threads: int = 1) -> Iterator[Trial]:
-    """Trials as they end, until `trials` of them are complete, those of earlier calls included.
+    """Yield trials as they end, until `trials` are complete, including those of earlier calls.
 
-    As many run at once as there are workers, each chosen in view of all that have ended before. A trial that the
-    experiment refuses, or whose run fails, has failed, and the search goes on.
+    As many trials run concurrently as there are workers, each chosen from the results of all that have ended. A trial
+    with invalid settings or a failed run counts as failed, and the search continues.
     """
-    ledger = _Ledger(given, given.opened(), threads)
-    with WorkerTasks(client, given.folder) as running:
+    ledger = _Ledger(given, given.optuna_study(), threads)
+    with WorkerTasks(client, given.folder) as tasks:
         workers = len(client.scheduler_info(n_workers=-1)["workers"])
         width = max(1, workers // len(given.seeds))
         while True:
             while len(ledger.waiting) < width and ledger.begun < trials:
-                begun, todo = ledger.ask()
-                if begun is not None:
-                    yield begun
-                for job in todo:
-                    running.add(job)
+                failed, new_tasks = ledger.ask()
+                if failed is not None:
+                    yield failed
+                for task in new_tasks:
+                    tasks.add(task)
             if not ledger.waiting:
                 return
-            outcome = next(iter(running))
-            yield from ledger.settle(outcome)
+            outcome = next(iter(tasks))
+            yield from ledger.complete(outcome)
 
 
 class _Ledger:
-    """Which trials wait for which cells."""
+    """Running trials and their cells."""
 
-    def __init__(self, given: Search, opened: optuna.Study, threads: int) -> None:
-        self._given = given
-        self._opened = opened
+    def __init__(self, definition: Search, study: optuna.Study, threads: int) -> None:
+        self._definition = definition
+        self._study = study
         self._threads = threads
         self._messages = {}
         self.waiting = {}
-        trials = opened.get_trials(deepcopy=False)
+        trials = study.get_trials(deepcopy=False)
         self.begun = sum(trial.state == TrialState.COMPLETE or MESSAGE in trial.user_attrs for trial in trials)
 
     def ask(self) -> tuple[Trial | None, list[Task]]:
-        """Begin a trial: its cells that nobody computes yet, or the trial at its end where it is refused."""
-        trial = self._opened.ask()
+        """Begin a trial; returns the tasks of its cells that are not running, or the failed trial if it is invalid."""
+        trial = self._study.ask()
         self.begun += 1
-        values = {name: kind.suggest(trial, name) for name, kind in self._given.space.items()}
+        values = {name: kind.suggest(trial, name) for name, kind in self._definition.space.items()}
         try:
-            cells = self._given.study(values).cells
+            cells = self._definition.study(values).cells
         except ValueError as error:
             return self._tell(trial, values, None, str(error)), []
         running = {name for _, _, names in self.waiting.values() for name in names}
         self.waiting[trial.number] = (trial, values, [cell.id for cell in cells])
         new = [cell for cell in cells if cell.id not in running]
-        return None, jobs(self._given.experiment, new, self._given.folder, self._threads)
+        return None, tasks_of(self._definition.experiment, new, self._definition.folder, self._threads)
 
-    def settle(self, outcome: TaskOutcome) -> Iterator[Trial]:
-        """The trials for which this was the last cell."""
+    def complete(self, outcome: TaskOutcome) -> Iterator[Trial]:
+        """Yield the trials of which this was the last cell."""
         self._messages[outcome.id] = outcome.message
         for number, (trial, values, names) in list(self.waiting.items()):
             if all(name in self._messages for name in names):
                 del self.waiting[number]
-                yield self._tell(trial, values, *self._judged(names))
+                yield self._tell(trial, values, *self._mean_metric(names))
 
-    def _judged(self, names: list[str]) -> tuple[float | None, str]:
-        """The mean of the metric over cells, or why there is none."""
+    def _mean_metric(self, names: list[str]) -> tuple[float | None, str]:
+        """Mean of the metric over cells, or None and the reason."""
         if message := next(filter(None, (self._messages[name] for name in names)), ""):
             return None, message
-        found = [run_file.summarise(cell_path(self._given.folder, name)).metrics for name in names]
-        metric = self._given.metric
-        if any(metric not in metrics for metrics in found):
-            return None, f"a run reports no {metric!r}; it reports {', '.join(found[0])}"
-        value = fmean(metrics[metric] for metrics in found)
+        metrics = [run_file.summarise(cell_path(self._definition.folder, name)).metrics for name in names]
+        metric = self._definition.metric
+        if any(metric not in values for values in metrics):
+            return None, f"a run reports no {metric!r}; it reports {', '.join(metrics[0])}"
+        value = fmean(values[metric] for values in metrics)
         return (value, "") if isfinite(value) else (None, f"{metric} is {value}")
 
     def _tell(self, trial: optuna.Trial, values: dict[str, Any], value: float | None, message: str) -> Trial:
         if message:
             trial.set_user_attr(MESSAGE, message)
-        self._opened.tell(trial, value, state=TrialState.COMPLETE if value is not None else TrialState.FAIL)
+        self._study.tell(trial, value, state=TrialState.COMPLETE if value is not None else TrialState.FAIL)
         return Trial(trial.number, values, value, message)

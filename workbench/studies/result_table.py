@@ -1,4 +1,4 @@
-"""The results of a study as one xarray.Dataset over its axes, made of the run files that are there."""
+"""Results of a study, read from its run files, as one xarray.Dataset over its axes."""
 
 import json
 from pathlib import Path
@@ -15,15 +15,15 @@ from workbench.training import run_file
 UNITS = {"seconds": "s", "memory_mb": "MB"}
 NAMES = {"seconds": "time spent in training steps", "memory_mb": "largest resident memory of the process"}
 NUMBERS = ("seconds", "memory_mb", "steps")
-WORDS = ("status", "message", "run")
+TEXTS = ("status", "message", "run")
 MISSING = {"metrics": {}, "status": "missing", "message": "", "run": "", **dict.fromkeys(NUMBERS, np.nan)}
 
 
 def results(study: Study, known: dict[Path, dict[str, Any]] | None = None) -> xr.Dataset:
-    """Over the axes, the seed's last: every metric, `seconds`, `memory_mb` and `steps` (NaN where there is none yet).
+    """Dataset over the axes, the seed last, of every metric, `seconds`, `memory_mb` and `steps` (NaN if missing).
 
-    `status` is "finished", "failed" or "missing", `message` why a cell failed, `run` its run file.
-    known: what earlier calls have read; complete cells never change, so they are not read again.
+    `status` is "finished", "failed" or "missing", `message` the error of a failed cell, `run` its run file.
+    known: cache of the rows of complete cells, which never change.
     """
     known = {} if known is None else known
     paths = [study.path(cell) for cell in study.cells]
@@ -36,8 +36,8 @@ def results(study: Study, known: dict[Path, dict[str, Any]] | None = None) -> xr
         label = f"metric_{name}" if name in RESERVED | set(study.dims) else name
         variables[label] = np.array([row["metrics"].get(name, np.nan) for row in rows], dtype=float)
     variables |= {name: np.array([row[name] for row in rows], dtype=float) for name in NUMBERS}
-    variables |= {name: np.array([row[name] for row in rows], dtype=object) for name in WORDS}
-    found = xr.Dataset(
+    variables |= {name: np.array([row[name] for row in rows], dtype=object) for name in TEXTS}
+    dataset = xr.Dataset(
         {name: (tuple(study.dims), column.reshape(shape)) for name, column in variables.items()},
         coords={name: _coordinate(values) for name, values in study.dims.items()},
         attrs={
@@ -47,31 +47,31 @@ def results(study: Study, known: dict[Path, dict[str, Any]] | None = None) -> xr
         },
     )
     for name, units in UNITS.items():
-        found[name].attrs = {"units": units, "long_name": NAMES[name]}
-    return found
+        dataset[name].attrs = {"units": units, "long_name": NAMES[name]}
+    return dataset
 
 
 def save(study: Study) -> xr.Dataset:
-    """The results, kept as study.nc in the folder of the study."""
-    found = results(study)
+    """Write the results to study.nc in the folder of the study, and return them."""
+    dataset = results(study)
     with replacing(study.folder / "study.nc") as part:
-        found.to_netcdf(part, engine="h5netcdf")
-    return found
+        dataset.to_netcdf(part, engine="h5netcdf")
+    return dataset
 
 
 def _coordinate(values: tuple[Any, ...]) -> np.ndarray:
-    """The values of an axis in a type that NetCDF holds."""
+    """Values of an axis in a type that NetCDF can store."""
     if any(isinstance(value, bool | str) or value is None for value in values):
         return np.array([json.dumps(value) if not isinstance(value, str) else value for value in values], dtype=object)
     return np.array(values)
 
 
 def _row(path: Path) -> dict[str, Any]:
-    """What one run file tells."""
-    told = run_file.summarise(path)
-    row = MISSING | {"metrics": told.metrics, "run": path.name, "steps": told.steps}
-    row |= {"status": told.status or "failed", "message": told.message or told.error}
-    if told.steps:
+    """Row of one run file."""
+    summary = run_file.summarise(path)
+    row = MISSING | {"metrics": summary.metrics, "run": path.name, "steps": summary.steps}
+    row |= {"status": summary.status or "failed", "message": summary.message or summary.error}
+    if summary.steps:
         with h5py.File(path) as file:
             row["seconds"] = float(file["records/seconds"][-1])
             row["memory_mb"] = float(file["records/memory_mb"][:].max())

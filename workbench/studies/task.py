@@ -1,4 +1,4 @@
-"""One cell of a study, where it is computed: a pure function of its settings that leaves a run file."""
+"""Compute one cell of a study on a worker: a pure function of its settings that writes a run file."""
 
 import os
 import secrets
@@ -18,17 +18,20 @@ from workbench.studies.study import HALT
 from workbench.training import Training, run_file
 from workbench.training.run_file import Run
 
-LOOK = 0.5
-"""Seconds between two looks whether the study was cancelled."""
+HALT_POLL = 0.5
+"""Polling interval of the halt file, seconds."""
 
 
 @dataclass(frozen=True)
 class Task:
-    """What a worker is told. `place` is that of the experiment (see `experiments.at`); `key` tells whether the worker
-    sees the study's folder."""
+    """Arguments of `run_cell`.
+
+    module: path of the experiment, for `experiments.at`. key: key of the study's folder, by which a worker checks
+    whether it sees this folder.
+    """
 
     id: str
-    place: str
+    module: str
     config: Mapping[str, Any]
     folder: str
     key: str
@@ -37,9 +40,9 @@ class Task:
 
 @dataclass(frozen=True)
 class TaskOutcome:
-    """How a cell ended: "finished", "failed" (`message` says why) or "stopped" (the study was cancelled).
+    """Outcome of a cell: status "finished", "failed" (for the reason in `message`) or "stopped" (study cancelled).
 
-    content: the run file itself, where the worker does not see the folder of the study.
+    content: the run file, if the worker does not see the folder of the study.
     """
 
     id: str
@@ -48,11 +51,11 @@ class TaskOutcome:
     content: bytes | None = None
 
 
-class _Alone:
-    """While a run is computed, dask and xarray in its process keep to themselves.
+class _LocalDask:
+    """Context in which dask and xarray do not use the scheduler of the study.
 
-    Otherwise xarray asks the scheduler of the study for a lock whenever a file is written, and a run fails when the
-    scheduler does; and what a run computes with dask would go to the workers that are busy with runs.
+    Otherwise xarray requests a lock from the scheduler whenever a file is written, so that a run fails if the scheduler
+    does, and dask computations of a run go to the workers, which are busy with runs.
     """
 
     def __init__(self) -> None:
@@ -73,68 +76,68 @@ class _Alone:
                 self._setting.__exit__(*error)
 
 
-_alone = _Alone()
+_local_dask = _LocalDask()
 
 
-def run_cell(job: Task) -> TaskOutcome:
-    """Train to the end with these settings. What goes wrong in the run is its outcome, not an error.
+def run_cell(task: Task) -> TaskOutcome:
+    """Train to the end with these settings. Errors of the run are part of the outcome, not raised.
 
-    The run file appears in the study's folder in one step and only if none is there, so however often a cell is begun
-    (a worker was lost, two clients asked), it is completed once. A cell that was interrupted goes on from what its last
-    attempt has saved. Where the worker does not see the folder, the file comes back as bytes.
+    The run file appears in the study's folder atomically and only if there is none, so that a cell that is begun more
+    than once (lost worker, two clients) is completed once. An interrupted cell continues from its last save. If the
+    worker does not see the folder, the file is returned as bytes.
     """
-    torch.set_num_threads(job.threads)
-    folder = Path(job.folder)
-    with _alone:
-        if _sees(folder, job.key):
-            return _complete(job, folder)
-        return _brought(job)
+    torch.set_num_threads(task.threads)
+    folder = Path(task.folder)
+    with _local_dask:
+        if _sees(folder, task.key):
+            return _complete(task, folder)
+        return _complete_elsewhere(task)
 
 
-def _brought(job: Task) -> TaskOutcome:
-    """The outcome with the run file in it."""
-    with TemporaryDirectory(prefix="workbench-") as own:
-        outcome = _complete(job, Path(own))
-        path = cell_path(Path(own), job.id)
+def _complete_elsewhere(task: Task) -> TaskOutcome:
+    """Complete the cell in a temporary folder; the outcome contains the run file."""
+    with TemporaryDirectory(prefix="workbench-") as folder:
+        outcome = _complete(task, Path(folder))
+        path = cell_path(Path(folder), task.id)
         return replace(outcome, content=path.read_bytes() if path.exists() else None)
 
 
 def cell_path(folder: Path, name: str) -> Path:
-    """The run file of a cell at its end."""
+    """Path of the run file of a complete cell."""
     return folder / "cells" / f"{name}.nc"
 
 
 def outcome_of(path: Path) -> TaskOutcome:
-    """The outcome that a run file tells."""
-    told = run_file.summarise(path)
-    return TaskOutcome(path.stem, told.status or "failed", told.message or told.error)
+    """Outcome of a cell from its run file."""
+    summary = run_file.summarise(path)
+    return TaskOutcome(path.stem, summary.status or "failed", summary.message or summary.error)
 
 
 def publish(attempt: Path, final: Path) -> None:
-    """Give a complete file its final name, unless something is there by that name; `attempt` is gone in any case."""
+    """Move a complete file to its final path unless that exists; `attempt` is removed in any case."""
     final.parent.mkdir(parents=True, exist_ok=True)
     try:
         os.link(attempt, final)
-    except (FileExistsError, FileNotFoundError):  # another attempt was first: the same settings, the same numbers
+    except (FileExistsError, FileNotFoundError):  # another attempt with the same settings was first
         if not final.exists():
             raise
     finally:
         attempt.unlink(missing_ok=True)
 
 
-def record_failure(job: Task, folder: Path, message: str) -> TaskOutcome:
-    """A run file that holds nothing but settings and message, for a run that could not leave one of its own."""
-    attempt = _attempt(folder, job.id)
-    experiment = job.id.rpartition("-")[0]
+def record_failure(task: Task, folder: Path, message: str) -> TaskOutcome:
+    """Write a run file with settings and error message only, for a run that could not write one."""
+    attempt = _attempt(folder, task.id)
+    experiment = task.id.rpartition("-")[0]
     run_file.write_run(
-        Run(attempt, experiment, job.config, "failed", message, created=run_file.now(), versions=run_file.versions())
+        Run(attempt, experiment, task.config, "failed", message, created=run_file.now(), versions=run_file.versions())
     )
-    publish(attempt, cell_path(folder, job.id))
-    return outcome_of(cell_path(folder, job.id))
+    publish(attempt, cell_path(folder, task.id))
+    return outcome_of(cell_path(folder, task.id))
 
 
 def _sees(folder: Path, key: str) -> bool:
-    """Whether this machine sees the study's folder, and not another one of the same name."""
+    """Whether this machine sees the study's folder, not another one of the same path."""
     try:
         return (folder / "key").read_text(encoding="ascii") == key
     except (OSError, ValueError):
@@ -145,49 +148,49 @@ def _attempt(folder: Path, name: str) -> Path:
     return folder / "attempts" / f"{name}.{secrets.token_hex(4)}.nc"
 
 
-def _complete(job: Task, folder: Path) -> TaskOutcome:
-    final = cell_path(folder, job.id)
+def _complete(task: Task, folder: Path) -> TaskOutcome:
+    final = cell_path(folder, task.id)
     if final.exists():
         return outcome_of(final)
-    attempt = _attempt(folder, job.id)
+    attempt = _attempt(folder, task.id)
     try:
-        if not _finished(_begin(job, folder, attempt), folder / HALT):
-            return TaskOutcome(job.id, "stopped")
+        if not _finished(_begin(task, folder, attempt), folder / HALT):
+            return TaskOutcome(task.id, "stopped")
     except Exception as error:
         message = f"{type(error).__name__}: {error}"
         if not attempt.exists():
-            return record_failure(job, folder, message)
+            return record_failure(task, folder, message)
         run_file.write_run(replace(run_file.read_run(attempt), status="failed", message=message))
     publish(attempt, final)
-    for path in (folder / "attempts").glob(f"*{job.id}.*"):
+    for path in (folder / "attempts").glob(f"*{task.id}.*"):
         path.unlink(missing_ok=True)
     return outcome_of(final)
 
 
-def _begin(job: Task, folder: Path, attempt: Path) -> Training:
-    """The training, from where the furthest readable attempt was saved."""
-    experiment = experiments.at(job.place)
-    before = max(_readable(folder / "attempts", job.id), key=lambda run: run.state_step, default=None)
-    return Training(experiment, experiment.Config(**job.config), path=attempt, resume_from=before)
+def _begin(task: Task, folder: Path, attempt: Path) -> Training:
+    """Training that resumes from the most advanced readable attempt."""
+    experiment = experiments.at(task.module)
+    previous = max(_readable(folder / "attempts", task.id), key=lambda run: run.state_step, default=None)
+    return Training(experiment, experiment.Config(**task.config), path=attempt, resume_from=previous)
 
 
 def _readable(attempts: Path, name: str) -> Iterator[Run]:
     for path in attempts.glob(f"{name}.*.nc"):
         try:
             yield run_file.read_run(path)
-        except (OSError, ValueError):  # deleted by an attempt that came to its end, or cut short
+        except (OSError, ValueError):  # deleted by a completed attempt, or incomplete
             continue
 
 
 def _finished(training: Training, halt: Path) -> bool:
-    """Train to the end; False where `halt` is there before: the run is then saved as stopped."""
+    """Train to the end; if `halt` appears before, save the run as stopped and return False."""
     if training.model.done:
         training.save("finished")
-    look = time.monotonic()
+    next_poll = time.monotonic()
     for _ in training:
-        if time.monotonic() >= look and not training.model.done:
+        if time.monotonic() >= next_poll and not training.model.done:
             if halt.exists():
                 training.save("stopped")
                 return False
-            look = time.monotonic() + LOOK
+            next_poll = time.monotonic() + HALT_POLL
     return True

@@ -1,1 +1,1 @@
-"""Expressions and libraries of candidate functions: read, derived, evaluated, printed, exported."""
+"""Parse, differentiate, evaluate, print and export symbolic expressions and libraries of candidate functions."""

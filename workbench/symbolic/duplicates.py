@@ -1,4 +1,4 @@
-"""Candidates that are one function up to a factor, found by their values: x y and y x, tan(x) and sin(x)/cos(x)."""
+"""Detect candidates that are multiples of another one, such as x y and y x, or tan(x) and sin(x)/cos(x)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,59 +11,62 @@ from workbench.symbolic.evaluator import Evaluator
 from workbench.symbolic.expr import Node
 
 POINTS = 64
-"""Random states at which candidates are compared."""
-ENOUGH = 8
-"""Of these, where two must have values to be called the same."""
+"""Number of random states at which candidates are compared."""
+MIN_FINITE = 8
+"""Minimum number of states with finite values for a comparison."""
 
 
 @dataclass(frozen=True)
 class Duplicate:
-    """A candidate that was dropped: `dropped` = `factor` * `kept`, both by name."""
+    """A removed candidate: `dropped` = `factor` * `original`, both given by name."""
 
     dropped: str
-    kept: str
+    original: str
     factor: float
 
     def __str__(self) -> str:
         factor = "" if self.factor == 1 else f"{self.factor:.6g} times "
-        return f"{self.dropped} was left out: it is {factor}{self.kept}"
+        return f"{self.dropped} was removed: it equals {factor}{self.original}"
 
 
-def without_twins(nodes: Sequence[Node], inputs: tuple[str, ...]) -> tuple[tuple[Node, ...], tuple[Duplicate, ...]]:
-    """The first of every kind, in order, and what was dropped. Raises ValueError for one that is zero everywhere.
+def drop_duplicates(nodes: Sequence[Node], inputs: tuple[str, ...]) -> tuple[tuple[Node, ...], tuple[Duplicate, ...]]:
+    """The distinct candidates in their order, and the duplicates.
 
-    Two functions are taken for the same if their ratio is the same within 1e-8 at random points of sizes 0.1 to 30, of
-    both signs. One that has a value at fewer than ENOUGH of them is only compared as it is written.
+    Two functions are duplicates if their ratio is constant within 1e-8 at POINTS random points of both signs and
+    magnitudes from 0.1 to 30. A function that is finite at fewer than MIN_FINITE of them is compared by its expression
+    only. Raises ValueError for a candidate that is zero everywhere.
     """
     values = Evaluator(nodes, inputs)(*_points(len(inputs)))
-    kept, twins = [], []
+    distinct: list[int] = []
+    duplicates = []
     for index, node in enumerate(nodes):
-        own = values[:, index]
-        if np.isfinite(own).sum() >= ENOUGH and not own[np.isfinite(own)].any():
-            raise ValueError(f"{printers.short(node)}: expected something other than zero everywhere")
-        first = next((k for k in kept if nodes[k] == node or _ratio(own, values[:, k]) is not None), None)
+        column = values[:, index]
+        if np.isfinite(column).sum() >= MIN_FINITE and not column[np.isfinite(column)].any():
+            raise ValueError(f"{printers.short(node)}: expected a nonzero function")
+        factors = ((k, 1.0 if nodes[k] == node else _ratio(column, values[:, k])) for k in distinct)
+        first = next(((k, factor) for k, factor in factors if factor is not None), None)
         if first is None:
-            kept.append(index)
+            distinct.append(index)
         else:
-            factor = 1.0 if nodes[first] == node else _ratio(own, values[:, first])
-            twins.append(Duplicate(printers.short(node), printers.short(nodes[first]), factor))
-    return tuple(nodes[k] for k in kept), tuple(twins)
+            original, factor = first
+            duplicates.append(Duplicate(printers.short(node), printers.short(nodes[original]), factor))
+    return tuple(nodes[k] for k in distinct), tuple(duplicates)
 
 
 def _points(count: int) -> tuple[np.ndarray, np.ndarray]:
-    """States and times, the same every time."""
+    """Random states (POINTS, count) and times (POINTS), from a fixed seed."""
     generator = np.random.default_rng(0)
-    sizes = 10 ** generator.uniform(-1, 1, (POINTS, count + 1))
-    drawn = sizes * generator.standard_normal((POINTS, count + 1))
-    return drawn[:, :-1], np.abs(drawn[:, -1])
+    magnitudes = 10 ** generator.uniform(-1, 1, (POINTS, count + 1))
+    samples = magnitudes * generator.standard_normal((POINTS, count + 1))
+    return samples[:, :-1], np.abs(samples[:, -1])
 
 
 def _ratio(a: np.ndarray, b: np.ndarray) -> float | None:
-    """The constant a / b, None if there is none."""
-    there = np.isfinite(a)
-    if there.sum() < ENOUGH or not np.array_equal(there, np.isfinite(b)):
+    """a / b if it is constant, else None."""
+    finite = np.isfinite(a)
+    if finite.sum() < MIN_FINITE or not np.array_equal(finite, np.isfinite(b)):
         return None
-    a, b = a[there], b[there]
+    a, b = a[finite], b[finite]
     size = np.median(np.abs(b))
     with np.errstate(all="ignore"):
         ratio = float(np.median(a / b))

@@ -1,10 +1,10 @@
-"""Many expressions computed together: what they share is computed once, on torch tensors, numpy arrays or floats."""
+"""Evaluate several expressions with common subexpressions shared, on torch tensors, NumPy arrays or floats."""
 
 import math
 import operator
 from collections.abc import Callable, Sequence
 from types import ModuleType
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -18,7 +18,7 @@ from workbench.symbolic.printers import short
 Array = TypeVar("Array", Tensor, np.ndarray)
 
 
-def _operations(module: ModuleType) -> dict[str, Callable]:
+def _operations(module: ModuleType) -> dict[str, Callable[..., Any]]:
     return {**ARITHMETIC, "power": operator.pow, **{function: getattr(module, function) for function in FUNCTIONS}}
 
 
@@ -26,34 +26,36 @@ _TORCH, _NUMPY, _FLOAT = _operations(torch), _operations(np), {**ARITHMETIC, **F
 
 
 class Evaluator:
-    """The expressions `outputs` of the variables `inputs` (and of time) as steps in order, none of them twice.
+    """Evaluates the expressions `outputs` of the variables `inputs` and time; each subexpression is computed once.
 
-    Whole powers are products, so that all three kinds of numbers round alike.
-    Raises ValueError for a name that is neither among `inputs` nor time, or a number that is none, as log(-1).
+    Integer powers are computed as products, so that tensors, arrays and floats round alike.
+    Raises ValueError for a name that is neither an input nor time, or a constant without a value, such as log(-1).
     """
 
     def __init__(self, outputs: Sequence[Node], inputs: tuple[str, ...]) -> None:
         self._inputs = inputs
-        self._start: list[float | None] = []
+        self._initial: list[float | None] = []
         self._reads: list[tuple[int, int | None]] = []
         self._steps: list[tuple[str, tuple[int, ...], int]] = []
-        self._places: dict[Node, int] = {}
-        self._outputs = [self._place(node) for node in outputs]
+        self._slots: dict[Node, int] = {}
+        self._outputs = [self._slot(node) for node in outputs]
         self.uses_time = any(column is None for _, column in self._reads)
 
     def __len__(self) -> int:
         return len(self._outputs)
 
     def __call__(self, x: Array, time: Array | float | None = None) -> Array:
-        """The outputs (..., C) at states x (..., inputs) and times (...), which broadcast; differentiable for tensors.
+        """The outputs (..., C) at states x (..., inputs) and broadcastable times (...); differentiable for tensors.
 
-        Values that are not finite pass. Raises ValueError if time is used and not given, or x has other columns.
+        Non-finite values are returned as they are. Raises ValueError for a missing time or a wrong number of columns.
         """
         self._check(x.shape[-1], time)
         if isinstance(x, Tensor):
             time = None if time is None else torch.as_tensor(time, dtype=x.dtype, device=x.device)
             results = self._run(_TORCH, [x[..., i] for i in range(len(self._inputs))], time)
-            shape = torch.broadcast_shapes(x.shape[:-1], *(r.shape for r in results if isinstance(r, Tensor)))
+            shape: tuple[int, ...] = torch.broadcast_shapes(
+                x.shape[:-1], *(r.shape for r in results if isinstance(r, Tensor))
+            )
             full = [r.expand(shape) if isinstance(r, Tensor) else x.new_full(shape, r) for r in results]
             return torch.stack(full, dim=-1) if full else x.new_empty(*shape, 0)
         time = None if time is None else np.asarray(time, dtype=x.dtype)
@@ -63,57 +65,57 @@ class Evaluator:
         full = [np.broadcast_to(result, shape) for result in results]
         return np.stack(full, axis=-1).astype(x.dtype, copy=False) if full else np.empty((*shape, 0))
 
-    def at(self, state: Sequence[float], time: float | None = None) -> list[float]:
-        """The outputs at one state of plain floats: quick, for integrators. NaN for all where one has no value."""
+    def at(self, state: Sequence[float], time: float | np.ndarray | None = None) -> list[float]:
+        """The outputs at a single state of floats, fast enough for integrators; all NaN if one of them is undefined."""
         self._check(len(state), time)
         try:
             return self._run(_FLOAT, state, time)
         except (ArithmeticError, ValueError):
             return [math.nan] * len(self)
 
-    def _run(self, operations: dict[str, Callable], columns: Sequence, time: object) -> list:
-        values = self._start.copy()
-        for place, column in self._reads:
-            values[place] = time if column is None else columns[column]
-        for operation, arguments, place in self._steps:
-            values[place] = operations[operation](*[values[argument] for argument in arguments])
-        return [values[place] for place in self._outputs]
+    def _run(self, operations: dict[str, Callable[..., Any]], columns: Sequence[Any], time: object) -> list[Any]:
+        values: list[Any] = self._initial.copy()
+        for slot, column in self._reads:
+            values[slot] = time if column is None else columns[column]
+        for operation, arguments, slot in self._steps:
+            values[slot] = operations[operation](*[values[argument] for argument in arguments])
+        return [values[slot] for slot in self._outputs]
 
     def _check(self, columns: int, time: object) -> None:
         if columns != len(self._inputs):
             raise ValueError(f"states: expected {len(self._inputs)} columns {self._inputs}, found {columns}")
         if self.uses_time and time is None:
-            raise ValueError("the expressions contain time (t): expected the times of the states, found none")
+            raise ValueError("the expressions contain time (t): expected the times of the states")
 
-    # making the steps
+    # compilation
 
-    def _place(self, node: Node) -> int:
-        """Where the value of `node` will stand."""
-        if node not in self._places:
-            self._places[node] = self._new(node)
-        return self._places[node]
+    def _slot(self, node: Node) -> int:
+        """The slot of the value of `node`."""
+        if node not in self._slots:
+            self._slots[node] = self._compile(node)
+        return self._slots[node]
 
-    def _new(self, node: Node) -> int:
+    def _compile(self, node: Node) -> int:
         try:
-            known = expr.value(node)
+            constant = expr.value(node)
         except ArithmeticError as error:
-            raise ValueError(f"{short(node)} has no value: {error}") from None
-        if known is None and node.operation == "name":
-            self._reads.append((len(self._start), self._column(str(node.leaf))))
-        elif known is None:
-            step = self._step(node)  # before the place is known: it makes places too
-            self._steps.append((*step, len(self._start)))
-        self._start.append(known)
-        return len(self._start) - 1
+            raise ValueError(f"{short(node)} is undefined: {error}") from None
+        if constant is None and node.operation == "name":
+            self._reads.append((len(self._initial), self._column(str(node.leaf))))
+        elif constant is None:
+            step = self._step(node)  # first, because it allocates the slots of the arguments
+            self._steps.append((*step, len(self._initial)))
+        self._initial.append(constant)
+        return len(self._initial) - 1
 
     def _step(self, node: Node) -> tuple[str, tuple[int, ...]]:
         if node.operation == "power":
             base, exponent = node.arguments[0], float(node.arguments[1].leaf)
             if exponent.is_integer() and exponent > 1:
-                return "multiply", (self._place(expr.power(base, exponent - 1)), self._place(base))
+                return "multiply", (self._slot(expr.power(base, exponent - 1)), self._slot(base))
             if exponent.is_integer():
-                return "divide", (self._place(expr.ONE), self._place(expr.power(base, -exponent)))
-        return node.operation, tuple(self._place(argument) for argument in node.arguments)
+                return "divide", (self._slot(expr.ONE), self._slot(expr.power(base, -exponent)))
+        return node.operation, tuple(self._slot(argument) for argument in node.arguments)
 
     def _column(self, name: str) -> int | None:
         if name == TIME:

@@ -1,6 +1,6 @@
-"""Discovered equations as text for elsewhere: LaTeX, SymPy, a Python function, JSON. Coefficients keep every digit.
+"""Export discovered equations as LaTeX, SymPy, a Python function or JSON, with coefficients at full precision.
 
-Names that are no words elsewhere are changed: x' becomes x_dot, `Temp (C)` Temp__C_. JSON keeps them.
+Names that are not identifiers are replaced: x' by x_dot, `Temp (C)` by Temp__C_. JSON keeps them.
 """
 
 import json
@@ -18,18 +18,18 @@ FORMAT = "equations/1"
 
 
 def latex(library: Library, coefficients: np.ndarray, digits: int = 4) -> str:
-    r"""The equations as an `aligned` environment, coefficients with so many significant digits."""
+    r"""The equations as an `aligned` environment; `digits`: significant digits of the coefficients."""
     rows = []
     for variable, column in zip(library.variables, coefficients.T, strict=True):
-        kept = [(value, name) for value, name in zip(column.tolist(), library.latex, strict=True) if value]
-        right = _sum(kept, lambda value: f"{value:.{digits}g}", r"\,")
+        terms = [(value, name) for value, name in zip(column.tolist(), library.latex, strict=True) if value]
+        right = _sum(terms, lambda value: f"{value:.{digits}g}", r"\,")
         left = printers.rate(printers.latex(expr.name(variable)), library.order)
         rows.append(f"{left} &= {right}")
     return "\\begin{aligned}\n" + " \\\\\n".join(rows) + "\n\\end{aligned}\n"
 
 
 def sympy(library: Library, coefficients: np.ndarray) -> str:
-    """A line `x_dot = ...` per equation (`x_dot_dot` for order 2), whose right-hand side SymPy reads."""
+    """One line `x_dot = ...` (order 2: `x_dot_dot`) per equation, with a right-hand side that SymPy parses."""
     names = code_names(library)
     dot = "_dot" * library.order
     lines = [
@@ -40,15 +40,15 @@ def sympy(library: Library, coefficients: np.ndarray) -> str:
 
 
 def python(library: Library, coefficients: np.ndarray) -> str:
-    """A module with `rates(t, u)`, the right-hand side for scipy's `solve_ivp`; it needs numpy."""
+    """A module that defines `rates(t, u)`, a right-hand side for `scipy.integrate.solve_ivp`; requires NumPy."""
     names = code_names(library)
     unpacked = ", ".join(names[name] for name in library.inputs)
     rates = _sums(library, coefficients, names, {})
     if library.order == 2:
         rates = [names[f"{variable}'"] for variable in library.variables] + rates
     used = sorted(w for w in {*FUNCTIONS, *CONSTANTS} if re.search(rf"\b{w}\b", " ".join(rates)))
-    known = {"atan": "arctan as atan"}
-    imports = f"from numpy import {', '.join(known.get(name, name) for name in used)}\n" if used else ""
+    renamed = {"atan": "arctan as atan"}
+    imports = f"from numpy import {', '.join(renamed.get(name, name) for name in used)}\n" if used else ""
     body = ",\n".join(f"            {rate}" for rate in rates)
     return (
         f'"""Equations found by the S-MNN workbench, for {", ".join(library.inputs)}."""\n\n'
@@ -61,7 +61,7 @@ def python(library: Library, coefficients: np.ndarray) -> str:
 
 
 def to_json(library: Library, coefficients: np.ndarray) -> str:
-    """{"format", "order", "variables", "equations": {variable: [{"coefficient", "term"}]}}; `from_json` reads it."""
+    """JSON {"format", "order", "variables", "equations": {variable: [{"coefficient", "term"}]}}, for `from_json`."""
     equations = {
         variable: [
             {"coefficient": value, "term": text}
@@ -70,25 +70,25 @@ def to_json(library: Library, coefficients: np.ndarray) -> str:
         ]
         for variable, column in zip(library.variables, coefficients.T, strict=True)
     }
-    made = {"format": FORMAT, "order": library.order, "variables": list(library.variables), "equations": equations}
-    return json.dumps(made, indent=2) + "\n"
+    document = {"format": FORMAT, "order": library.order, "variables": list(library.variables), "equations": equations}
+    return json.dumps(document, indent=2) + "\n"
 
 
 def from_json(text: str) -> tuple[Library, np.ndarray]:
-    """The library of the terms that occur, and Xi (C, D).
+    """The library of the terms in `text`, and their coefficients Xi (C, D).
 
-    Raises ValueError saying what is wrong: no JSON, another format, an equation missing, a term that cannot be read.
+    Raises ValueError for invalid JSON, another format, a missing equation or a term that cannot be parsed.
     """
     try:
-        given = json.loads(text)
+        document = json.loads(text)
     except json.JSONDecodeError as error:
         raise ValueError(f"equations: expected JSON, found {error}") from None
-    if not isinstance(given, dict) or given.get("format") != FORMAT:
-        raise ValueError(f"equations: expected the format {FORMAT!r}, found {_found(given)}")
+    if not isinstance(document, dict) or document.get("format") != FORMAT:
+        raise ValueError(f"equations: expected the format {FORMAT!r}, found {_format_of(document)}")
     try:
-        variables, order = [str(name) for name in given["variables"]], int(given["order"])
+        variables, order = [str(name) for name in document["variables"]], int(document["order"])
         rows = {
-            name: [(float(t["coefficient"]), str(t["term"])) for t in given["equations"][name]] for name in variables
+            name: [(float(t["coefficient"]), str(t["term"])) for t in document["equations"][name]] for name in variables
         }
     except (KeyError, TypeError, ValueError) as error:
         raise ValueError(f"equations: expected order, variables, and a list of terms for each; {error!r}") from None
@@ -96,7 +96,7 @@ def from_json(text: str) -> tuple[Library, np.ndarray]:
     names = [*variables, *(f"{name}'" for name in variables)] if order == 2 else variables
     library = Library(variables, [parser.parse(text, names) for text in texts], order=order)
     if len(library) != len(texts):
-        raise ValueError(f"equations: expected terms that differ, found {library.twins[0]}")
+        raise ValueError(f"equations: expected distinct terms, found {library.duplicates[0]}")
     coefficients = np.zeros((len(texts), len(variables)))
     for column, name in enumerate(variables):
         for value, text in rows[name]:
@@ -113,38 +113,38 @@ WRITERS: dict[str, Callable[[Library, np.ndarray], str]] = {
 
 
 def code_names(library: Library) -> dict[str, str]:
-    """What the inputs are called where only words are names; different ones stay different."""
+    """A distinct identifier for each input of the library."""
     taken = {TIME, "u", "np", "rates", "pi", "e", "E", "I", "S", "N", "O", "Q", "beta", "gamma", "zeta", *FUNCTIONS}
-    made: dict[str, str] = {}
+    identifiers: dict[str, str] = {}
     for name in library.inputs:
         word = re.sub(r"\W", "_", name.replace("'", "_dot"))
         word = f"v{word}" if not word[:1].isalpha() else word
         while word in taken or keyword.iskeyword(word):
             word += "_"
         taken.add(word)
-        made[name] = word
-    return made
+        identifiers[name] = word
+    return identifiers
 
 
 def _sums(library: Library, coefficients: np.ndarray, names: dict[str, str], constants: dict[str, str]) -> list[str]:
-    """The right-hand side of every variable as code."""
+    """The right-hand side of each equation as code."""
     texts = [printers.code(candidate.node, {**names, **constants}) for candidate in library.candidates]
     factors = [text if re.fullmatch(r"[\w.*]+", text) else f"({text})" for text in texts]
     columns = [
         [(value, factor) for value, factor in zip(column.tolist(), factors, strict=True) if value]
         for column in coefficients.T
     ]
-    return [_sum(kept, repr, "*") for kept in columns]
+    return [_sum(terms, repr, "*") for terms in columns]
 
 
-def _sum(kept: Sequence[tuple[float, str]], size: Callable[[float], str], product: str) -> str:
-    """c_1 name_1 + c_2 name_2 ..., the name 1 left out."""
-    parts = []
-    for value, name in kept:
+def _sum(terms: Sequence[tuple[float, str]], size: Callable[[float], str], product: str) -> str:
+    """c_1 name_1 + c_2 name_2 + ...; a factor named 1 is omitted."""
+    parts: list[str] = []
+    for value, name in terms:
         sign = ("-" if value < 0 else "") if not parts else ("- " if value < 0 else "+ ")
         parts.append(f"{sign}{size(abs(value))}" + ("" if name == "1" else f"{product}{name}"))
     return " ".join(parts) or "0"
 
 
-def _found(given: object) -> str:
-    return repr(given.get("format")) if isinstance(given, dict) else type(given).__name__
+def _format_of(document: object) -> str:
+    return repr(document.get("format")) if isinstance(document, dict) else type(document).__name__

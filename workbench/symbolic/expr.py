@@ -1,6 +1,6 @@
-"""Expressions as trees: numbers and names joined by operations, and their derivatives.
+"""Expression trees and their derivatives.
 
-Trees are made by the functions below, which fold what needs no data: 0 + a = a, 1 a = a, 2 * 3 = 6.
+The constructors below fold constants: 0 + a = a, 1 a = a, 2 * 3 = 6.
 """
 
 import math
@@ -14,10 +14,10 @@ CONSTANTS = {"pi": math.pi, "e": math.e}
 
 @dataclass(frozen=True)
 class Node:
-    """An operation on `arguments`, or a leaf: a "number" (`leaf` a float), a "constant" or a "name" (`leaf` a text).
+    """An operation on `arguments`, or a leaf: a "number" (`leaf` is a float), a "constant" or a "name" (a string).
 
-    The operations are "add", "subtract", "multiply", "divide", "negate", "power" (whose second argument is a number)
-    and the names of FUNCTIONS.
+    Operations: "add", "subtract", "multiply", "divide", "negate", "power" (its second argument is a number) and the
+    keys of FUNCTIONS.
     """
 
     operation: str
@@ -26,12 +26,12 @@ class Node:
 
 
 def number(value: float) -> Node:
-    """A number by its value."""
+    """A number."""
     return Node("number", leaf=float(value))
 
 
 def name(text: str) -> Node:
-    """A variable, or time."""
+    """A variable or time."""
     return Node("name", leaf=text)
 
 
@@ -47,23 +47,23 @@ def add(a: Node, b: Node) -> Node:
     """a + b."""
     if ZERO in (a, b):
         return b if a == ZERO else a
-    return _folded("add", a, b)
+    return _fold("add", a, b)
 
 
 def subtract(a: Node, b: Node) -> Node:
     """a - b."""
     if b == ZERO:
         return a
-    return negate(b) if a == ZERO else _folded("subtract", a, b)
+    return negate(b) if a == ZERO else _fold("subtract", a, b)
 
 
 def multiply(a: Node, b: Node) -> Node:
-    """a b; 0 where one of them is the number 0."""
+    """a b; 0 if either is the number 0."""
     if ZERO in (a, b):
         return ZERO
     if ONE in (a, b):
         return b if a == ONE else a
-    return negate(b) if a == MINUS_ONE else _folded("multiply", a, b)
+    return negate(b) if a == MINUS_ONE else _fold("multiply", a, b)
 
 
 def divide(a: Node, b: Node) -> Node:
@@ -72,23 +72,23 @@ def divide(a: Node, b: Node) -> Node:
         raise ZeroDivisionError("division by zero")
     if b == ONE:
         return a
-    return ZERO if a == ZERO else _folded("divide", a, b)
+    return ZERO if a == ZERO else _fold("divide", a, b)
 
 
 def negate(a: Node) -> Node:
     """-a."""
-    return a.arguments[0] if a.operation == "negate" else _folded("negate", a)
+    return a.arguments[0] if a.operation == "negate" else _fold("negate", a)
 
 
 def power(a: Node, exponent: float) -> Node:
-    """a ** exponent. Raises ArithmeticError for a number that has no such power."""
+    """a ** exponent. Raises ArithmeticError if `a` is a number for which it is undefined."""
     if exponent in (0, 1):
         return a if exponent else ONE
-    return _folded("power", a, number(exponent))
+    return _fold("power", a, number(exponent))
 
 
 def call(function: str, a: Node) -> Node:
-    """One of FUNCTIONS of `a`. It is not folded: exp(1) stays what it is."""
+    """One of FUNCTIONS applied to `a`, without constant folding: exp(1) stays symbolic."""
     return Node(function, (a,))
 
 
@@ -109,42 +109,41 @@ FUNCTIONS: dict[str, Callable[[float], float]] = {
     "abs": abs,
     "sign": _sign,
 }
-"""What may be applied to an expression; torch and numpy know them by the same names."""
+"""Functions of expressions; torch and NumPy use the same names."""
 
 
-def _folded(operation: str, *arguments: Node) -> Node:
+def _fold(operation: str, *arguments: Node) -> Node:
     if all(argument.operation == "number" for argument in arguments):
-        return number(_applied(operation, *(float(argument.leaf) for argument in arguments)))
+        return number(_apply(operation, *(float(argument.leaf) for argument in arguments)))
     return Node(operation, arguments)
 
 
-def _applied(operation: str, *values: float) -> float:
+def _apply(operation: str, *values: float) -> float:
     try:
         return float((ARITHMETIC | FUNCTIONS)[operation](*values))
-    except ValueError:  # what `math` raises outside of a domain
+    except ValueError:  # raised by `math` outside the domain
         raise ArithmeticError(f"{operation} of {' and '.join(f'{v:g}' for v in values)}") from None
 
 
 def names(node: Node) -> set[str]:
-    """The variables, and time, that stand in an expression."""
+    """Names of the variables, and of time, in an expression."""
     if node.operation == "name":
         return {str(node.leaf)}
     return set().union(*map(names, node.arguments))
 
 
 def value(node: Node) -> float | None:
-    """The number that an expression without names is, else None. Raises ArithmeticError where it is none: log(-1)."""
+    """The value of a constant expression, else None. Raises ArithmeticError if it is undefined, such as log(-1)."""
     if node.operation == "number":
         return float(node.leaf)
     if node.operation in ("constant", "name"):
         return CONSTANTS.get(str(node.leaf)) if node.operation == "constant" else None
     values = [value(argument) for argument in node.arguments]
-    if None in values:
-        return None
-    return _applied(node.operation, *values)
+    operands = [operand for operand in values if operand is not None]
+    return _apply(node.operation, *operands) if len(operands) == len(values) else None
 
 
-_SLOPES: dict[str, Callable[[Node], Node]] = {
+_DERIVATIVES: dict[str, Callable[[Node], Node]] = {
     "sin": lambda a: call("cos", a),
     "cos": lambda a: negate(call("sin", a)),
     "tan": lambda a: add(ONE, power(call("tan", a), 2)),
@@ -161,14 +160,14 @@ _SLOPES: dict[str, Callable[[Node], Node]] = {
 
 
 def derivative(node: Node, by: str) -> Node:
-    """d node / d by, as an expression; that of sign is 0, also where it jumps."""
+    """The partial derivative with respect to `by`; the derivative of sign is 0 everywhere."""
     if by not in names(node):
         return ZERO
     if node.operation == "name":
         return ONE
     a, inner = node.arguments[0], derivative(node.arguments[0], by)
-    if node.operation in _SLOPES:
-        return multiply(_SLOPES[node.operation](a), inner)
+    if node.operation in _DERIVATIVES:
+        return multiply(_DERIVATIVES[node.operation](a), inner)
     if node.operation == "negate":
         return negate(inner)
     b = node.arguments[1]

@@ -1,4 +1,4 @@
-"""Candidate functions: what the right-hand side of an unknown equation may be made of."""
+"""Libraries of candidate functions for the right-hand side of an unknown differential equation."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,35 +8,37 @@ from itertools import combinations_with_replacement
 import numpy as np
 from torch import Tensor
 
+from workbench._deprecated import moved_names, warn
 from workbench.symbolic import expr, printers
-from workbench.symbolic.duplicates import Duplicate, without_twins
+from workbench.symbolic.duplicates import Duplicate, drop_duplicates
 from workbench.symbolic.evaluator import Array, Evaluator
 from workbench.symbolic.expr import TIME, Node
+from workbench.symbolic.parser import parse
 from workbench.symbolic.vector_field import VectorField
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """One function theta(x, t) of the variables `inputs`. Raises ValueError for a name that is not among them."""
+    """A candidate function theta(x, t) of the variables `inputs`. Raises ValueError for an unknown variable."""
 
     node: Node
     inputs: tuple[str, ...]
 
     @cached_property
-    def _program(self) -> Evaluator:
+    def _evaluator(self) -> Evaluator:
         return Evaluator([self.node], self.inputs)
 
     def __post_init__(self) -> None:
-        self._program  # noqa: B018  (raises)
+        self._evaluator  # noqa: B018  (raises)
 
     @property
     def name(self) -> str:
-        """Short, to be shown."""
+        """Short name for display."""
         return printers.short(self.node)
 
     @property
     def text(self) -> str:
-        """Can be read back by `expressions.parse`."""
+        """Expression that `parser.parse` reads."""
         return printers.text(self.node)
 
     @property
@@ -44,21 +46,21 @@ class Candidate:
         return printers.latex(self.node)
 
     def __call__(self, x: Array, time: Array | float | None = None) -> Array:
-        """theta(x, t): states (..., inputs) and times (...) -> (...)."""
-        return self._program(x, time)[..., 0]
+        """theta (...) at states x (..., inputs) and times (...)."""
+        return self._evaluator(x, time)[..., 0]
 
     def derivative(self, by: str) -> "Candidate":
-        """d theta / d `by`: one of the inputs, or t."""
+        """The partial derivative with respect to `by`, one of the inputs or t."""
         return Candidate(expr.derivative(self.node, by), self.inputs)
 
 
 class Library:
-    """Theta(x, t): the candidates of u' = Theta(u, t) Xi (`order` 1) or u'' = Theta(u, u', t) Xi (`order` 2).
+    """Candidates Theta(x, t) of u' = Theta(u, t) Xi (`order` 1) or u'' = Theta(u, u', t) Xi (`order` 2).
 
-    `variables` are those whose equations are sought, `inputs` the columns of the states: the variables, and after them
-    for order 2 their derivatives x', y', .... A candidate that is another one times a number is dropped and stands in
-    `twins`. `names`, `texts` and `latex` are what the candidates are called.
-    Raises ValueError for names that repeat or mean something else, no candidate, or one that is zero everywhere.
+    variables: the variables whose equations are estimated. inputs: the columns of a state, which are the variables,
+    followed by their derivatives x', y', ... for order 2. Multiples of another candidate are removed and listed in
+    `duplicates`. names, texts, latex: one text per candidate.
+    Raises ValueError for repeated or reserved names, no candidate, or a candidate that is zero everywhere.
     """
 
     def __init__(self, variables: Sequence[str], candidates: Sequence[Node], *, order: int = 1) -> None:
@@ -67,72 +69,78 @@ class Library:
         self.inputs = inputs(self.variables, order)
         if not candidates:
             raise ValueError("candidates: expected at least one, found none")
-        kept, self.twins = self._distinct(tuple(candidates))
-        self._nodes = kept
-        self._program = Evaluator(kept, self.inputs)
-        self.names = tuple(map(printers.short, kept))
-        self.texts = tuple(map(printers.text, kept))
-        self.latex = tuple(map(printers.latex, kept))
-        self.uses_time = self._program.uses_time
+        self._nodes, self.duplicates = self._distinct(tuple(candidates))
+        self._evaluator = Evaluator(self._nodes, self.inputs)
+        self.names = tuple(map(printers.short, self._nodes))
+        self.texts = tuple(map(printers.text, self._nodes))
+        self.latex = tuple(map(printers.latex, self._nodes))
+        self.uses_time = self._evaluator.uses_time
 
     def _distinct(self, nodes: tuple[Node, ...]) -> tuple[tuple[Node, ...], tuple[Duplicate, ...]]:
-        return without_twins(nodes, self.inputs)
+        return drop_duplicates(nodes, self.inputs)
+
+    @property
+    def twins(self) -> tuple[Duplicate, ...]:
+        """Deprecated name of `duplicates`."""
+        warn("Library.twins", "Library.duplicates")
+        return self.duplicates
 
     def __len__(self) -> int:
         return len(self._nodes)
 
     @cached_property
     def candidates(self) -> tuple[Candidate, ...]:
-        """Each candidate as a function of its own."""
+        """The candidates as separate functions."""
         return tuple(Candidate(node, self.inputs) for node in self._nodes)
 
     def __call__(self, x: Array, time: Array | float | None = None) -> Array:
-        """Theta(x, t): states (..., S), tensor or array, and times (...) -> (..., C)."""
-        return self._program(x, time)
+        """Theta (..., C) at states x (..., S), a tensor or array, and times (...)."""
+        return self._evaluator(x, time)
 
     def jacobian(self, x: Array, time: Array | float | None = None) -> Array:
-        """d Theta / d x: states (..., S) and times (...) -> (..., C, S)."""
-        flat = self._slopes(x, time)
+        """d Theta / d x (..., C, S) at states x (..., S) and times (...)."""
+        flat = self._jacobian(x, time)
         return flat.reshape(*flat.shape[:-1], len(self), len(self.inputs))
 
     @cached_property
-    def _slopes(self) -> Evaluator:
+    def _jacobian(self) -> Evaluator:
         return Evaluator([expr.derivative(node, by) for node in self._nodes for by in self.inputs], self.inputs)
 
     def sizes(self, x: Tensor, time: Tensor | None = None) -> Tensor:
-        """The root mean square of each candidate over states (N, S): (C,). Raises ValueError as `check` does."""
+        """Root mean square (C,) of each candidate over states (N, S). Raises ValueError as `check` does."""
         self.check(x, time)
         return self(x, time).square().mean(dim=0).sqrt()
 
-    def check(self, x: Tensor, time: Tensor | None = None, *, slopes: bool = False) -> None:
-        """Raises ValueError naming the first candidate that is not finite at states (N, S), and where it is not.
+    def check(self, x: Tensor, time: Tensor | None = None, *, jacobian: bool = False) -> None:
+        """Check that the candidates are finite at states (N, S).
 
-        slopes: the derivatives with respect to the variables must be finite too.
+        jacobian: check their derivatives too. Raises ValueError that names the first non-finite candidate and its
+        grid point.
         """
         self._check(self(x, time), self.names, x, time)
-        if slopes:
-            names = [f"the derivative of {name} by {by}" for name in self.names for by in self.inputs]
-            self._check(self._slopes(x, time), names, x, time)
+        if jacobian:
+            names = [f"the derivative of {name} with respect to {by}" for name in self.names for by in self.inputs]
+            self._check(self._jacobian(x, time), names, x, time)
 
     def _check(self, values: Tensor, names: Sequence[str], x: Tensor, time: Tensor | None) -> None:
         bad = ~values.isfinite()
         if bad.any():
             column = int(bad.any(dim=0).int().argmax())
             point = int(bad[:, column].int().argmax())
-            place = [f"{name} = {value:g}" for name, value in zip(self.inputs, x[point].tolist(), strict=True)]
-            place += [] if time is None else [f"{TIME} = {float(time[point]):g}"]
-            found = f"{float(values[point, column]):g} at grid point {point} ({', '.join(place)})"
-            raise ValueError(f"{names[column]}: expected finite values on the whole record, found {found}")
+            state = [f"{name} = {value:g}" for name, value in zip(self.inputs, x[point].tolist(), strict=True)]
+            state += [] if time is None else [f"{TIME} = {float(time[point]):g}"]
+            value = f"{float(values[point, column]):g} at grid point {point} ({', '.join(state)})"
+            raise ValueError(f"{names[column]}: expected finite values on the whole data set, found {value}")
 
     def right_hand_side(self, coefficients: np.ndarray) -> VectorField:
-        """(t, u) -> d u / d t for Xi (C, D), u holding the `inputs`; its `tangent` is the Jacobian."""
+        """The vector field (t, u) -> du/dt of coefficients Xi (C, D); u holds the `inputs`."""
         return VectorField(self._nodes, coefficients, self.inputs, self.order)
 
 
 class Polynomials(Library):
-    """All products of at most `degree` of the variables, the constant 1 first; ordered by degree, then by variable.
+    """Monomials up to `degree`, ordered by degree, then by variable: Theta(x) = (1, x, y, ..., x^2, x y, ...).
 
-    Theta(x) = (1, x, y, ..., x^2, x y, ...). Raises ValueError for a degree below 0 or names that repeat.
+    Raises ValueError for a degree below 0 or repeated names.
     """
 
     def __init__(self, variables: Sequence[str], degree: int) -> None:
@@ -143,28 +151,28 @@ class Polynomials(Library):
         return nodes, ()
 
     def scales(self, scale: Tensor) -> Tensor:
-        """How much each candidate grows when the variables grow by `scale` (D): (C,)."""
+        """Factor (C,) of each candidate when the variables are scaled by `scale` (D)."""
         return self(scale)
 
 
 def inputs(variables: Sequence[str], order: int) -> tuple[str, ...]:
-    """What the states hold: the variables, and for order 2 their derivatives. Raises ValueError as `Library` does."""
+    """Columns of a state: the variables, and for order 2 their derivatives. Raises ValueError as `Library` does."""
     if order not in (1, 2):
         raise ValueError(f"order: expected 1 or 2, found {order}")
     names = tuple(variables) if order == 1 else (*variables, *(f"{variable}'" for variable in variables))
     if len(set(names)) != len(names) or not names:
-        raise ValueError(f"variables: expected names that differ, found {names}")
+        raise ValueError(f"variables: expected distinct names, found {names}")
     if TIME in names:
-        raise ValueError(f"variables: {TIME} is time itself; expected another name, found {names}")
+        raise ValueError(f"variables: the name {TIME} is reserved for time, found {names}")
     return names
 
 
 def polynomials(names: Sequence[str], degree: int) -> tuple[Node, ...]:
-    """All products of at most `degree` of the names, 1 first. Raises ValueError for a degree below 0."""
+    """Monomials of the names up to `degree`, 1 first. Raises ValueError for a degree below 0."""
     if degree < 0:
         raise ValueError(f"degree: expected at least 0, found {degree}")
-    chosen = (c for n in range(degree + 1) for c in combinations_with_replacement(names, n))
-    return tuple(map(_monomial, chosen))
+    products = (c for n in range(degree + 1) for c in combinations_with_replacement(names, n))
+    return tuple(map(_monomial, products))
 
 
 def _monomial(factors: tuple[str, ...]) -> Node:
@@ -188,18 +196,55 @@ def exponential(names: Sequence[str], rates: Sequence[float]) -> tuple[Node, ...
 def rational(names: Sequence[str], offsets: Sequence[float]) -> tuple[Node, ...]:
     """1/(k + x), x/(k + x) for every name and offset k (in the unit of the variable).
 
-    The two and the constant 1 depend on each other, x/(k + x) = 1 - k/(k + x): without truth, a choice between them is
-    one of taste.
+    They are linearly dependent with the constant 1, x/(k + x) = 1 - k/(k + x), so that data cannot decide between them.
     """
-    found = []
+    nodes = []
     for name in names:
         for offset in offsets:
-            below = expr.add(expr.number(offset), expr.name(name))
-            found += [expr.divide(above, below) for above in (expr.ONE, expr.name(name))]
-    return tuple(found)
+            denominator = expr.add(expr.number(offset), expr.name(name))
+            nodes += [expr.divide(numerator, denominator) for numerator in (expr.ONE, expr.name(name))]
+    return tuple(nodes)
 
 
 def _scaled(names: Sequence[str], factors: Sequence[float], what: str) -> list[Node]:
     if 0 in factors:
-        raise ValueError(f"{what}: expected numbers other than 0, found {tuple(factors)}")
+        raise ValueError(f"{what}: expected nonzero numbers, found {tuple(factors)}")
     return [expr.multiply(expr.number(factor), expr.name(name)) for name in names for factor in factors]
+
+
+@dataclass(frozen=True)
+class LibrarySpec:
+    """Settings of a library: polynomials up to `degree` (-1: none) and further candidates.
+
+    frequencies: w of sin(w x), cos(w x); rates: r of exp(r x); offsets: k of 1/(k + x), x/(k + x), each for every
+    variable. time: treat t as a variable in all of them. expressions: typed candidates. order: 1 or 2, as in `Library`.
+    """
+
+    degree: int = 2
+    frequencies: tuple[float, ...] = ()
+    rates: tuple[float, ...] = ()
+    offsets: tuple[float, ...] = ()
+    expressions: tuple[str, ...] = ()
+    time: bool = False
+    order: int = 1
+
+    def library(self, variables: Sequence[str]) -> Library:
+        """The library for these variables. Raises ValueError for an invalid candidate."""
+        columns = inputs(variables, self.order)
+        names = (*columns, TIME) if self.time else columns
+        nodes = [
+            *(polynomials(names, self.degree) if self.degree >= 0 else ()),
+            *trigonometric(names, self.frequencies),
+            *exponential(names, self.rates),
+            *rational(names, self.offsets),
+            *(parse(text, columns) for text in self.expressions),
+        ]
+        return Library(variables, nodes, order=self.order)
+
+
+__getattr__ = moved_names(
+    __name__,
+    {
+        "Recipe": "symbolic.library:LibrarySpec",
+    },
+)

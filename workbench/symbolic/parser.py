@@ -1,7 +1,7 @@
-"""Expressions that a person types, `x*sin(2*t)/(1 + y^2)`, read into trees. Nothing that is typed is ever run.
+"""Parse typed expressions such as `x*sin(2*t)/(1 + y^2)` into trees, without executing them.
 
-Python's parser makes a syntax tree; a whitelist turns it into ours: numbers, the variables (x' is the derivative of x
-where that is a variable), t, pi, e, the operators + - * / ** (or ^), and the functions of `terms.FUNCTIONS`.
+Python's `ast` gives a syntax tree, of which a whitelist is converted: numbers, variables (including derivatives x'), t,
+pi, e, the operators + - * / ** (or ^) and the functions of `expr.FUNCTIONS`.
 """
 
 import ast
@@ -12,16 +12,16 @@ from collections.abc import Collection
 from workbench.symbolic import expr
 from workbench.symbolic.expr import CONSTANTS, FUNCTIONS, TIME, Node
 
-LONGEST = 200
-"""Characters of an expression."""
-DEEPEST = 20
-"""Operations inside operations."""
-LARGEST_POWER = 12
-"""The largest |exponent|."""
+MAX_LENGTH = 200
+"""Maximum number of characters of an expression."""
+MAX_DEPTH = 20
+"""Maximum depth of nested operations."""
+MAX_EXPONENT = 12
+"""Maximum magnitude of an exponent."""
 
-_PRIME = "\u02b9"  # a letter to Python, so that x' is one name to its parser
-_STRANGE = re.compile(r"[^\w\s.+\-*/^()']|[\n\r\f\v]")
-_GLUED = re.compile(r"(?<![\w.])(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+|(?![eE][+-]?\d))(?=[^\W\d]|\()")
+_PRIME = "\u02b9"  # a letter in Python, so that x' is parsed as one name
+_INVALID = re.compile(r"[^\w\s.+\-*/^()']|[\n\r\f\v]")
+_MISSING_OPERATOR = re.compile(r"(?<![\w.])(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+|(?![eE][+-]?\d))(?=[^\W\d]|\()")
 _OPERATORS = {
     ast.Add: expr.add,
     ast.Sub: expr.subtract,
@@ -31,23 +31,23 @@ _OPERATORS = {
 
 
 def parse(text: str, variables: Collection[str]) -> Node:
-    """The tree of `text` in the names `variables`, t, pi and e.
+    """The expression tree of `text` in the variables `variables`, t, pi and e.
 
-    Raises ValueError saying what is wrong, at which column (from 1), and what was expected: for anything that is not
-    on the whitelist, more than LONGEST characters, DEEPEST levels or a power beyond LARGEST_POWER, a part that is no
-    finite number whatever the data (log(-1)), and for a variable that bears the name of something else (t, pi, sin).
+    Raises ValueError, with the column (from 1) and what is expected there, for syntax outside the whitelist, more than
+    MAX_LENGTH characters, MAX_DEPTH nested operations, an exponent beyond MAX_EXPONENT, a constant part that is not
+    finite, such as log(-1), and a variable with a reserved name (t, pi, sin).
     """
-    for taken in sorted({TIME, *CONSTANTS, *FUNCTIONS} & set(variables)):
-        raise ValueError(f"variable {taken}: this name has a meaning of its own in expressions; expected another")
-    if len(text) > LONGEST:
-        raise ValueError(f"expression: expected at most {LONGEST} characters, found {len(text)}")
+    for reserved in sorted({TIME, *CONSTANTS, *FUNCTIONS} & set(variables)):
+        raise ValueError(f"variable {reserved}: the name is reserved in expressions; expected another name")
+    if len(text) > MAX_LENGTH:
+        raise ValueError(f"expression: expected at most {MAX_LENGTH} characters, found {len(text)}")
     if not text.strip():
-        raise ValueError(f"expression: expected something in {', '.join(variables)}, found nothing")
-    return _Reader(text, variables).read()
+        raise ValueError(f"expression: expected an expression in {', '.join(variables)}, found an empty text")
+    return _Parser(text, variables).read()
 
 
-class _Reader:
-    """Turns one text into a tree."""
+class _Parser:
+    """Parser of one text."""
 
     def __init__(self, text: str, variables: Collection[str]) -> None:
         self._text = text
@@ -55,40 +55,40 @@ class _Reader:
         start = len(text) - len(text.lstrip())
         pieces = [(column, _python(letter)) for column, letter in enumerate(text.strip(), start + 1)]
         self._source = "".join(piece for _, piece in pieces)
-        # Python counts in bytes
+        # `ast` counts columns in UTF-8 bytes
         self._columns = [column for column, piece in pieces for _ in piece.encode()]
 
     def read(self) -> Node:
-        if strange := _STRANGE.search(self._text):
+        if invalid := _INVALID.search(self._text):
             expected = "letters, digits, . + - * / ^ ( ) and '"
-            raise self._error(strange.start() + 1, f"{strange[0]!r} has no meaning here; expected {expected}")
-        if glued := _GLUED.search(self._text):
-            raise self._error(glued.end() + 1, f"expected an operator after {glued[0]}, as in {glued[0]}*x")
+            raise self._error(invalid.start() + 1, f"{invalid[0]!r} is not allowed here; expected {expected}")
+        if missing := _MISSING_OPERATOR.search(self._text):
+            raise self._error(missing.end() + 1, f"expected an operator after {missing[0]}, as in {missing[0]}*x")
         try:
             tree = ast.parse(self._source, mode="eval")
         except (SyntaxError, ValueError, MemoryError, RecursionError) as error:
             column = self._columns[min(max(getattr(error, "offset", 1) or 1, 1), len(self._columns)) - 1]
-            raise self._error(column, "this cannot be read; expected an expression such as x*(1 - y)") from None
+            raise self._error(column, "invalid syntax; expected an expression such as x*(1 - y)") from None
         return self._node(tree.body, 0)
 
     def _node(self, node: ast.expr, depth: int) -> Node:
-        if depth > DEEPEST:
-            raise self._error(node, f"expected at most {DEEPEST} operations inside each other, found more")
+        if depth > MAX_DEPTH:
+            raise self._error(node, f"expected at most {MAX_DEPTH} nested operations")
         try:
-            made = self._made(node, depth + 1)
-            known = expr.value(made)
+            tree = self._convert(node, depth + 1)
+            constant = expr.value(tree)
         except ArithmeticError as error:
-            raise self._error(node, f"this has no value ({error}); expected a finite number") from None
-        if known is not None and not math.isfinite(known):
-            raise self._error(node, f"this is {known:g}; expected a finite number")
-        return made
+            raise self._error(node, f"the value is undefined ({error}); expected a finite number") from None
+        if constant is not None and not math.isfinite(constant):
+            raise self._error(node, f"the value is {constant:g}; expected a finite number")
+        return tree
 
-    def _made(self, node: ast.expr, depth: int) -> Node:
+    def _convert(self, node: ast.expr, depth: int) -> Node:
         match node:
-            case ast.Constant(value=value) if type(value) in (int, float):
+            case ast.Constant(value=int() | float() as value) if not isinstance(value, bool):
                 return expr.number(value)
-            case ast.Name(id=found):
-                return self._named(node, found.replace(_PRIME, "'"))
+            case ast.Name(id=name):
+                return self._name(node, name.replace(_PRIME, "'"))
             case ast.UnaryOp(op=ast.UAdd(), operand=operand):
                 return self._node(operand, depth)
             case ast.UnaryOp(op=ast.USub(), operand=operand):
@@ -100,42 +100,42 @@ class _Reader:
             case ast.Call(func=ast.Name(id=function), args=[argument], keywords=[]) if function in FUNCTIONS:
                 return expr.call(function, self._node(argument, depth))
             case ast.Call():
-                raise self._error(node, self._call_fault(node))
-        raise self._error(node, "this is no arithmetic; expected numbers, names, + - * / ^ and functions")
+                raise self._error(node, self._call_error(node))
+        raise self._error(node, "not an arithmetic expression; expected numbers, names, + - * / ^ and functions")
 
-    def _named(self, node: ast.expr, found: str) -> Node:
-        if found in self._variables or found == TIME:
-            return expr.name(found)
-        if found in CONSTANTS:
-            return expr.constant(found)
-        if found in FUNCTIONS:
-            raise self._error(node, f"{found} is a function; expected {found}(...)")
+    def _name(self, node: ast.expr, name: str) -> Node:
+        if name in self._variables or name == TIME:
+            return expr.name(name)
+        if name in CONSTANTS:
+            return expr.constant(name)
+        if name in FUNCTIONS:
+            raise self._error(node, f"{name} is a function; expected {name}(...)")
         raise self._error(
-            node, f"unknown name {found}; expected one of {', '.join([*self._variables, TIME, *CONSTANTS])}"
+            node, f"unknown name {name}; expected one of {', '.join([*self._variables, TIME, *CONSTANTS])}"
         )
 
     def _power(self, base: Node, exponent: Node, node: ast.expr) -> Node:
         if exponent.operation != "number":
             raise self._error(node, "expected a number as the exponent; write exp(a*log(b)) for b^a")
-        if abs(exponent.leaf) > LARGEST_POWER:
-            raise self._error(node, f"expected an exponent between -{LARGEST_POWER} and {LARGEST_POWER}")
+        if abs(float(exponent.leaf)) > MAX_EXPONENT:
+            raise self._error(node, f"expected an exponent between -{MAX_EXPONENT} and {MAX_EXPONENT}")
         return expr.power(base, float(exponent.leaf))
 
-    def _call_fault(self, node: ast.Call) -> str:
+    def _call_error(self, node: ast.Call) -> str:
         if not isinstance(node.func, ast.Name):
             return "expected an operator before the parenthesis, as in (x + 1)*(y + 1)"
         function = node.func.id.replace(_PRIME, "'")
         if function in FUNCTIONS:
             return f"{function}: expected one argument, as in {function}(x)"
         if function in self._variables or function == TIME or function in CONSTANTS:
-            return f"{function} is no function; expected an operator, as in {function}*(...)"
+            return f"{function} is not a function; expected an operator, as in {function}*(...)"
         return f"unknown function {function}; expected one of {', '.join(FUNCTIONS)}"
 
-    def _error(self, where: ast.expr | int, words: str) -> ValueError:
+    def _error(self, where: ast.expr | int, message: str) -> ValueError:
         column = where if isinstance(where, int) else self._columns[min(where.col_offset, len(self._columns) - 1)]
-        return ValueError(f"expression {self._text.strip()!r}, column {column}: {words}")
+        return ValueError(f"expression {self._text.strip()!r}, column {column}: {message}")
 
 
 def _python(letter: str) -> str:
-    """What a letter is to Python's parser."""
+    """The Python spelling of a character."""
     return {"^": "**", "'": _PRIME}.get(letter, letter)

@@ -1,4 +1,4 @@
-"""Expressions as people read them: text that can be read back, a short name, and LaTeX."""
+"""Print expressions as parseable text, short names, code and LaTeX."""
 
 from collections.abc import Mapping
 
@@ -6,37 +6,38 @@ from workbench.symbolic.expr import FUNCTIONS, Node
 
 GREEK = {"alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa", "lambda", "mu", "nu"}
 GREEK |= {"xi", "pi", "rho", "sigma", "tau", "phi", "chi", "psi", "omega"}
-WORD = r"\mathrm{"
+UPRIGHT = r"\mathrm{"
 _SUM, _QUOTIENT, _PRODUCT, _POWER, _ATOM = range(1, 6)
 
 
 def rate(name: str, order: int = 1) -> str:
-    r"""A derivative with respect to time, of a name in LaTeX: \dot over a letter, d word/dt of a word."""
-    if name.startswith(WORD):
+    r"""LaTeX of the time derivative of a name in LaTeX: \dot over a letter, d name/dt of a longer name."""
+    if name.startswith(UPRIGHT):
         power = "" if order == 1 else f"^{order}"
         return rf"\mathrm{{d}}{power}\,{name}/\mathrm{{d}}t{power}"
     return rf"\{'d' * order}ot{{{name}}}"
 
 
 class _Text:
-    """Text of an expression, with parentheses wherever reading it back would make another tree."""
+    """Parseable text, with parentheses where parsing would otherwise give another tree."""
 
     def write(self, node: Node) -> str:
-        return self._parts(node)[0]
+        return self._format(node)[0]
 
-    def _parts(self, node: Node) -> tuple[str, int]:
-        """What stands there, and how tightly it holds together."""
+    def _format(self, node: Node) -> tuple[str, int]:
+        """The text and its precedence."""
         if node.operation == "number":
-            return self.number(float(node.leaf)), _SUM if node.leaf < 0 else _ATOM
+            return self.number(float(node.leaf)), _SUM if float(node.leaf) < 0 else _ATOM
         if node.operation in ("name", "constant"):
             return getattr(self, node.operation)(str(node.leaf)), _ATOM
         if node.operation in FUNCTIONS:
             return self.function(node.operation, self.write(node.arguments[0])), _ATOM
         return getattr(self, f"_{node.operation}")(*node.arguments)
 
-    def _at_least(self, node: Node, strength: int) -> str:
-        text, own = self._parts(node)
-        return text if own >= strength else self.group(text)
+    def _at_least(self, node: Node, precedence: int) -> str:
+        """The text, in parentheses if its precedence is lower."""
+        text, own_precedence = self._format(node)
+        return text if own_precedence >= precedence else self.group(text)
 
     def _add(self, a: Node, b: Node) -> tuple[str, int]:
         return f"{self._at_least(a, _SUM)} + {self._at_least(b, _QUOTIENT)}", _SUM
@@ -49,7 +50,7 @@ class _Text:
 
     def _multiply(self, a: Node, b: Node) -> tuple[str, int]:
         factor = self._at_least(b, _POWER)
-        if a.operation == "number" and a.leaf < 0:
+        if a.operation == "number" and float(a.leaf) < 0:
             return self.product(self.write(a), factor), _SUM
         return self.product(self._at_least(a, _PRODUCT), factor), _PRODUCT
 
@@ -57,7 +58,7 @@ class _Text:
         return f"{self._at_least(a, _QUOTIENT)}/{self._at_least(b, _POWER)}", _QUOTIENT
 
     def _power(self, a: Node, b: Node) -> tuple[str, int]:
-        return self.raised(self._at_least(a, _ATOM), self._parts(b)[0]), _POWER
+        return self.format_power(self._at_least(a, _ATOM), self._format(b)[0]), _POWER
 
     def number(self, value: float) -> str:
         return str(int(value)) if value.is_integer() and abs(value) < 1e15 else repr(value)
@@ -77,22 +78,22 @@ class _Text:
     def product(self, a: str, b: str) -> str:
         return f"{a}*{b}"
 
-    def raised(self, base: str, exponent: str) -> str:
+    def format_power(self, base: str, exponent: str) -> str:
         return f"{base}**({exponent})" if exponent.startswith("-") else f"{base}**{exponent}"
 
 
 class _Name(_Text):
-    """As short as it can be read: `x^2 y`."""
+    """Short text: `x^2 y`."""
 
     def product(self, a: str, b: str) -> str:
         return f"{a}*{b}" if b[0].isdigit() else f"{a} {b}"
 
-    def raised(self, base: str, exponent: str) -> str:
+    def format_power(self, base: str, exponent: str) -> str:
         return f"{base}^({exponent})" if exponent.startswith("-") else f"{base}^{exponent}"
 
 
 class _Code(_Text):
-    """Text with other names."""
+    """Text with names replaced."""
 
     def __init__(self, names: Mapping[str, str]) -> None:
         self._names = names
@@ -118,7 +119,7 @@ class _Latex(_Text):
         elif base[0].isalpha() and base[1:].isdecimal():
             letters = f"{base[0]}_{{{base[1:]}}}"
         else:
-            letters = rf"{WORD}{word}}}"
+            letters = rf"{UPRIGHT}{word}}}"
         return letters if base == text else rate(letters)
 
     def constant(self, text: str) -> str:
@@ -138,7 +139,7 @@ class _Latex(_Text):
     def product(self, a: str, b: str) -> str:
         return rf"{a}\cdot {b}" if b[0].isdigit() else rf"{a}\,{b}"
 
-    def raised(self, base: str, exponent: str) -> str:
+    def format_power(self, base: str, exponent: str) -> str:
         return f"{base}^{{{exponent}}}"
 
     def _divide(self, a: Node, b: Node) -> tuple[str, int]:
@@ -146,20 +147,20 @@ class _Latex(_Text):
 
 
 def text(node: Node) -> str:
-    """Text in the language of `workbench.symbolic.parser`: reading it gives the same tree."""
+    """Text that `workbench.symbolic.parser.parse` reads as the same tree."""
     return _Text().write(node)
 
 
 def short(node: Node) -> str:
-    """A name to show: `x^2 y`, `sin(2 x)`, `x/(1 + x)`."""
+    """A short name for display: `x^2 y`, `sin(2 x)`, `x/(1 + x)`."""
     return _Name().write(node)
 
 
 def code(node: Node, names: Mapping[str, str]) -> str:
-    """Text that Python and SymPy read, names and constants replaced by those given."""
+    """Code for Python and SymPy, with variables and constants renamed by `names`."""
     return _Code(names).write(node)
 
 
 def latex(node: Node) -> str:
-    """LaTeX for math mode; x' becomes a dotted x, x1 x with an index, alpha Greek; other words stand upright."""
+    """LaTeX for math mode: x' is a dotted x, x1 an x with a subscript, alpha Greek; other words are upright."""
     return _Latex().write(node)

@@ -1,4 +1,4 @@
-"""Training: a run that yields a Record per step, kept in a run file that can be resumed."""
+"""Training loop, records of training steps, and run files."""
 
 from workbench.training.history import Record, Records
 from workbench.training.training import Best, Training, train

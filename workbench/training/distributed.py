@@ -1,13 +1,13 @@
-"""Data-parallel training: one large run, its batches shared out among several processes (ranks) that torchrun starts.
+"""Data-parallel training on the processes (ranks) of torchrun.
 
     torchrun --nproc-per-node 2 -m workbench train EXPERIMENT ...
 
-Every rank holds the same model and draws the same batches; of each batch it computes its own part, and the gradients
-are averaged (DistributedDataParallel: gloo on CPUs, nccl on GPUs). The step is that of one process with the same batch:
+Every rank holds the same model and draws the same batches. It computes the loss of its part of each batch, and the
+gradients are averaged (DistributedDataParallel: gloo on CPUs, nccl on GPUs), which equals the step of one process:
 
     loss = (1/B) sum_{r} sum_{i in part r} loss_i,    grad = (1/R) sum_r grad [(R/B) sum_{i in part r} loss_i]
 
-Rank 0 keeps the run file, which one process or any number of ranks can go on from.
+Rank 0 writes the run file, from which one process or any number of ranks can resume.
 """
 
 import os
@@ -26,21 +26,21 @@ from workbench.training.training import Record, Training
 
 
 @runtime_checkable
-class Shareable(Protocol):
-    """A model whose batches can be shared out.
+class DataParallelModel(Protocol):
+    """A model with a loss per sample.
 
     Its `step` draws a batch (a tensor or a tuple of them, samples first) and minimises `self.mean(self.losses, batch)`.
-    What one sample contributes may not depend on the others: no statistics over the batch.
+    The loss of a sample must not depend on other samples: no batch statistics.
     """
 
     losses: nn.Module
-    """batch -> the loss of every sample (B,)."""
+    """batch -> loss of every sample (B,)."""
     mean: Callable[[nn.Module, Any], Tensor]
-    """The mean loss of a batch; `mean_loss` unless the training is shared out."""
+    """Mean loss of a batch; `mean_loss` unless the training is distributed."""
 
 
 class LostRank(ConnectionError):
-    """Another process of the training is gone."""
+    """Another process of the training was lost."""
 
 
 def mean_loss(losses: nn.Module, batch: Any) -> Tensor:
@@ -50,118 +50,115 @@ def mean_loss(losses: nn.Module, batch: Any) -> Tensor:
 
 @dataclass(frozen=True)
 class Ranks:
-    """This process among those of the training. `device`: where it computes."""
+    """Rank of this process, number of processes, and the device of this process."""
 
     rank: int
     size: int
     device: torch.device
 
     @property
-    def first(self) -> bool:
-        """Whether this process writes and speaks for all."""
+    def is_first(self) -> bool:
+        """Whether this process writes the run file and prints."""
         return self.rank == 0
 
 
-def launched() -> bool:
-    """Whether torchrun has started this process as one of several."""
-    return int(os.environ.get("WORLD_SIZE", "1")) > 1
-
-
 @contextmanager
-def joined() -> Iterator[Ranks]:
-    """This process as one of those that torchrun has started.
+def process_group() -> Iterator[Ranks]:
+    """Join the process group of torchrun.
 
-    While it lasts, SIGTERM, which torchrun sends to all when one is lost, raises LostRank in the main thread.
+    Within the context SIGTERM, which torchrun sends to all processes when one is lost, raises LostRank in the main
+    thread.
     """
     gpu = torch.cuda.is_available()
     device = torch.device("cuda", int(os.environ["LOCAL_RANK"])) if gpu else torch.device("cpu")
     if gpu:
         torch.cuda.set_device(device)
     dist.init_process_group("nccl" if gpu else "gloo")
-    before = signal.signal(signal.SIGTERM, _ended)
+    previous = signal.signal(signal.SIGTERM, _raise_lost_rank)
     try:
         yield Ranks(dist.get_rank(), dist.get_world_size(), device)
     finally:
-        signal.signal(signal.SIGTERM, before)
+        signal.signal(signal.SIGTERM, previous)
         dist.destroy_process_group()
 
 
-def _ended(number: int, frame: Any) -> None:
-    raise LostRank("another process was lost, or the launcher ended this one")
+def _raise_lost_rank(number: int, frame: Any) -> None:
+    raise LostRank("another process was lost, or the launcher terminated this one")
 
 
-class Shared:
-    """The mean loss of a batch over all ranks: the value of the whole batch, the gradient of this rank's part.
+class DistributedLoss:
+    """Mean loss over all ranks: the value of the whole batch, the gradient of the part of this rank.
 
     DistributedDataParallel averages the gradients in `backward`.
     """
 
     def __init__(self, losses: nn.Module, ranks: Ranks) -> None:
         self._ranks = ranks
-        self._own = DistributedDataParallel(losses)
+        self._losses = DistributedDataParallel(losses)
 
     def __call__(self, losses: nn.Module, batch: Any) -> Tensor:
-        parts = batch if isinstance(batch, tuple) else (batch,)
-        count, (rank, size) = len(parts[0]), (self._ranks.rank, self._ranks.size)
+        tensors = batch if isinstance(batch, tuple) else (batch,)
+        count, (rank, size) = len(tensors[0]), (self._ranks.rank, self._ranks.size)
         if count < size:
-            raise ValueError(f"a batch of {count} samples cannot be shared among {size} processes: take a larger batch")
-        own = tuple(part[rank::size] for part in parts)
-        mine = self._own(own if isinstance(batch, tuple) else own[0]).sum() * (size / count)
-        whole = mine.detach().clone()
-        dist.all_reduce(whole)
-        return mine + (whole / size - mine.detach())
+            raise ValueError(f"a batch of {count} samples cannot be split among {size} processes; use a larger batch")
+        parts = tuple(tensor[rank::size] for tensor in tensors)
+        local = self._losses(parts if isinstance(batch, tuple) else parts[0]).sum() * (size / count)
+        total = local.detach().clone()
+        dist.all_reduce(total)
+        return local + (total / size - local.detach())
 
 
-def share(model: Any, ranks: Ranks) -> None:
-    """Let every `step` of the model compute this rank's part of its batch.
+def distribute_loss(model: Any, ranks: Ranks) -> None:
+    """Restrict every `step` of the model to this rank's part of its batch.
 
-    Raises ValueError for a model that is not `Shareable`, or whose network uses statistics of the batch.
+    Raises ValueError for a model without losses per sample (`DataParallelModel`) or with batch statistics.
     """
-    if not isinstance(model, Shareable):
+    if not isinstance(model, DataParallelModel):
         raise ValueError(
             f"{type(model).__name__} cannot be trained by several processes: it has no loss per sample. "
             "Start it without torchrun"
         )
-    for name, part in model.losses.named_modules():
-        if isinstance(part, nn.modules.batchnorm._BatchNorm):
-            kind = type(part).__name__
-            raise ValueError(f"{name} ({kind}) uses statistics of the batch, of which a process sees a part only")
-    model.mean = Shared(model.losses, ranks)
+    for name, module in model.losses.named_modules():
+        if isinstance(module, nn.modules.batchnorm._BatchNorm):
+            raise ValueError(
+                f"{name} ({type(module).__name__}) uses batch statistics, but each process has only a part of the batch"
+            )
+    model.mean = DistributedLoss(model.losses, ranks)
 
 
-class SharedTraining(Training):
-    """A `Training` that all ranks do together; every rank iterates over it, rank 0 writes the run file.
+class DistributedTraining(Training):
+    """A `Training` on all ranks: every rank iterates over it, rank 0 writes the run file.
 
-    resume_from is the same on every rank. Where another rank is lost, `step` raises LostRank, and the run file stays as
-    it was last saved: the step that was cut short is not to be trusted.
+    resume_from must be the same on every rank. If another rank is lost, `step` raises LostRank and the run file stays
+    as last saved, because the state after an interrupted step is invalid.
     """
 
-    def __init__(self, *given: Any, ranks: Ranks, **named: Any) -> None:
-        super().__init__(*given, **named)
-        if not ranks.first:
+    def __init__(self, *args: Any, ranks: Ranks, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if not ranks.is_first:
             self.path = None
-        share(self.model, ranks)
+        distribute_loss(self.model, ranks)
 
     def step(self) -> Record:
-        """One step of all ranks."""
+        """Do one step on all ranks."""
         try:
             return super().step()
         except Exception as error:
-            if not _is_loss(error):
+            if not _is_lost_rank(error):
                 raise
             number, total = len(self.records) + 1, self.model.total_steps
             raise LostRank(f"another process of the training was lost in step {number} of {total}") from error
 
-    def _failed(self, error: Exception) -> None:
-        if not _is_loss(error):
-            super()._failed(error)
+    def _save_failure(self, error: Exception) -> None:
+        if not _is_lost_rank(error):
+            super()._save_failure(error)
 
 
-SIGNS = ("Connection closed by peer", "Connection reset by peer", "Broken pipe", "gloo")
-"""How gloo says, in plain RuntimeErrors, that a process is gone."""
+CONNECTION_ERRORS = ("Connection closed by peer", "Connection reset by peer", "Broken pipe", "gloo")
+"""Parts of the messages of the RuntimeErrors by which gloo reports a lost process."""
 
 
-def _is_loss(error: Exception) -> bool:
-    """Whether an error says that another process no longer answers."""
-    plain = isinstance(error, RuntimeError) and any(sign in str(error) for sign in SIGNS)
-    return plain or isinstance(error, LostRank | dist.DistError)
+def _is_lost_rank(error: Exception) -> bool:
+    """Whether the error means that another process does not answer."""
+    is_gloo = isinstance(error, RuntimeError) and any(text in str(error) for text in CONNECTION_ERRORS)
+    return is_gloo or isinstance(error, LostRank | dist.DistError)

@@ -1,4 +1,4 @@
-"""What a run has told step by step, kept in no more bytes than its numbers need: a long training has many steps."""
+"""Records of training steps, stored in columns: 8 bytes per number, since a long training has many steps."""
 
 import math
 from array import array
@@ -12,7 +12,10 @@ import xarray as xr
 
 @dataclass(frozen=True)
 class Record:
-    """One step: its number (from 1), metrics, coefficients (candidate, variable), training time and resident memory."""
+    """One step: its number (from 1) of `total`, metrics, coefficients (candidate, variable), training time and memory.
+
+    seconds: training time up to and including this step. memory_mb: resident memory of the process.
+    """
 
     step: int
     total: int
@@ -23,7 +26,10 @@ class Record:
 
 
 class Records(Sequence[Record]):
-    """The records of a run, that of step 1 first. A metric is NaN inside where a step did not report it."""
+    """Sequence of the records of a run, starting with step 1.
+
+    A metric that a step did not report is stored as NaN.
+    """
 
     def __init__(self, records: Iterable[Record] = ()) -> None:
         self._total, self._seconds, self._memory = array("q"), array("d"), array("d")
@@ -34,10 +40,10 @@ class Records(Sequence[Record]):
             self.append(record)
 
     def append(self, record: Record) -> None:
-        """Add the next step."""
-        before = len(self)
+        """Append the next step."""
+        length = len(self)
         for name in record.metrics.keys() - self._metrics.keys():
-            self._metrics[name] = array("d", [math.nan]) * before
+            self._metrics[name] = array("d", [math.nan]) * length
         for name, column in self._metrics.items():
             column.append(record.metrics.get(name, math.nan))
         if record.coefficients is not None:
@@ -58,17 +64,17 @@ class Records(Sequence[Record]):
 
     def __getitem__(self, index: int | slice) -> Record | Self:
         if isinstance(index, slice):
-            return type(self)(self[place] for place in range(*index.indices(len(self))))
-        place = range(len(self))[index]
-        metrics = {name: column[place] for name, column in self._metrics.items() if not math.isnan(column[place])}
+            return type(self)(self[i] for i in range(*index.indices(len(self))))
+        i = range(len(self))[index]
+        metrics = {name: column[i] for name, column in self._metrics.items() if not math.isnan(column[i])}
         coefficients = None
         if self._shape is not None:
             size = math.prod(self._shape)
-            coefficients = np.array(self._coefficients[place * size : (place + 1) * size]).reshape(self._shape)
-        return Record(place + 1, self._total[place], metrics, coefficients, self._seconds[place], self._memory[place])
+            coefficients = np.array(self._coefficients[i * size : (i + 1) * size]).reshape(self._shape)
+        return Record(i + 1, self._total[i], metrics, coefficients, self._seconds[i], self._memory[i])
 
     def to_dataset(self) -> xr.Dataset:
-        """All of them over (step), with units."""
+        """The records over (step), with units."""
         if not len(self):
             return xr.Dataset()
         columns = {name: self._metrics[name] for name in sorted(self._metrics)}
@@ -84,15 +90,15 @@ class Records(Sequence[Record]):
 
     @classmethod
     def of(cls, dataset: xr.Dataset) -> Self:
-        """What `to_dataset` was made of."""
-        made = cls()
+        """Records of a dataset written by `to_dataset`."""
+        records = cls()
         if "step" not in dataset.sizes:
-            return made
+            return records
         arrays = {str(name): values.values for name, values in dataset.data_vars.items()}
         if "coefficients" in arrays:
             stacked = arrays.pop("coefficients")
-            made._shape, made._coefficients = stacked.shape[1:], array("d", stacked.ravel().tolist())
-        made._total = array("q", arrays.pop("total").tolist())
-        made._seconds, made._memory = (array("d", arrays.pop(name).tolist()) for name in ("seconds", "memory_mb"))
-        made._metrics = {name: array("d", column.tolist()) for name, column in arrays.items()}
-        return made
+            records._shape, records._coefficients = stacked.shape[1:], array("d", stacked.ravel().tolist())
+        records._total = array("q", arrays.pop("total").tolist())
+        records._seconds, records._memory = (array("d", arrays.pop(name).tolist()) for name in ("seconds", "memory_mb"))
+        records._metrics = {name: array("d", column.tolist()) for name, column in arrays.items()}
+        return records

@@ -1,11 +1,11 @@
-"""Run files: one run is one NetCDF-4 file, replaced in one step, readable after a kill at any moment. Never pickle.
+"""Run files: one NetCDF-4 file per run, replaced atomically, so that a kill leaves a readable file. No pickle.
 
 /         attributes: format_version, experiment, config (JSON), status, message, created, versions (JSON), steps,
           total, state_step, best_step, best_era, metrics (JSON)
 /records  over (step): one variable per metric, seconds, memory_mb, total; coefficients over (step, candidate, variable)
-/model    the state to go on from, after `state_step` steps; arrays by name
-/best     the best state, after `best_step` steps (absent while none is known)
-/coefficients, /trajectory    the report, as of the last halt (absent before the first)
+/model    state to resume from, after `state_step` steps; arrays by name
+/best     best state, after `best_step` steps (absent while there is none)
+/coefficients, /trajectory    report at the last halt (absent before the first)
 """
 
 import json
@@ -26,15 +26,15 @@ import xarray as xr
 from workbench.datasets.store import data_folder, replacing
 
 FORMAT_VERSION = 1
-BEFORE = {"lorenz": {"coefficients": "learned"}}
-"""By experiment, the settings that came later and whose default is not what runs did before they were there."""
+DEFAULTS_OF_OLD_RUNS = {"lorenz": {"coefficients": "learned"}}
+"""Per experiment, settings that older runs lack and whose present default differs from their behaviour."""
 MESSAGE_LIMIT = 4000
 TAGS = "tags.json"
 
 
 @dataclass(frozen=True)
 class Run:
-    """Everything a run file holds; `config` is a plain dict that the experiment's Config takes."""
+    """Contents of a run file; `config` holds the arguments of the experiment's Config."""
 
     path: Path
     experiment: str
@@ -56,15 +56,15 @@ class Run:
 
     @property
     def steps(self) -> int:
-        """How many steps were recorded."""
+        """Number of recorded steps."""
         return self.records.sizes.get("step", 0)
 
 
 @dataclass(frozen=True)
 class Summary:
-    """One line about a run file; `error` says why it cannot be read, the rest is then empty.
+    """Attributes and losses of a run file; `error` is the reason why it cannot be read, with the other fields empty.
 
-    best, last: the smallest and the last loss, NaN while there is none.
+    best, last: smallest and last loss, NaN without records of a loss.
     """
 
     path: Path
@@ -82,33 +82,33 @@ class Summary:
 
 
 def runs_folder() -> Path:
-    """Where runs are kept: `runs` in the data folder; not created here."""
+    """Folder of the run files: `runs` in the data folder; it is not created."""
     return data_folder() / "runs"
 
 
 def new_run_path(experiment: str, folder: Path) -> Path:
-    """A path that no run has yet; its stem (letters, digits, - and _) identifies the run."""
+    """Path for a new run; its stem (letters, digits, - and _) identifies the run."""
     return folder / f"{experiment}-{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(3)}.nc"
 
 
 def now() -> str:
-    """The present time, UTC, ISO 8601."""
+    """Current time, UTC, ISO 8601."""
     return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def versions() -> dict[str, str]:
-    """What made a run: versions of Python, of this project and of what it computes with."""
-    found = {"python": platform.python_version(), "machine": platform.machine()}
+    """Versions of Python, of this project and of its numerical dependencies."""
+    installed = {"python": platform.python_version(), "machine": platform.machine()}
     for name in ("smnn-workbench", "torch", "numpy", "scipy", "xarray", "h5py"):
         try:
-            found[name] = metadata.version(name)
+            installed[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
-            found[name] = "not installed"
-    return found
+            installed[name] = "not installed"
+    return installed
 
 
 def write_run(run: Run) -> None:
-    """Write `run.path`: a kill leaves the file as it was before or as it is after. The folder is created."""
+    """Write `run.path` atomically; its folder is created."""
     groups = {"/": xr.Dataset(attrs=_attributes(run)), "records": run.records}
     for name, state in (("model", run.state), ("best", run.best_state)):
         if state:
@@ -121,7 +121,7 @@ def write_run(run: Run) -> None:
 
 
 def read_run(path: Path) -> Run:
-    """The run of a file. Raises FileNotFoundError, and ValueError saying why a file is not a readable run."""
+    """Read a run file. Raises FileNotFoundError, or ValueError with the reason if it is not a readable run file."""
     path = Path(path)
     summary = summarise(path)
     if summary.error:
@@ -135,10 +135,10 @@ def read_run(path: Path) -> Run:
         versions=json.loads(attributes["versions"]),
         records=groups["records"],
         state=_state_arrays(groups.get("model")),
-        state_step=_whole(attributes["state_step"]),
+        state_step=_to_int(attributes["state_step"]),
         best_state=_state_arrays(groups.get("best")),
-        best_step=_whole(attributes["best_step"]),
-        best_era=_whole(attributes["best_era"]),
+        best_step=_to_int(attributes["best_step"]),
+        best_era=_to_int(attributes["best_era"]),
         coefficients=groups.get("coefficients"),
         trajectory=groups.get("trajectory"),
         **{
@@ -148,28 +148,31 @@ def read_run(path: Path) -> Run:
     )
 
 
-def mark(path: Path, status: str, message: str = "") -> None:
-    """Give the run of a file another status, as when what made it has died. Raises as `read_run`."""
+def set_status(path: Path, status: str, message: str = "") -> None:
+    """Change the status in a run file, e.g. after its process has died. Raises as `read_run`."""
     write_run(replace(read_run(path), status=status, message=message))
 
 
 def summarise(path: Path) -> Summary:
-    """The attributes of a run file alone; quick. What is no readable run has `error`. Raises FileNotFoundError."""
+    """Read only the attributes and the losses of a run file; `error` is set if it is unreadable.
+
+    Raises FileNotFoundError.
+    """
     if not Path(path).exists():
         raise FileNotFoundError(f"there is no run file {path}")
     try:
         with h5py.File(path) as file:
             attributes = dict(file.attrs)
             best, last = _losses(file)
-        found = _whole(attributes["format_version"])
-        if found > FORMAT_VERSION:
+        version = _to_int(attributes["format_version"])
+        if version > FORMAT_VERSION:
             return Summary(
-                path, error=f"made by a newer version (format {found}; this one reads up to {FORMAT_VERSION})"
+                path, error=f"written by a newer version (format {version}; this one reads up to {FORMAT_VERSION})"
             )
         texts = {name: str(attributes[name]) for name in ("experiment", "status", "message", "created")}
-        numbers = {name: _whole(attributes[name]) for name in ("steps", "total")}
+        numbers = {name: _to_int(attributes[name]) for name in ("steps", "total")}
         parsed = {name: json.loads(attributes[name]) for name in ("config", "metrics")}
-        parsed["config"] = BEFORE.get(texts["experiment"], {}) | parsed["config"]
+        parsed["config"] = DEFAULTS_OF_OLD_RUNS.get(texts["experiment"], {}) | parsed["config"]
     except KeyError as error:
         return Summary(path, error=f"not a run file (no attribute {error})")
     except (OSError, ValueError) as error:
@@ -178,7 +181,7 @@ def summarise(path: Path) -> Summary:
 
 
 def _losses(file: h5py.File) -> tuple[float, float]:
-    """The smallest and the last loss of the records."""
+    """Smallest and last loss of the records."""
     if "records/loss" not in file or not file["records/loss"].size:
         return math.nan, math.nan
     values = file["records/loss"][()]
@@ -186,29 +189,30 @@ def _losses(file: h5py.File) -> tuple[float, float]:
 
 
 def read_tags(folder: Path) -> dict[str, list[str]]:
-    """The tags of every run of a folder by its name; none where there is no such file, or none that can be read."""
+    """Tags of the runs of a folder by run name; empty if the file of tags is missing or unreadable."""
     try:
-        kept = json.loads((Path(folder) / TAGS).read_text(encoding="utf-8"))
-        return {str(name): [str(tag) for tag in tags] for name, tags in kept.items()}
+        tags_of_runs = json.loads((Path(folder) / TAGS).read_text(encoding="utf-8"))
+        return {str(name): [str(tag) for tag in tags] for name, tags in tags_of_runs.items()}
     except (OSError, ValueError, AttributeError, TypeError):
         return {}
 
 
 def write_tags(folder: Path, tags: Mapping[str, list[str]]) -> None:
-    """Keep the tags beside the runs, which may be written by others at any moment."""
+    """Write the tags to a file next to the run files, which other processes may be writing."""
+    text = json.dumps({name: values for name, values in tags.items() if values}, indent=1)
     with replacing(Path(folder) / TAGS) as part:
-        part.write_text(json.dumps({name: kept for name, kept in tags.items() if kept}, indent=1), encoding="utf-8")
+        part.write_text(text, encoding="utf-8")
 
 
 def list_runs(folder: Path) -> list[Summary]:
-    """The runs of a folder, newest first; unreadable files are among them, with their `error`."""
-    found = []
+    """Summaries of the runs of a folder, newest first, including unreadable files with their `error`."""
+    summaries = []
     for path in sorted(Path(folder).glob("*.nc")):
         try:
-            found.append(summarise(path))
+            summaries.append(summarise(path))
         except FileNotFoundError:  # deleted since the listing
             continue
-    return sorted(found, key=lambda summary: (summary.created, summary.path.name), reverse=True)
+    return sorted(summaries, key=lambda summary: (summary.created, summary.path.name), reverse=True)
 
 
 def _attributes(run: Run) -> dict[str, Any]:
@@ -229,13 +233,13 @@ def _attributes(run: Run) -> dict[str, Any]:
     }
 
 
-def _whole(attribute: Any) -> int:
-    """A whole number; some readers give it as an array of one."""
+def _to_int(attribute: Any) -> int:
+    """An integer attribute; some readers return it as an array of one element."""
     return int(np.asarray(attribute).item())
 
 
 def _state_dataset(state: Mapping[str, np.ndarray]) -> xr.Dataset:
-    """Arrays by name as variables, each with dimensions of its own."""
+    """Arrays by name as variables with separate dimensions."""
     return xr.Dataset(
         {name: ([f"{name}.{axis}" for axis in range(array.ndim)], array) for name, array in state.items()}
     )

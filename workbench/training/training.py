@@ -1,8 +1,8 @@
-"""Training: a run that yields a Record per step, can be halted anywhere, and is kept in a file.
+"""Training loop: an iterator over Records that can be paused, saved and resumed at any step.
 
     for record in train(experiment, config): ...
 
-It knows the protocol and no concrete experiment. Whoever iterates decides: not asking for the next Record is the pause.
+It depends on the experiment protocol and on no concrete experiment. Not taking the next Record pauses the training.
 """
 
 import logging
@@ -26,27 +26,27 @@ from workbench.training.run_file import Run
 logger = logging.getLogger(__name__)
 
 SAVING_SHARE = 0.05
-"""The share of the time that saving may take while the training runs."""
+"""Largest fraction of the training time spent on saving."""
 RESERVED = ("step", "total", "seconds", "memory_mb", "coefficients")
 
 
 @dataclass(frozen=True)
 class Best:
-    """The best state so far: after which step, in which era of the model, with which value of the monitored metric."""
+    """Best state so far: step and stage of the model, value of the monitored metric, and the state itself."""
 
     step: int = 0
-    era: int = 0
+    stage: int = 0
     value: float = math.inf
     state: Mapping[str, np.ndarray] | None = None
 
 
 class Training:
-    """A run of `experiment` with `config`: iterate it for Records; stop, look, save and go on at any step.
+    """A run of `experiment` with `config`: an iterable of Records that can be paused, saved and resumed at any step.
 
-    path: the run file to keep; None: none is written. resume_from: a Run to go on from exactly where it was (a failed
-    one: from its best state). The iteration saves "running" now and then, in at most 5 % of the time, and "finished" at
-    the end. An error in a step is saved as "failed" with its message and goes on to the caller; so does a metric that
-    is not finite, as FloatingPointError naming step and metric.
+    path: run file to write; None: none. resume_from: Run to resume exactly where it ended (a failed one: from its best
+    state). Iterating saves with status "running" at intervals, in at most 5 % of the time, and "finished" at the end.
+    An error in a step is saved with status "failed" and its message, then raised; a metric that is not finite raises
+    FloatingPointError with step and metric, a metric with a reserved name ValueError.
     """
 
     def __init__(
@@ -70,12 +70,12 @@ class Training:
 
     @property
     def total_steps(self) -> int:
-        """How many steps the model means to take."""
+        """Planned number of steps."""
         return self.model.total_steps
 
     @property
     def done(self) -> bool:
-        """No step is left."""
+        """Whether no step is left."""
         return self.model.done
 
     def __iter__(self) -> Iterator[Record]:
@@ -86,42 +86,42 @@ class Training:
         self.save("finished")
 
     def step(self) -> Record:
-        """One step of the model, whether anybody iterates or not."""
+        """Do one step of the model, and record it."""
         number = len(self.records) + 1
         begin = time.perf_counter()
         try:
             metrics = self.model.step()
-            _require_good(metrics, number)
+            _check_metrics(metrics, number)
             coefficients = self.model.coefficients()
         except Exception as error:
-            self._failed(error)
+            self._save_failure(error)
             raise
         self.seconds += time.perf_counter() - begin
         memory = self._process.memory_info().rss / 1e6
         record = Record(number, self.model.total_steps, metrics, coefficients, self.seconds, memory)
         self.records.append(record)
-        self._keep_best(metrics)
+        self._update_best(metrics)
         return record
 
     def report(self) -> Report:
-        """What the model knows now."""
-        return self._report_once(len(self.records))
+        """Report of the current state."""
+        return self._cached_report(len(self.records))
 
     def best_report(self) -> Report:
-        """What the model knew in its best state."""
+        """Report of the best state."""
         if self.best.state is None or self.best.step == len(self.records):
             return self.report()
         if self.best.step in self._reports:
             return self._reports[self.best.step]
-        now = self.model.state()
+        state = self.model.state()
         self.model.restore(self.best.state)
         try:
-            return self._report_once(self.best.step)
+            return self._cached_report(self.best.step)
         finally:
-            self.model.restore(now)
+            self.model.restore(state)
 
     def save(self, status: str = "running") -> None:
-        """Write the run file; at a halt with a report: of the best state once the run is stopped or finished."""
+        """Write the run file; if not "running", with a report of the current ("paused") or the best state."""
         if self.path is None or self._saved == (status, len(self.records)):
             return
         begin = time.monotonic()
@@ -132,9 +132,10 @@ class Training:
         self._saved = (status, len(self.records))
         self._next_save = self.seconds + max(1.0, (time.monotonic() - begin) / SAVING_SHARE)
 
-    def _write(self, status: str, report: Report, **given: Any) -> None:
+    def _write(self, status: str, report: Report, **fields: Any) -> None:
         best = self.best
-        kept = {} if best.state is None else {"best_state": best.state, "best_step": best.step, "best_era": best.era}
+        if best.state is not None:
+            fields |= {"best_state": best.state, "best_step": best.step, "best_era": best.stage}
         run_file.write_run(
             Run(
                 path=self.path,
@@ -148,18 +149,16 @@ class Training:
                 coefficients=report.coefficients,
                 trajectory=report.trajectory,
                 metrics=report.metrics,
-                **kept,
-                **given,
+                **fields,
             )
         )
 
-    def _failed(self, error: Exception) -> None:
-        """A step has raised this."""
+    def _save_failure(self, error: Exception) -> None:
+        """Save the error of a step."""
         self.fail(str(error) or type(error).__name__)
 
     def fail(self, message: str) -> None:
-        """Save as failed. The best state is what a failed run goes on from; what a failed step left behind is not to be
-        trusted."""
+        """Save with status "failed" and the best state to resume from, since a failed step leaves an invalid state."""
         if self.path is None:
             return
         state = {} if self.best.state is None else self.best.state
@@ -168,19 +167,19 @@ class Training:
         except Exception:
             logger.exception("the failed run could not be saved to %s", self.path)
 
-    def _report_once(self, step: int) -> Report:
-        """The report of the model as it is after `step`, made once; only the newest and the best are remembered."""
+    def _cached_report(self, step: int) -> Report:
+        """Report of the current model, that after `step`; the reports of the newest and the best step are cached."""
         if step not in self._reports:
             report = self.experiment.report(self.model, self.data)
             self._reports = {k: v for k, v in self._reports.items() if k == self.best.step} | {step: report}
         return self._reports[step]
 
-    def _keep_best(self, metrics: Mapping[str, float]) -> None:
-        value = metrics.get(self.model.monitor) if self.model.monitor else None
+    def _update_best(self, metrics: Mapping[str, float]) -> None:
+        value = metrics.get(self.model.monitored_metric) if self.model.monitored_metric else None
         if value is not None:
-            era = getattr(self.model, "era", 0)
-            if era > self.best.era or value < self.best.value:
-                self.best = Best(len(self.records), era, value, self.model.state())
+            stage = getattr(self.model, "stage", 0)
+            if stage > self.best.stage or value < self.best.value:
+                self.best = Best(len(self.records), stage, value, self.model.state())
 
     def _resume(self, run: Run) -> None:
         self._created = run.created
@@ -190,18 +189,18 @@ class Training:
         self.records = Records.of(run.records)[: run.state_step]
         self.seconds = self.records[-1].seconds if self.records else 0.0
         if run.best_state:
-            value = self.records[run.best_step - 1].metrics[self.model.monitor]
+            value = self.records[run.best_step - 1].metrics[self.model.monitored_metric]
             self.best = Best(run.best_step, run.best_era, value, run.best_state)
 
 
 def train(experiment: Experiment, config: Config, **kwargs: Any) -> Iterator[Record]:
-    """The Records of a `Training` with the same arguments, one per step, to the end."""
+    """Iterate over the Records of a `Training` with the same arguments, one per step, to the end."""
     return iter(Training(experiment, config, **kwargs))
 
 
-def _require_good(metrics: Mapping[str, float], step: int) -> None:
+def _check_metrics(metrics: Mapping[str, float], step: int) -> None:
     for name, value in metrics.items():
         if name in RESERVED:
-            raise ValueError(f"a metric may not be called {name!r}: run files use that name")
+            raise ValueError(f"invalid metric name {name!r}: reserved in run files")
         if not math.isfinite(value):
             raise FloatingPointError(f"step {step}: {name} is {value}; the best state is kept")

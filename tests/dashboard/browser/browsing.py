@@ -1,4 +1,4 @@
-"""What the browser tests share: a server, a browser that listens for complaints, and ways to find things on a page."""
+"""Helpers of browser tests: server, page checks, locators."""
 
 import os
 import re
@@ -31,18 +31,18 @@ FOUR_THREADS = "four threads"
 with_and_without_threads = pytest.mark.parametrize(
     "server", ["one thread", pytest.param(FOUR_THREADS, marks=pytest.mark.exhaustive)], indirect=True
 )
-"""For what depends on the order in which a server handles messages; the rest is served by one thread."""
-MILLISECONDS = 1000 * PATIENCE  # as Playwright takes it
+"""For tests that depend on the order in which the server handles messages; others use one thread."""
+MILLISECONDS = 1000 * PATIENCE  # timeout for Playwright
 SLOW = "experiment=rossler&mode=slow"
 NEVER = ("_pending_writes", "Error thrown from periodic callback", "the page could not be drawn")
-# Of every canvas in view: whether it has a size and something is painted on it.
+# Whether each visible canvas has a size and a painted pixel.
 PAINTED = """canvases => canvases.filter(canvas => canvas.checkVisibility()).map(canvas =>
     canvas.width * canvas.height > 0 &&
     canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data.some(value => value > 0))"""
 
 
 def free_port() -> int:
-    """Chromium refuses 5060 and 5061; the ports that a system gives out are far above."""
+    """Free port. Chromium blocks 5060 and 5061; ports assigned by the system are far above."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
@@ -50,28 +50,28 @@ def free_port() -> int:
 
 @contextmanager
 def served(folder: Path, *options: str, **environment: str) -> Iterator[tuple[str, subprocess.Popen]]:
-    """The address of the app, which also knows the fake experiments, and its process; its log must be free of NEVER."""
+    """URL of the app with the fake experiments, and its process. Its log must not contain NEVER."""
     port = free_port()
     setup = ["--setup", "tests/fakes/setup.py", "--warm"]
     command = [sys.executable, "-m", "panel", "serve", "app.py", "--port", str(port), *setup, *options]
-    known = {**os.environ, "WORKBENCH_DATA": str(folder), "PYTHONPATH": str(ROOT), **environment}
+    variables = {**os.environ, "WORKBENCH_DATA": str(folder), "PYTHONPATH": str(ROOT), **environment}
     log = folder / "server.log"
     with log.open("a") as output:
-        process = subprocess.Popen(command, cwd=ROOT, env=known, stdout=output, stderr=subprocess.STDOUT)
+        process = subprocess.Popen(command, cwd=ROOT, env=variables, stdout=output, stderr=subprocess.STDOUT)
         try:
             wait_for(f"http://localhost:{port}/app", process, log)
             yield f"http://localhost:{port}/app", process
         finally:
             process.terminate()
             process.wait(PATIENCE)
-    said = log.read_text()
-    assert [words for words in NEVER if words in said] == [], said
+    text = log.read_text()
+    assert [message for message in NEVER if message in text] == [], text
 
 
 def wait_for(address: str, process: subprocess.Popen, log: Path) -> None:
-    """Wait until a server answers, if only with an error."""
+    """Wait until a server responds, possibly with an error."""
 
-    def answers() -> bool:
+    def responds() -> bool:
         try:
             urlopen(address, timeout=PATIENCE).close()
         except HTTPError:
@@ -81,27 +81,28 @@ def wait_for(address: str, process: subprocess.Popen, log: Path) -> None:
         return True
 
     try:
-        wait_until(answers, "the server comes up", process)
+        wait_until(responds, "the server starts", process)
     except pytest.fail.Exception as failure:
         pytest.fail(f"{failure}: {log.read_text()}")
 
 
 class Visits:
-    """Opens pages; `check` says that none has complained, asked for a foreign address, or kept the server busy with
-    what its figures do by themselves."""
+    """Opens pages; `check` asserts that they logged no error, loaded nothing from other servers, and reported no
+    changes of figures to the server.
+    """
 
     def __init__(self, server: str, context: "sync_api.BrowserContext") -> None:
         self.server, self.context = server, context
-        self.foreign, self.complaints, self.chatter = [], [], []
+        self.foreign_urls, self.errors, self.figure_messages = [], [], []
 
     def __call__(self, search: str = "") -> "sync_api.Page":
-        """A page that is ready."""
+        """Open a page and wait until it is loaded."""
         page = self.context.new_page()
         page.set_default_timeout(MILLISECONDS)
-        page.on("request", self._asked)
-        page.on("websocket", lambda socket: socket.on("framesent", self._sent))
-        page.on("console", self._said)
-        page.on("pageerror", lambda error: self.complaints.append(str(error)))
+        page.on("request", self._on_request)
+        page.on("websocket", lambda socket: socket.on("framesent", self._on_frame))
+        page.on("console", self._on_console)
+        page.on("pageerror", lambda error: self.errors.append(str(error)))
         page.goto(f"{self.server}?{search}" if search else self.server)
         expect(page.get_by_role("navigation", name="Pages")).to_be_visible(timeout=MILLISECONDS)
         if "page=" not in search:
@@ -111,22 +112,22 @@ class Visits:
     def check(self) -> None:
         for page in self.context.pages:
             page.close()
-        assert self.foreign == [], self.foreign
-        assert self.complaints == [], self.complaints
-        assert self.chatter == [], self.chatter
+        assert self.foreign_urls == [], self.foreign_urls
+        assert self.errors == [], self.errors
+        assert self.figure_messages == [], self.figure_messages
 
-    def _asked(self, request: "sync_api.Request") -> None:
-        ours = (self.server.rsplit("/", 1)[0], self.server.replace("http", "ws"), "data:", "blob:")
-        if not request.url.startswith(ours):
-            self.foreign.append(request.url)
+    def _on_request(self, request: "sync_api.Request") -> None:
+        allowed = (self.server.rsplit("/", 1)[0], self.server.replace("http", "ws"), "data:", "blob:")
+        if not request.url.startswith(allowed):
+            self.foreign_urls.append(request.url)
 
-    def _said(self, message: "sync_api.ConsoleMessage") -> None:
+    def _on_console(self, message: "sync_api.ConsoleMessage") -> None:
         if message.type == "error":
-            self.complaints.append(message.text)
+            self.errors.append(message.text)
 
-    def _sent(self, frame: str | bytes) -> None:
+    def _on_frame(self, frame: str | bytes) -> None:
         if re.search(r'"attr":"(start|end|inner_width|inner_height|axis_line_color)"', str(frame)):
-            self.chatter.append(frame)
+            self.figure_messages.append(frame)
 
 
 def button(page: Any, name: str) -> "sync_api.Locator":
@@ -146,12 +147,12 @@ def step_of(page: Any) -> int:
 
 
 def go(page: Any, name: str) -> None:
-    """Follow a link of the header."""
+    """Click a link in the header."""
     page.get_by_role("navigation", name="Pages").get_by_role("link", name=name).click()
 
 
 def expect_painted(page: Any, count: int) -> None:
-    """Wait until there are `count` visible Bokeh figures with something on their canvases; Plotly has its own."""
+    """Wait until `count` Bokeh figures are visible and painted; Plotly figures are not counted."""
     end, painted = time.monotonic() + PATIENCE, []
     while time.monotonic() < end and painted != [True] * count:
         painted = page.locator(".bk-Figure canvas.bk-layer:first-of-type").evaluate_all(PAINTED)

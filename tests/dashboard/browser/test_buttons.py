@@ -1,4 +1,4 @@
-"""Buttons whose state changes faster than a browser draws."""
+"""Buttons that change faster than a browser draws."""
 
 import asyncio
 
@@ -10,33 +10,33 @@ from workbench.dashboard.app.buttons import Button
 
 pytestmark = pytest.mark.browser
 GAPS = (2, 5, 8, 8, 8, 8, 12, 20) * 4
-"""Milliseconds between two changes; about 8 are the worst where a browser runs at an eighth of its speed."""
+"""Milliseconds between two changes; about 8 are the worst case for a browser at an eighth of its speed."""
 
 
-def test_the_state_that_a_browser_reports_is_not_taken():
-    """As a slow browser reports it: a state of before, when the server has set another one since."""
-    made = Button(label="Start")
-    made._process_events({"disabled": True, "label": "Off"})
-    assert (made.disabled, made.label) == (False, "Start")
+def test_a_state_reported_by_the_browser_is_ignored():
+    """A slow browser reports an outdated state after the server has set a new one."""
+    widget = Button(label="Start")
+    widget._process_events({"disabled": True, "label": "Off"})
+    assert (widget.disabled, widget.label) == (False, "Start")
 
 
 @pytest.fixture
 def flickering():
-    """The address of a page with a button per gap: at a press of "Go" each is disabled and enabled again."""
+    """URL of a page with one button per gap; a click on "Go" disables and enables each."""
 
     def app() -> pn.Column:
-        made = [Button(label=f"Flickers {i}") for i in range(len(GAPS))]
+        buttons = [Button(label=f"Flickers {i}") for i in range(len(GAPS))]
         go = Button(label="Go")
 
         async def flicker(_: object) -> None:
-            for flickering, gap in zip(made, GAPS, strict=True):
-                flickering.disabled = True
+            for widget, gap in zip(buttons, GAPS, strict=True):
+                widget.disabled = True
                 await asyncio.sleep(gap / 1e3)
-                flickering.disabled = False
+                widget.disabled = False
             go.label = "Done"
 
         go.on_click(flicker)
-        return pn.Column(go, *made)
+        return pn.Column(go, *buttons)
 
     port = free_port()
     server = pn.serve(app, port=port, show=False, threaded=True)
@@ -45,8 +45,8 @@ def flickering():
 
 
 @pytest.mark.browser
-def test_the_last_word_on_a_button_is_the_servers(flickering, context):
-    """However slow the browser is: in the end every button is as the server has set it last."""
+def test_buttons_end_in_the_state_set_by_the_server(flickering, context):
+    """The final state does not depend on the speed of the browser."""
     page = context.new_page()
     page.goto(flickering)
     expect(button(page, "Go")).to_be_enabled(timeout=MILLISECONDS)

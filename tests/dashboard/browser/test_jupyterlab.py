@@ -1,4 +1,4 @@
-"""`workbench.explore` in JupyterLab, in a real browser without a network."""
+"""`workbench.explore` in JupyterLab, in an offline browser."""
 
 import os
 import re
@@ -18,7 +18,7 @@ CELL = 'import workbench\nworkbench.explore("lorenz", points=1000)'
 
 @pytest.fixture
 def lab(tmp_path):
-    """The address of a JupyterLab that has one notebook and nobody's settings."""
+    """URL of a JupyterLab with one notebook and default settings."""
     kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3"}}
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(CELL)], metadata=kernel)
     (tmp_path / "own").mkdir()
@@ -43,16 +43,16 @@ def lab(tmp_path):
             process.wait(60)
 
 
-def test_a_cell_streams_a_training_without_a_network(lab, browser):
+def test_a_notebook_cell_displays_a_training_offline(lab, browser):
     expect.set_options(timeout=MILLISECONDS)
     context = browser.new_context(viewport={"width": 1280, "height": 1000})
     context.route(re.compile(r"^https?://(?!localhost)"), lambda route: route.abort())
-    page, complaints = context.new_page(), []
+    page, errors = context.new_page(), []
     page.set_default_timeout(MILLISECONDS)
-    page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
-    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda error: errors.append(str(error)))
     page.goto(lab)
-    # the kernel and the extensions of the page come while a cell can already be run
+    # a cell can be executed before the kernel and the extensions of the page are ready
     expect(page.get_by_text("Python 3 (ipykernel) | Idle")).to_be_visible(timeout=MILLISECONDS)
     page.locator(".jp-Notebook .jp-CodeCell .cm-content").first.click()
     page.keyboard.press("Shift+Enter")
@@ -64,5 +64,5 @@ def test_a_cell_streams_a_training_without_a_network(lab, browser):
     expect(state(page)).to_have_text("Finished")
     expect(equation(page, re.compile(r"^x' = -10\.\d* x \+ 10\.\d* y$"))).to_be_visible()
     expect(button(page, "Pause")).to_be_disabled()
-    assert [text for text in complaints if not text.startswith("Failed to load resource: net::ERR_FAILED")] == []
+    assert [text for text in errors if not text.startswith("Failed to load resource: net::ERR_FAILED")] == []
     context.close()

@@ -1,4 +1,4 @@
-"""Every page in a real browser: reached, used, shared by its address, read by a screen reader, in both themes."""
+"""All pages in a browser: navigation, use, URLs, accessibility, both themes."""
 
 import csv
 import io
@@ -31,13 +31,13 @@ PAGES = ("Train", "Compare", "Scaling", "Studies", "Runs", "Data")
 TINY = "page=scaling&first=10&last=100&per_decade=1&solvers=banded+qr&repeats=1&seconds=60"
 
 
-def downloaded(page, name: str) -> tuple[str, bytes]:
-    with page.expect_download(timeout=MILLISECONDS) as waited:
+def download(page, name: str) -> tuple[str, bytes]:
+    with page.expect_download(timeout=MILLISECONDS) as pending:
         button(page, name).click()
-    return waited.value.suggested_filename, Path(waited.value.path()).read_bytes()
+    return pending.value.suggested_filename, Path(pending.value.path()).read_bytes()
 
 
-def test_every_page_is_reached_by_link_and_back_and_address(visit):
+def test_every_page_is_reached_by_link_back_button_and_url(visit):
     page = visit()
     for name in PAGES[1:]:
         go(page, name)
@@ -46,42 +46,42 @@ def test_every_page_is_reached_by_link_and_back_and_address(visit):
     page.go_back()
     expect(page.get_by_role("link", name="Runs", exact=True)).to_have_attribute("aria-current", "page")
     expect(page).to_have_url(re.compile("page=runs&search="))
-    address = page.url
+    url = page.url
     page.reload()
     expect(page.get_by_role("link", name="Runs", exact=True)).to_have_attribute("aria-current", "page")
-    expect(page).to_have_url(address)
-    lost = visit("page=nowhere&experiment=decay")
-    expect(lost.get_by_role("alert")).to_contain_text("page=nowhere")
+    expect(page).to_have_url(url)
+    missing = visit("page=nowhere&experiment=decay")
+    expect(missing.get_by_role("alert")).to_contain_text("page=nowhere")
 
 
-def serious(page) -> list[str]:
-    """What axe finds, once the colours have come to rest."""
-    told = ["not looked at"]
+def serious_violations(page) -> list[str]:
+    """Serious accessibility violations found by axe after colour transitions."""
+    violations = []
     for _ in range(5):  # colours change gradually, and slowly on a busy machine
         page.wait_for_timeout(1000)
-        found = axe.Axe().run(page, options={"resultTypes": ["violations"]}).response["violations"]
-        grave = [one for one in found if one["impact"] in ("serious", "critical")]
-        told = [f"{one['id']}: {node['target']} {node['html'][:160]}" for one in grave for node in one["nodes"][:4]]
-        if not told:
+        results = axe.Axe().run(page, options={"resultTypes": ["violations"]}).response["violations"]
+        serious = [result for result in results if result["impact"] in ("serious", "critical")]
+        violations = [f"{r['id']}: {node['target']} {node['html'][:160]}" for r in serious for node in r["nodes"][:4]]
+        if not violations:
             break
-    return told
+    return violations
 
 
 @pytest.mark.parametrize(
     "name", [pytest.param(name, marks=[] if name == "Train" else pytest.mark.exhaustive) for name in PAGES]
 )
-def test_axe_finds_nothing_serious_in_either_theme(visit, name):
+def test_pages_have_no_serious_accessibility_violations(visit, name):
     page = visit(f"page={name.lower()}" if name != "Train" else "experiment=rossler")
     if name == "Train":
         button(page, "Start").click()
         expect(state(page)).to_have_text("Finished")
-    assert serious(page) == []
+    assert serious_violations(page) == []
     page.get_by_label("Toggle theme").click()
     expect(page.locator("body")).to_have_css("background-color", "rgb(18, 22, 27)")
-    assert serious(page) == []
+    assert serious_violations(page) == []
 
 
-def test_runs_are_listed_compared_taken_along_reopened_and_deleted(visit):
+def test_runs_are_listed_compared_exported_opened_and_deleted(visit):
     page = visit("experiment=rossler&noise=0.25")
     for _ in range(2):
         button(page, "Start").click()
@@ -96,25 +96,25 @@ def test_runs_are_listed_compared_taken_along_reopened_and_deleted(visit):
     rows.nth(0).click()
     expect(page).to_have_url(re.compile("select=rossler-"))
     rows.nth(1).click()
-    expect(page.get_by_role("heading", name="Difference of the settings")).to_be_visible()
+    expect(page.get_by_role("heading", name="Differences of the settings")).to_be_visible()
     expect(page.get_by_role("row", name=re.compile("^noise 0.75 0.25"))).to_be_visible()
     expect_painted(page, 1)
     rows.nth(1).click()
-    name, script = downloaded(page, "Script")
+    name, script = download(page, "Script")
     assert re.fullmatch(r"rossler-[\w-]+\.py", name)
     compile(script, name, "exec")
-    assert downloaded(page, "NetCDF")[1][:4] == b"\x89HDF"
+    assert download(page, "NetCDF")[1][:4] == b"\x89HDF"
     run = name.removesuffix(".py")
     page.get_by_role("link", name=run).click()
     expect(page).to_have_url(re.compile(f"run={run}"))
     expect(state(page)).to_have_text("Finished")
     go(page, "Runs")
     button(page, "Delete").click()
-    button(page, "Delete 1 for good").click()
+    button(page, "Delete 1 permanently").click()
     expect(page.get_by_role("link", name=run)).to_have_count(0)
 
 
-def test_a_slider_redraws_and_what_is_too_slow_is_a_mark(visit):
+def test_a_slider_updates_the_solution_and_slow_solvers_exceed_the_budget(visit):
     page = visit("page=compare&memory=false&budget=30&solvers=banded+qr")
     expect(page.get_by_role("row", name=re.compile(r"banded qr .* ms"))).to_be_visible()
     expect_painted(page, 3)
@@ -125,12 +125,12 @@ def test_a_slider_redraws_and_what_is_too_slow_is_a_mark(visit):
     expect(page.get_by_text("on 200 grid points")).to_be_visible()
     slow = visit("page=compare&memory=false&budget=0.5&points=5000&solvers=dense+qr")
     expect(slow.get_by_text(re.compile("over the (time|memory) budget|out of memory")).first).to_be_visible()
-    bad = visit("page=compare&problem=oscillator&derivatives=2&speed=9")
-    expect(bad.get_by_role("alert").first).to_contain_text("speed=9")
-    expect(bad.get_by_text("expected more than the order 2").first).to_be_visible()
+    invalid = visit("page=compare&problem=oscillator&derivatives=2&speed=9")
+    expect(invalid.get_by_role("alert").first).to_contain_text("speed=9")
+    expect(invalid.get_by_text("expected more than the order 2").first).to_be_visible()
 
 
-def test_two_solvers_race_in_step_to_the_same_answer(visit):
+def test_two_solvers_race_in_lockstep(visit):
     page = visit("page=compare&memory=false&solvers=banded+qr&race=sine+constant&left=banded&right=native")
     button(page, "Start race").click()
     expect(page.locator(".chip", has_text="Finished")).to_have_count(2)
@@ -141,12 +141,12 @@ def test_two_solvers_race_in_step_to_the_same_answer(visit):
 
 @pytest.mark.exhaustive
 @with_and_without_threads
-def test_a_study_is_measured_saved_and_laid_over(visit):
+def test_a_study_is_measured_saved_and_overlaid(visit):
     page = visit(TINY)
     button(page, "Measure").click()
     expect(page.get_by_text("points, done")).to_be_visible()
     expect_painted(page, 1)
-    rows = list(csv.DictReader(io.StringIO(downloaded(page, "CSV")[1].decode())))
+    rows = list(csv.DictReader(io.StringIO(download(page, "CSV")[1].decode())))
     assert [(row["T"], row["status"]) for row in rows] == [("10", "ok"), ("100", "ok")]
     page.reload()
     expect(page.get_by_text("points, done")).to_be_visible()
@@ -156,29 +156,29 @@ def test_a_study_is_measured_saved_and_laid_over(visit):
     expect(page.get_by_role("alert")).to_contain_text(f"Saved as {name}")
     page.get_by_role("textbox", name="Name").fill("../../etc/passwd")
     button(page, "Save").click()
-    expect(page.get_by_role("alert").last).to_contain_text("A name of letters")
+    expect(page.get_by_role("alert").last).to_contain_text("Expected a name of letters")
     other = visit(f"{TINY}&overlay={name}")
     expect(other.get_by_role("row", name=re.compile(rf"banded qr \({name}\)"))).to_be_visible()
 
 
 @pytest.mark.exhaustive
-def test_a_record_is_made_with_progress_and_taken_along(visit):
+def test_a_record_is_generated_and_downloaded(visit):
     page = visit("page=data&search=decay")
     expect(page.get_by_role("heading", name="Decay")).to_be_visible()
     expect(page.get_by_role("img", name="y over time")).to_be_visible()
     button(page, "Generate").click()
-    expect(page.get_by_text("Made.")).to_be_visible()
-    name, content = downloaded(page, "NetCDF")
+    expect(page.get_by_text("Generated.")).to_be_visible()
+    name, content = download(page, "NetCDF")
     assert name == "decay.nc"
     with xr.open_dataset(io.BytesIO(content), engine="h5netcdf") as record:
         assert record.sizes == {"time": 200, "variable": 1}
-    button(page, "Train on it").click()
+    page.get_by_role("button", name="Train", exact=True).click()
     expect(page).to_have_url(re.compile("experiment=decay"))
 
 
 @pytest.mark.exhaustive
 @with_and_without_threads
-def test_a_hundred_rapid_clicks_lose_nothing(visit):
+def test_a_hundred_rapid_clicks_are_all_handled(visit):
     page = visit(f"{SLOW}&steps=100000&delay=0.005")
     for kind in random.Random(3).choices(("Start", "Pause", "Resume", "Step", "Stop"), k=100):
         page.evaluate(
@@ -187,7 +187,7 @@ def test_a_hundred_rapid_clicks_lose_nothing(visit):
                 .find(e => e.tagName === 'BUTTON' && !e.disabled && e.textContent.endsWith(name))?.click()""",
             kind,
         )
-    field = entry(page, "Noise")  # handled after every click: then what they did is known
+    field = entry(page, "Noise")  # handled after all clicks
     field.fill("0.25")
     field.press("Enter")
     expect(page).to_have_url(re.compile("noise=0.25"))
@@ -207,7 +207,7 @@ def test_a_hundred_rapid_clicks_lose_nothing(visit):
 
 
 ROWS = "".join(f"{i / 10},{i % 7 / 3}\n" for i in range(80))
-# name: (bytes, part of the message); tests/datasets has every kind of broken file
+# name: (bytes, part of the message); tests/datasets covers all kinds of invalid files
 BROKEN = {
     "binary.csv": (bytes(range(1, 256)) * 9, "is no text"),
     "broken.h5": (b"\x89HDF\r\n\x1a\n" + bytes(200), "broken.h5"),
@@ -217,16 +217,16 @@ BROKEN = {
 
 @pytest.mark.exhaustive
 @with_and_without_threads
-def test_broken_files_are_refused_in_words_and_a_good_one_is_read(visit):
+def test_invalid_files_are_rejected_with_a_message_and_a_valid_one_is_read(visit):
     page = visit("page=data&search=own+data")
     expect(page.get_by_role("heading", name="Your own data")).to_be_visible()
     choose = page.locator("input[type=file]")
-    for name, (content, said) in BROKEN.items():
+    for name, (content, message) in BROKEN.items():
         choose.set_input_files({"name": name, "mimeType": "application/octet-stream", "buffer": content})
-        expect(page.get_by_role("alert").filter(has_text=re.compile(re.escape(said)))).to_be_visible()
-    good = f"time,level\n{ROWS}".encode()
-    choose.set_input_files({"name": "good.csv", "mimeType": "text/csv", "buffer": good})
+        expect(page.get_by_role("alert").filter(has_text=re.compile(re.escape(message)))).to_be_visible()
+    valid = f"time,level\n{ROWS}".encode()
+    choose.set_input_files({"name": "good.csv", "mimeType": "text/csv", "buffer": valid})
     expect(page.get_by_role("row", name=re.compile("^variables level"))).to_be_visible()
     expect(page.get_by_role("alert")).to_have_count(0)
-    button(page, "Train on it").click()
+    page.get_by_role("button", name="Train", exact=True).click()
     expect(page).to_have_url(re.compile("experiment=table.*record=good"))

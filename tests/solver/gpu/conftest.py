@@ -1,4 +1,4 @@
-"""The kernels of the GPU backend on the CPU."""
+"""Fixtures that run the kernels of the GPU backend on the CPU."""
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -20,33 +20,35 @@ HERE = Path(__file__).parent
 
 @pytest.fixture(scope="session")
 def library(required: Callable[[object, str], None]) -> tuple[Path, Path]:
-    """The GPU kernels, compiled for the CPU: in float64, and in float32."""
+    """The GPU kernels compiled for the CPU, in float64 and in float32."""
     command = cxx.compiler(())
     required(command, cxx.INSTALL)
-    fused = ["-mfma"] if torch.backends.cpu.get_cpu_capability() in ("AVX2", "AVX512") else []  # as on a GPU
+    fused = ["-mfma"] if torch.backends.cpu.get_cpu_capability() in ("AVX2", "AVX512") else []  # GPUs fuse too
     options = "-std=c++20", "-O1", "-w", "-fPIC", "-shared", "-ffp-contract=fast", *fused
     options += "-DSMNN_ISA=gpu_host", "-DSMNN_LANES=1"
     source = HERE / "gpu_host.cpp"
 
-    def make(precision: str) -> Path:
+    def build(precision: str) -> Path:
         return cxx.build("gpu_host.so", [(source, [f"-DSMNN_{precision}"])], options, command)
 
     with ThreadPoolExecutor(2) as pool:
-        double, single = pool.map(make, ("DOUBLE", "SINGLE"))
+        double, single = pool.map(build, ("DOUBLE", "SINGLE"))
     return double, single
 
 
 @pytest.fixture
 def host(library: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
-    """`cuda` serves CPU tensors by those kernels. A function that says where matrices lie: in "registers", or always in
-    "memory", or in the shared memory of a "warp"."""
+    """`cuda` solves CPU tensors with these kernels.
 
-    def nothing_stays(call: cuda.CudaCall, *shape: int, dtype: torch.dtype = torch.float64) -> torch.Tensor:
+    Returns a function that places the matrices in "registers", always in "memory", or in the shared memory of a "warp".
+    """
+
+    def empty(call: cuda.CudaCall, *shape: int, dtype: torch.dtype = torch.float64) -> torch.Tensor:
         return torch.full(shape, float("nan") if dtype.is_floating_point else -99, dtype=dtype)
 
-    def lie(where: str) -> None:
-        monkeypatch.setattr(nvrtc, "UNROLLED", 9 if where == "registers" else 0)
-        monkeypatch.setattr(cuda_plan, "MOST_SHARED", 10**9 if where == "warp" else 0)
+    def place(placement: str) -> None:
+        monkeypatch.setattr(nvrtc, "UNROLLED", 9 if placement == "registers" else 0)
+        monkeypatch.setattr(cuda_plan, "MOST_SHARED", 10**9 if placement == "warp" else 0)
         monkeypatch.setattr(cuda_call, "plan_of", plan)
 
     def plan(layout: cuda_plan.Layout, T: int, T0: int, central: bool, method: str) -> cuda_plan.CudaPlan:
@@ -54,13 +56,13 @@ def host(library: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch) -> Callabl
         return cuda_plan.CudaPlan(layout, sizes, central, method)
 
     monkeypatch.setattr(nvrtc, "launch", launch_by(*library))
-    monkeypatch.setattr(cuda.CudaCall, "empty", nothing_stays)
-    monkeypatch.setattr(cuda, "unfit", lambda device: "")
-    return lie
+    monkeypatch.setattr(cuda.CudaCall, "empty", empty)
+    monkeypatch.setattr(cuda, "unavailable_reason", lambda device: "")
+    return place
 
 
 @pytest.fixture
 def cut(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Records of 4 grid points and more are cut into pieces."""
+    """Cut records of at least 4 grid points into pieces."""
     monkeypatch.setattr(cuda_plan, "SHORTEST", 2)
     monkeypatch.setattr(cuda_plan, "FEWEST", 2)

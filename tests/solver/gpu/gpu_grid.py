@@ -1,7 +1,7 @@
-"""Every solver test on a GPU, though its tensors are on the CPU.
+"""Run every solver test on a GPU, although the tests use CPU tensors.
 
-As a plugin of pytest (`-p tests.solver.gpu.gpu_grid`, with the device in SMNN_GPU_GRID) it puts `cuda` among the
-backends of every solver test: what that backend is given goes to the device, and what it gives comes back.
+As a pytest plugin (`-p tests.solver.gpu.gpu_grid`, with the device in SMNN_GPU_GRID) it adds `cuda` to the backends of
+every solver test, copies the arguments of this backend to the device, and its results back.
 """
 
 import os
@@ -18,37 +18,37 @@ from workbench.solver.backends import cuda
 STEPS = ("solve", "resolve", "normal_solve", "vjp")
 
 
-def moved(device: torch.device, x: Any) -> Any:
-    """x with every tensor in it on that device, in its layout."""
+def to_device(device: torch.device, x: Any) -> Any:
+    """x with all tensors on the device, in the same layout."""
     if isinstance(x, torch.Tensor):
-        return laid_out(x, device)
+        return copy_with_strides(x, device)
     if isinstance(x, LinearODE):
-        tensors = [laid_out(value, device) for value in x.tensors.values()]
+        tensors = [copy_with_strides(value, device) for value in x.tensors.values()]
         return LinearODE.from_tensors(tensors, x.T, x.T0, x.central)
     if isinstance(x, tuple | list):
-        return type(x)(moved(device, value) for value in x)
+        return type(x)(to_device(device, value) for value in x)
     if isinstance(x, dict):
-        return {name: moved(device, value) for name, value in x.items()}
+        return {name: to_device(device, value) for name, value in x.items()}
     return x
 
 
-def laid_out(x: torch.Tensor, device: torch.device) -> torch.Tensor:
-    """A copy with the strides of x: 0 where it is broadcast."""
-    once = x.detach()
+def copy_with_strides(x: torch.Tensor, device: torch.device) -> torch.Tensor:
+    """A copy with stride 0 in broadcast dimensions, as in x."""
+    compact = x.detach()
     for i in range(x.ndim):
         if x.stride(i) == 0 and x.shape[i] > 1:
-            once = once.narrow(i, 0, 1)
-    return once.clone().to(device).expand(x.shape)
+            compact = compact.narrow(i, 0, 1)
+    return compact.clone().to(device).expand(x.shape)
 
 
-def abroad(step: Callable[..., Any], device: torch.device) -> Callable[..., Any]:
-    """A step of the backend that works on `device`, and answers on the CPU."""
+def on_device(step: Callable[..., Any], device: torch.device) -> Callable[..., Any]:
+    """A function of the backend that runs on `device` and returns CPU tensors."""
 
     @wraps(step)
-    def there(*given: Any) -> Any:
-        return moved(torch.device("cpu"), step(*map(partial(moved, device), given)))
+    def call(*arguments: Any) -> Any:
+        return to_device(torch.device("cpu"), step(*map(partial(to_device, device), arguments)))
 
-    return there
+    return call
 
 
 @pytest.hookimpl(trylast=True)  # after gpu_host
@@ -57,9 +57,9 @@ def pytest_configure() -> None:
     if not name:
         return
     device = torch.device(name)
-    reason = cuda.unfit(device)
+    reason = cuda.unavailable_reason(device)
     if reason:
-        raise RuntimeError(f"SMNN_GPU_GRID: {name} cannot serve: {reason}")
+        raise RuntimeError(f"SMNN_GPU_GRID: {name} is not usable: {reason}")
     for step in STEPS:
-        setattr(cuda, step, abroad(getattr(cuda, step), device))
-    cuda.unfit = lambda device: ""
+        setattr(cuda, step, on_device(getattr(cuda, step), device))
+    cuda.unavailable_reason = lambda device: ""

@@ -1,5 +1,5 @@
-// The kernels of the GPU backend as a C++ compiler understands them: one thread after the other on the CPU. With
-// SMNN_LANES=1 a lane is a `double`, as in a thread of a GPU. conftest.py compiles it, with SMNN_SINGLE in float32.
+// The kernels of the GPU backend, compiled for the CPU: one thread after the other. With SMNN_LANES=1 a lane is a
+// `double`, as in a thread of a GPU. conftest.py compiles it; with SMNN_SINGLE in float32.
 
 #ifdef SMNN_SINGLE
 #define SMNN_REAL Single
@@ -14,16 +14,16 @@
 
 using namespace smnn;
 
-// A job of warps, in so many bytes of shared memory, full of NaN at first: whether it wrote nothing beyond.
+// Run a job of warps in `bytes` of shared memory, NaN at first. Returns whether nothing was written past its end.
 template <class Job>
 bool in_shared_memory(const Call& call, size_t bytes) {
-    const size_t n = bytes / sizeof(Real), more = 64;
+    const size_t n = bytes / sizeof(Real), guard = 64;
     const Real mark = -7.25e17;
     std::vector<Real> memory(n, std::numeric_limits<float>::quiet_NaN());
-    memory.resize(n + more, mark);
+    memory.resize(n + guard, mark);
     run_warp<Job>(call, memory.data());
     bool fits = true;
-    for (size_t i = n; i < n + more; ++i) fits = fits && memory[i] == mark;
+    for (size_t i = n; i < n + guard; ++i) fits = fits && memory[i] == mark;
     return fits;
 }
 
@@ -39,7 +39,7 @@ int call_words() { return sizeof(Call) / 8; }
     SMNN_WARP(FactorWarp_##label, FactorWarp<method, 0, 0, 0>)                    \
     SMNN_WARP(AdjointWarp_##label, AdjointWarp<method, 0, 0, 0>)
 
-// Any shape: sizes that are 0 in the name are taken from the call.
+// Any shape: sizes that are 0 as template arguments are taken from the call.
 #define SMNN_JOB(name, ...) void name(const Call* call) { run<__VA_ARGS__>(*call); }
 #define SMNN_JOBS(method, label, shape, d, k, e)                                  \
     SMNN_JOB(Solve_##label, Solve<method, shape, d, k, e>)                        \
@@ -69,7 +69,7 @@ SMNN_JOB(AdjointCentral_true_any, AdjointCentral<true, 0, 0, 0>)
 SMNN_SHAPE(Qr, 1, 3, 1)
 SMNN_SHAPE(Qr, 2, 2, 2)
 
-#ifndef SMNN_SINGLE  // which knows one method, and computes gradients in double
+#ifndef SMNN_SINGLE  // one method only, with gradients in double
 #define SMNN_GRADIENT(d, k, e) SMNN_JOB(Gradient_0_##d##k##e, Gradient<0, Shape_##d##k##e, d, k, e>)
 
 typedef Shape<1, 1, 1> Shape_111;

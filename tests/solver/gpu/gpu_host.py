@@ -1,7 +1,7 @@
-"""The kernels of the GPU backend on the CPU (gpu_host.cpp), in the place of a GPU.
+"""Run the kernels of the GPU backend on the CPU (gpu_host.cpp).
 
-As a plugin of pytest (`-p tests.solver.gpu.gpu_host`, with the compiled libraries in SMNN_GPU_HOST, float64 first) it
-puts `cuda` among the backends of every solver test. Default rows go by a warp per system, central rows by a thread in
+As a pytest plugin (`-p tests.solver.gpu.gpu_host`, with the compiled libraries in SMNN_GPU_HOST, float64 first) it adds
+`cuda` to the backends of every solver test. Default rows use a warp per system, central rows a thread with matrices in
 memory.
 """
 
@@ -20,7 +20,7 @@ Launch = Callable[..., None]
 
 
 def name(instance: nvrtc.Instance) -> str:
-    """What the kernel is called in gpu_host.cpp."""
+    """The name of the kernel in gpu_host.cpp."""
     shape = "any" if instance.general else f"{instance.D}{instance.K}{instance.E}"
     method = "Cholesky" if instance.method == "cholesky" else "Qr"
     if instance.kernel == "Gradient":
@@ -31,7 +31,7 @@ def name(instance: nvrtc.Instance) -> str:
 
 
 def launch_by(double: Path, single: Path) -> Launch:
-    """`launcher.launch` by these libraries, for "qr32" by the second."""
+    """A replacement of `nvrtc.launch` that uses these libraries, the second one for "qr32"."""
     libraries = ctypes.CDLL(str(double)), ctypes.CDLL(str(single))
 
     def launch(
@@ -42,7 +42,7 @@ def launch_by(double: Path, single: Path) -> Launch:
         call = ctypes.c_void_p(words.buffer_info()[0])
         kernel = getattr(library, name(instance))
         fits = kernel(call, shared) if instance.warp else kernel(call) is not None
-        assert fits, "more was written than the shared memory holds"
+        assert fits, "a kernel wrote beyond its shared memory"
 
     return launch
 
@@ -51,4 +51,4 @@ def pytest_configure() -> None:
     paths = os.environ.get("SMNN_GPU_HOST")
     if paths:
         nvrtc.launch, nvrtc.UNROLLED = launch_by(*map(Path, paths.split(os.pathsep))), 0
-        cuda.unfit = lambda device: ""
+        cuda.unavailable_reason = lambda device: ""

@@ -1,4 +1,4 @@
-"""The GPU backend on a GPU."""
+"""The GPU backend; these tests need a GPU."""
 
 import threading
 
@@ -9,20 +9,20 @@ from tests.solver.cases import (
     assert_agrees,
     both_row_modes,
     every_method,
-    judged,
     linear_ode,
     randn,
+    reference_case,
     tensors,
 )
-from tests.solver.gpu.gpu_cases import COMPILED, GENERAL, LARGE, first_only, whole_grid
-from tests.solver.native.test_native import arguments, assert_near, differentiated, ode, rounding
+from tests.solver.gpu.gpu_cases import COMPILED, GENERAL, LARGE, initial_rows_at_start, run_grid
+from tests.solver.native.problems import arguments, assert_near, ode, rounding, solution_and_gradients
 from workbench.solver import solve
 from workbench.solver.backends import cuda
 
 
 @pytest.fixture
 def gpu():
-    reason = cuda.unfit(torch.device("cuda"))
+    reason = cuda.unavailable_reason(torch.device("cuda"))
     if reason:
         pytest.skip(reason)
     return torch.device("cuda")
@@ -39,16 +39,16 @@ def on(device: torch.device, x: dict[str, torch.Tensor]) -> dict[str, torch.Tens
 @pytest.mark.parametrize("size", [1, 33, 1000])
 def test_gpu_solutions_and_gradients(size, D, E, K, method, central, gpu):
     x = arguments((size,), D, E, K, 40)
-    ours = [value.cpu() for value in differentiated(on(gpu, x), method, "cuda", central)]
-    assert_near(ours, differentiated(x, method, "native", central), 10 * rounding(K))
+    ours = [value.cpu() for value in solution_and_gradients(on(gpu, x), method, "cuda", central)]
+    assert_near(ours, solution_and_gradients(x, method, "native", central), 10 * rounding(K))
 
 
 @pytest.mark.gpu
 @pytest.mark.slow
-def test_gpu_the_whole_grid(gpu, request):
-    """Every solver test that goes through all backends, with `cuda` on the GPU as one of them."""
+def test_gpu_all_solver_tests(gpu, request):
+    """All solver tests parametrised over backends, with `cuda` on the GPU."""
     exhaustive = request.config.getoption("--exhaustive")
-    assert whole_grid(exhaustive, SMNN_GPU_GRID=str(gpu)) > (1000 if exhaustive else 300)
+    assert run_grid(exhaustive, SMNN_GPU_GRID=str(gpu)) > (1000 if exhaustive else 300)
 
 
 @pytest.mark.gpu
@@ -56,10 +56,10 @@ def test_gpu_the_whole_grid(gpu, request):
 @pytest.mark.parametrize("D, E, K", COMPILED)
 @pytest.mark.parametrize("size, T", [(1, 20_000), (3, 300), (100, 1000)])
 def test_gpu_pieces(size, T, D, E, K, method, gpu):
-    x = first_only(arguments((size,), D, E, K, T))
+    x = initial_rows_at_start(arguments((size,), D, E, K, T))
     assert cuda.CudaCall(ode(on(gpu, x)), method).plan.pieces > 1
-    ours = [value.cpu() for value in differentiated(on(gpu, x), method, "cuda")]
-    assert_near(ours, differentiated(x, method, "native"), 10 * rounding(K))
+    ours = [value.cpu() for value in solution_and_gradients(on(gpu, x), method, "cuda")]
+    assert_near(ours, solution_and_gradients(x, method, "native"), 10 * rounding(K))
 
 
 @pytest.mark.gpu
@@ -67,8 +67,8 @@ def test_gpu_pieces(size, T, D, E, K, method, gpu):
 @pytest.mark.parametrize("D, E, K", [*COMPILED, *GENERAL, *LARGE])
 def test_gpu_shared_left_hand_sides(D, E, K, method, gpu):
     x = arguments((3, 1000), D, E, K, 40, left=(3, 1))
-    ours = [value.cpu() for value in differentiated(on(gpu, x), method, "cuda")]
-    assert_near(ours, differentiated(x, method, "native"), 10 * rounding(K))
+    ours = [value.cpu() for value in solution_and_gradients(on(gpu, x), method, "cuda")]
+    assert_near(ours, solution_and_gradients(x, method, "native"), 10 * rounding(K))
 
 
 @pytest.mark.gpu
@@ -77,16 +77,16 @@ def test_gpu_shared_left_hand_sides(D, E, K, method, gpu):
 @pytest.mark.parametrize("D, E, K", [(2, 2, 2), *LARGE])
 def test_gpu_float32(D, E, K, left, central, gpu):
     x = arguments((3, 100), D, E, K, 40, left=left)
-    ours = [value.cpu() for value in differentiated(on(gpu, x), "qr32", "cuda", central)]
-    assert_near(ours, differentiated(x, "qr", "native", central), 1e-3)
+    ours = [value.cpu() for value in solution_and_gradients(on(gpu, x), "qr32", "cuda", central)]
+    assert_near(ours, solution_and_gradients(x, "qr", "native", central), 1e-3)
 
 
 @pytest.mark.gpu
 @both_row_modes
 @every_method
 @pytest.mark.parametrize("seed", range(40))
-def test_gpu_the_oracle(seed, method, central, gpu):
-    a, truth, condition = judged(seed, central)
+def test_gpu_agreement_with_the_oracle(seed, method, central, gpu):
+    a, truth, condition = reference_case(seed, central)
     values = {name: x.to(gpu) if isinstance(x, torch.Tensor) else x for name, x in tensors(a).items()}
     u = solve(linear_ode(a, values), backend="cuda", method=method).u
     assert_agrees(u.cpu(), truth, condition, method)
@@ -94,15 +94,15 @@ def test_gpu_the_oracle(seed, method, central, gpu):
 
 @pytest.mark.gpu
 def test_gpu_streams_and_threads(gpu):
-    """Several threads, each with a stream of its own, get what one gets."""
+    """Several threads, each with a separate stream, get the same results as one."""
     x = on(gpu, arguments((64,), 1, 1, 3, 500))
-    expected = differentiated(x, "qr", "cuda")
+    expected = solution_and_gradients(x, "qr", "cuda")
     torch.cuda.synchronize()
-    found: list[list[torch.Tensor]] = []
+    results: list[list[torch.Tensor]] = []
 
     def work() -> None:
         with torch.cuda.stream(torch.cuda.Stream()):
-            found.extend(differentiated(x, "qr", "cuda") for _ in range(10))
+            results.extend(solution_and_gradients(x, "qr", "cuda") for _ in range(10))
             torch.cuda.current_stream().synchronize()
 
     threads = [threading.Thread(target=work) for _ in range(4)]
@@ -110,24 +110,24 @@ def test_gpu_streams_and_threads(gpu):
         thread.start()
     for thread in threads:
         thread.join()
-    assert len(found) == 40
-    assert all(torch.equal(a, b) for result in found for a, b in zip(result, expected, strict=True))
+    assert len(results) == 40
+    assert all(torch.equal(a, b) for result in results for a, b in zip(result, expected, strict=True))
 
 
 @pytest.mark.gpu
-def test_gpu_waits_for_nothing(gpu):
+def test_gpu_does_not_synchronise(gpu):
     x = on(gpu, arguments((64,), 1, 1, 3, 50))
-    differentiated(x, "qr", "cuda")
+    solution_and_gradients(x, "qr", "cuda")
     torch.cuda.set_sync_debug_mode("error")
     try:
-        differentiated(x, "qr", "cuda")
+        solution_and_gradients(x, "qr", "cuda")
     finally:
         torch.cuda.set_sync_debug_mode("default")
 
 
 @pytest.mark.gpu
 def test_gpu_graph(gpu):
-    """A graph of the caller's captures a solve, and replays it on other numbers."""
+    """A CUDA graph captures a solve and replays it with new values."""
     x = on(gpu, arguments((64,), 1, 1, 3, 50))
     problem = ode(x)
     side = torch.cuda.Stream()
@@ -143,7 +143,7 @@ def test_gpu_graph(gpu):
 
 
 @pytest.mark.gpu
-def test_gpu_leaves_the_current_device(gpu):
+def test_gpu_does_not_change_the_current_device(gpu):
     last = torch.cuda.device_count() - 1
     x = on(torch.device("cuda", last), arguments((4,), 1, 1, 3, 9))
     before = torch.cuda.current_device()
@@ -153,7 +153,7 @@ def test_gpu_leaves_the_current_device(gpu):
 
 @pytest.mark.gpu
 def test_gpu_out_of_memory(gpu):
-    """It says what helps, and the process goes on."""
+    """The error has a hint, and later solves work."""
     x = on(gpu, arguments((1,), 1, 1, 3, 50))
     many = {name: value.expand(2**26, *value.shape[1:]) for name, value in x.items()}
     with pytest.raises(torch.OutOfMemoryError, match="checkpoint=True"):

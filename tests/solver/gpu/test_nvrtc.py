@@ -1,4 +1,4 @@
-"""The GPU backend: refusals, compiling by NVRTC for each architecture, what is kept on disk, and launches; no GPU."""
+"""The GPU backend without a GPU: availability, compilation with NVRTC, the cache on disk, and launches."""
 
 import re
 from array import array
@@ -9,16 +9,16 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from benchmarks.gpu_registers import ARCHITECTURES, PIECES, PLAIN, SHARED, WARPS, instances, table
+from benchmarks.solver.gpu_registers import ARCHITECTURES, PIECES, PLAIN, SHARED, WARPS, instances, table
 from tests.solver.cases import small_problem
 from workbench.solver import available, solve
 from workbench.solver.backends import cuda, native, select
 from workbench.solver.backends.cuda import nvrtc
 
-# Refusals
+# Availability
 
 
-def test_says_why_it_cannot_serve(monkeypatch):
+def test_unavailable_reasons(monkeypatch):
     assert "banded" in available()["cuda"]
     assert "banded" in available("mps")["cuda"]
     if not torch.cuda.is_available():
@@ -35,25 +35,25 @@ def test_says_why_it_cannot_serve(monkeypatch):
 
 
 @pytest.mark.parametrize("missing, expected", [(False, "cuda"), (True, "banded")])
-def test_auto_takes_it_where_it_is_installed(missing, expected, monkeypatch):
-    """On a GPU; else `banded`, which serves on any accelerator."""
-    monkeypatch.setattr(native, "unfit", lambda device: "no CPU")
-    monkeypatch.setattr(cuda, "unfit", lambda device: nvrtc.INSTALL if missing else "")
+def test_auto_selects_cuda_if_it_is_installed(missing, expected, monkeypatch):
+    """On a GPU; otherwise `banded`, which runs on any accelerator."""
+    monkeypatch.setattr(native, "unavailable_reason", lambda device: "no CPU")
+    monkeypatch.setattr(cuda, "unavailable_reason", lambda device: nvrtc.INSTALL if missing else "")
     assert select(small_problem((), False), "auto", "qr") == expected
 
 
-def test_out_of_memory_says_what_helps(monkeypatch):
-    def full(*shape: object, **how: object) -> torch.Tensor:
+def test_out_of_memory_error_has_a_hint(monkeypatch):
+    def full(*shape: object, **options: object) -> torch.Tensor:
         raise torch.OutOfMemoryError("CUDA out of memory.")
 
-    monkeypatch.setattr(cuda, "unfit", lambda device: "")
+    monkeypatch.setattr(cuda, "unavailable_reason", lambda device: "")
     problem = small_problem((), False)
     monkeypatch.setattr(torch, "empty", full)
     with pytest.raises(torch.OutOfMemoryError, match="checkpoint=True"):
         solve(problem, backend="cuda")
 
 
-# Compiling, and what is kept of it
+# Compilation and cache
 
 
 @pytest.fixture
@@ -61,22 +61,22 @@ def compiles(required):
     required(not cuda._MISSING, nvrtc.INSTALL)
 
 
-def test_the_key_of_a_binary_knows_every_header():
-    """Those that the kernels include, from the three that are compiled."""
-    known, left = set(), ["gpu/central.hpp", "gpu/pieces.hpp", "gpu/warp_system.hpp"]
-    while left:
-        name = left.pop()
-        if name not in known:
-            known.add(name)
+def test_the_cache_key_covers_every_header():
+    """All headers included by the three that are compiled."""
+    headers, remaining = set(), ["gpu/central.hpp", "gpu/pieces.hpp", "gpu/warp_system.hpp"]
+    while remaining:
+        name = remaining.pop()
+        if name not in headers:
+            headers.add(name)
             folder = (nvrtc.KERNELS / name).parent
             included = re.findall(r'#include "(.*)"', (nvrtc.KERNELS / name).read_text())
-            left += [(folder / other).resolve().relative_to(nvrtc.KERNELS).as_posix() for other in included]
-    assert known == set(nvrtc.SOURCES)
+            remaining += [(folder / other).resolve().relative_to(nvrtc.KERNELS).as_posix() for other in included]
+    assert headers == set(nvrtc.SOURCES)
 
 
-def require_compiled(wanted: list[nvrtc.Instance], arch: str) -> None:
-    """Every kernel. At three unknowns matrices stay in registers, but for those of the chain of pieces."""
-    rows = table(wanted, (arch,))
+def require_compiled(chosen: list[nvrtc.Instance], arch: str) -> None:
+    """Compile every kernel. At three unknowns all matrices fit registers, except those of the chain of pieces."""
+    rows = table(chosen, (arch,))
     assert {row["kernel"] for row in rows} == {*PLAIN, *SHARED, *PIECES, *WARPS}
     for row in rows:
         assert row["general"] or row["kernel"] in ("JoinPieces", "SolveChain") or row["local_bytes"] <= 16, row
@@ -85,44 +85,44 @@ def require_compiled(wanted: list[nvrtc.Instance], arch: str) -> None:
 
 @pytest.mark.slow
 def test_every_kernel_compiles(compiles):
-    """Each kernel by one method, for one architecture."""
+    """Each kernel with one method for one architecture."""
     chosen = [*instances([(1, 3, 1)], methods=["qr"]), *instances([(5, 2, 1)], methods=["cholesky"])]
     require_compiled([*chosen, *instances([(2, 2, 1)], central=True, methods=["qr"])], "sm_90")
 
 
 @pytest.mark.exhaustive
 @pytest.mark.parametrize("arch", ARCHITECTURES)
-def test_every_kernel_compiles_by_every_method(arch, compiles):
+def test_every_kernel_compiles_with_every_method(arch, compiles):
     chosen = [*instances([(1, 3, 1), (5, 2, 1)]), *instances([(2, 2, 1)], central=True)]
     require_compiled([*chosen, *instances([(1, 3, 1), (5, 2, 1)], methods=["qr32"])], arch)
 
 
 @pytest.fixture
 def one_compile(monkeypatch, tmp_path):
-    """A cache in a folder of its own; the list of what was compiled, which is made up."""
-    monkeypatch.setattr(nvrtc, "cache_folder", lambda: tmp_path / "kept")
+    """A temporary cache folder and a fake compiler; the list of compiled instances."""
+    monkeypatch.setattr(nvrtc, "cache_folder", lambda: tmp_path / "cache")
     monkeypatch.setattr(nvrtc, "_versions", lambda: "1")
-    made = []
+    instances = []
 
     def compiled(instance: nvrtc.Instance, arch: str) -> nvrtc.Binary:
-        made.append((instance, arch))
+        instances.append((instance, arch))
         return nvrtc.Binary(b"code\n\x00" + arch.encode(), "name")
 
     monkeypatch.setattr(nvrtc, "compiled", compiled)
-    return made
+    return instances
 
 
 INSTANCE = nvrtc.Instance("Solve", "qr", 1, 3, 1)
 
 
-def test_binaries_are_kept(one_compile):
+def test_binaries_are_cached(one_compile):
     first = nvrtc.binary(INSTANCE, "sm_90")
     assert nvrtc.binary(INSTANCE, "sm_90") == first
     assert len(one_compile) == 1
     assert [file.suffix for file in nvrtc.cache_folder().iterdir()] == [".bin"]
 
 
-def test_binaries_of_something_else_are_not_taken(one_compile, monkeypatch):
+def test_other_instances_are_not_confused(one_compile, monkeypatch):
     nvrtc.binary(INSTANCE, "sm_90")
     nvrtc.binary(INSTANCE, "sm_80")
     nvrtc.binary(replace(INSTANCE, E=2), "sm_90")
@@ -132,7 +132,7 @@ def test_binaries_of_something_else_are_not_taken(one_compile, monkeypatch):
 
 
 @pytest.mark.parametrize("damage", [b"", b"nonsense", None])
-def test_a_damaged_file_is_made_again(damage, one_compile):
+def test_a_corrupt_file_is_recompiled(damage, one_compile):
     first = nvrtc.binary(INSTANCE, "sm_90")
     (file,) = nvrtc.cache_folder().iterdir()
     file.write_bytes(file.read_bytes()[:-3] if damage is None else damage)
@@ -141,14 +141,14 @@ def test_a_damaged_file_is_made_again(damage, one_compile):
     assert len(one_compile) == 2
 
 
-def test_a_folder_that_cannot_be_written(one_compile, tmp_path, caplog):
-    (tmp_path / "kept").write_text("a file in its place")
+def test_an_unwritable_cache_folder(one_compile, tmp_path, caplog):
+    (tmp_path / "cache").write_text("a file in its place")
     assert nvrtc.binary(INSTANCE, "sm_90").name == "name"
-    assert "cannot be kept" in caplog.text
+    assert "cannot be cached" in caplog.text
 
 
 class Driver:
-    """What a launch does to the CUDA driver: calls in order, no GPU."""
+    """A fake CUDA driver that records its calls."""
 
     def __init__(self, fails: bool = False) -> None:
         self.calls, self.fails = [], fails
@@ -169,7 +169,7 @@ class Error(IntEnum):
 
 @pytest.fixture
 def launched(monkeypatch):
-    """A launch of ten systems in stream 77 of device 1; the calls that the driver saw."""
+    """A function that launches a kernel in stream 77 of device 1 with a fake driver."""
     monkeypatch.setattr(torch.cuda, "current_stream", lambda device: SimpleNamespace(cuda_stream=77))
     monkeypatch.setattr(nvrtc, "_load", lambda *of: SimpleNamespace(function="function"))
     monkeypatch.setattr(nvrtc, "_contexts", {})
@@ -182,7 +182,7 @@ def launched(monkeypatch):
 
 
 def test_launch(launched):
-    """On torch's stream, in the context of the tensor's device, which is left again."""
+    """On torch's stream, in the context of the device of the tensors, which is popped afterwards."""
     driver = Driver()
     launched(driver)
     retain, push, launch, pop = driver.calls[1:]
@@ -197,7 +197,7 @@ def test_launch(launched):
     assert isinstance(arguments, int)
 
 
-def test_a_launch_that_fails_leaves_the_context(launched):
+def test_a_failed_launch_pops_the_context(launched):
     driver = Driver(fails=True)
     with pytest.raises(RuntimeError, match="BAD"):
         launched(driver)

@@ -1,6 +1,6 @@
-"""C++ that the tests compile: each program once for the same sources, headers, options and compiler.
+"""Compile C++ test programs, cached by sources, headers, options and compiler.
 
-What was compiled is kept in build/tests; `make clean` removes it.
+The cache is build/tests; `make clean` removes it.
 """
 
 import hashlib
@@ -17,14 +17,14 @@ from filelock import FileLock
 
 ROOT = Path(__file__).parents[3]
 KERNELS = ROOT / "workbench" / "solver" / "kernels"
-KEPT = ROOT / "build" / "tests"
+CACHE = ROOT / "build" / "tests"
 PATIENCE = 1800
-"""Seconds after which a compiler hangs; the largest program takes 30 s of an idle core."""
+"""Timeout of a compiler in seconds; the largest program takes 30 s on an idle core."""
 INSTALL = "install a C++20 compiler with its sanitizers, g++ from 12 or clang from 16 on (Debian: apt-get install g++)"
 PROBE = "int main() { return []<class T>() { return T(); }.template operator()<int>(); }"
 
 Unit = tuple[Path, Sequence[str]]
-"""A source file and the options of its own."""
+"""A source file and its options."""
 
 
 def call(*command: str | Path, **variables: str) -> subprocess.CompletedProcess[str]:
@@ -33,9 +33,9 @@ def call(*command: str | Path, **variables: str) -> subprocess.CompletedProcess[
 
 @cache
 def compiler(flags: tuple[str, ...]) -> list[str]:
-    """The first C++ compiler here that makes programs with these flags; [] if there is none."""
-    KEPT.mkdir(parents=True, exist_ok=True)
-    probe = KEPT / f"probe.{os.getpid()}"
+    """The first installed C++ compiler that supports these flags; [] if there is none."""
+    CACHE.mkdir(parents=True, exist_ok=True)
+    probe = CACHE / f"probe.{os.getpid()}"
     try:
         probe.with_suffix(".cpp").write_text(PROBE)
         for name in filter(None, (os.environ.get("CXX"), "g++", "clang++")):
@@ -45,17 +45,18 @@ def compiler(flags: tuple[str, ...]) -> list[str]:
                 return command
         return []
     finally:
-        for file in KEPT.glob(f"{probe.name}*"):
+        for file in CACHE.glob(f"{probe.name}*"):
             file.unlink()
 
 
 def build(name: str, units: Sequence[Unit], options: Sequence[str], cxx: Sequence[str]) -> Path:
-    """The program (or library) of these units; raises AssertionError with the compiler's messages."""
-    read = [*sorted(KERNELS.rglob("*.hpp")), *dict.fromkeys(source for source, _ in units)]
+    """Compile and link the units into a program or library. Raises AssertionError with the compiler's messages."""
+    headers = [file for folder in (KERNELS, Path(__file__).parent) for file in sorted(folder.rglob("*.hpp"))]
+    sources = [*headers, *dict.fromkeys(source for source, _ in units)]
     version = call(*cxx, "--version").stdout
-    described = [version, *cxx, *options, *(repr((source.name, *own)) for source, own in units)]
-    key = hashlib.sha256("\0".join([*described, *(file.read_text() for file in read)]).encode()).hexdigest()[:20]
-    folder = KEPT / key
+    settings = [version, *cxx, *options, *(repr((source.name, *own)) for source, own in units)]
+    key = hashlib.sha256("\0".join([*settings, *(file.read_text() for file in sources)]).encode()).hexdigest()[:20]
+    folder = CACHE / key
     folder.mkdir(parents=True, exist_ok=True)
 
     def compiled(i: int) -> Path:
@@ -63,7 +64,7 @@ def build(name: str, units: Sequence[Unit], options: Sequence[str], cxx: Sequenc
         _succeed(*cxx, *options, *own, f"-I{KERNELS}", "-c", source, "-o", folder / f"{i}.o")
         return folder / f"{i}.o"
 
-    with FileLock(folder / "lock"):  # another worker of the tests may want the same
+    with FileLock(folder / "lock"):  # other test workers may build the same program
         if not (folder / name).exists():
             with ThreadPoolExecutor(os.cpu_count()) as pool:
                 objects = list(pool.map(compiled, range(len(units))))

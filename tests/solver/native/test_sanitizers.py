@@ -1,6 +1,6 @@
-"""The kernel under the sanitizers of the C++ compiler: no read or write out of bounds, no undefined behaviour, no race.
+"""The kernel under the sanitizers of the C++ compiler: bounds, undefined behaviour, races.
 
-`kernel_check.cpp` says what is solved and how it is judged; here it is compiled with the kernel and run.
+`kernel_check.cpp` contains the problems and the checks; it is compiled together with the kernel.
 """
 
 from collections.abc import Callable
@@ -10,7 +10,7 @@ import pytest
 
 from tests.solver.native import cxx
 
-# Locals hold nonsense at first, so that one read before it is written gives another result.
+# Locals are initialised with a pattern, so that reads of uninitialised values change the result.
 BOUNDS = ("-fsanitize=address,undefined", "-fno-sanitize-recover=all", "-ftrivial-auto-var-init=pattern")
 RACES = ("-fsanitize=thread",)
 
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.slow
 
 
 def program(required: Callable[[object, str], None], flags: tuple[str, ...], lanes: int) -> Path:
-    """kernel_check with one shape known at compile time and the general path."""
+    """kernel_check with one compiled shape and the general path."""
     command = cxx.compiler(flags)
     required(command, cxx.INSTALL)
     options = "-std=c++20", "-O1", "-g1", "-w", "-pthread", "-ffp-contract=off", "-DSMNN_CHECKED", *flags
@@ -34,12 +34,12 @@ def program(required: Callable[[object, str], None], flags: tuple[str, ...], lan
 
 @pytest.mark.parametrize("lanes", [2, pytest.param(8, marks=pytest.mark.exhaustive)])
 def test_bounds_and_undefined_behaviour(lanes, required):
-    done = cxx.call(program(required, BOUNDS, lanes))
-    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
+    result = cxx.call(program(required, BOUNDS, lanes))
+    assert result.returncode == 0, result.stdout[-4000:] + result.stderr[-4000:]
 
 
 @pytest.mark.exhaustive
 def test_races(required):
-    """Several callers at once, each with several threads."""
-    done = cxx.call(program(required, RACES, 2), "together", TSAN_OPTIONS="halt_on_error=1")
-    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]
+    """Several concurrent callers, each with several threads."""
+    result = cxx.call(program(required, RACES, 2), "together", TSAN_OPTIONS="halt_on_error=1")
+    assert result.returncode == 0, result.stdout[-4000:] + result.stderr[-4000:]

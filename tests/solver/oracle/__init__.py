@@ -1,8 +1,8 @@
-"""The independent oracle: the least-squares problem of SOLVER.md section 1, written out row by row in plain loops.
+"""The independent oracle: the least-squares problem of SOLVER.md section 1, built row by row in plain loops.
 
-It shares no code and no idea of implementation with `workbench.solver`: the matrix A of all rows is filled entry by
-entry and solved as it stands. Letters as in SOLVER.md: T grid points, E equations, D variables, K derivatives, u of
-shape (T, D, K). Arrays are numpy; one system has no batch dimensions, `Arrays` holds a batch in its broadcast form.
+It shares no code with `workbench.solver`: the dense matrix A is filled entry by entry and solved directly. Symbols as
+in SOLVER.md: T grid points, E equations, D variables, K derivatives, u of shape (T, D, K). Arrays are numpy; a system
+has no batch dimensions, `Arrays` holds a batch in its broadcast form.
 """
 
 from collections.abc import Iterator
@@ -12,12 +12,12 @@ from typing import Any
 
 import numpy as np
 
-LONG = np.longdouble  # 64 bits of mantissa on x86; plain float64 where the machine has nothing better
+LONG = np.longdouble  # 64 bits of mantissa on x86; float64 on some machines
 
 
 @dataclass(frozen=True)
 class Arrays:
-    """The arguments of one batch of systems, in any broadcast form, with the sizes that they cannot say themselves."""
+    """The arguments of a batch of systems in any broadcast form, and the sizes that these do not determine."""
 
     coefficients: np.ndarray  # (B, T or 1, E, D, K)
     forcing: np.ndarray  # (B, T or 1, E)
@@ -41,7 +41,7 @@ def sizes(a: Arrays) -> tuple[int, int, int, int, int, int]:
 
 
 def trailing(a: Arrays) -> dict[str, tuple[int, ...]]:
-    """The full shape of each argument behind its batch dimensions."""
+    """The full shape of each argument without batch dimensions."""
     T, T0, E, D, K, K0 = sizes(a)
     shapes = ((T, E, D, K), (T, E), (T0, D, K0), (T - 1,), (T, E), (T0, D, K0), (T - 1, D))
     return dict(zip(NAMES, shapes, strict=True))
@@ -52,13 +52,13 @@ def batch(a: Arrays) -> tuple[int, ...]:
     shapes = []
     for name, full in trailing(a).items():
         value = np.asarray(getattr(a, name))
-        if value.ndim:  # a scalar weight has no dimensions at all
+        if value.ndim:  # scalar weights have none
             shapes.append(value.shape[: value.ndim - len(full)])
     return np.broadcast_shapes(*shapes)
 
 
 def systems(a: Arrays) -> Iterator[tuple[tuple[int, ...], Arrays]]:
-    """Each system of the batch on its own, every array at its full unbatched shape."""
+    """Each system of the batch, with arrays expanded to the full unbatched shape."""
     shape = batch(a)
     full = {name: np.broadcast_to(getattr(a, name), shape + tail) for name, tail in trailing(a).items()}
     for index in np.ndindex(shape):
@@ -66,7 +66,7 @@ def systems(a: Arrays) -> Iterator[tuple[tuple[int, ...], Arrays]]:
 
 
 def matrix(a: Arrays, dtype: type = np.float64) -> tuple[np.ndarray, np.ndarray]:
-    """A (rows, T*D*K) and b (rows) of one system, every array at its full unbatched shape; without the dropped rows."""
+    """A (rows, T*D*K) and b (rows) of one system with full unbatched arrays, without dropped rows."""
     T, T0, E, D, K, K0 = sizes(a)
     rows, constants = [], []
 
@@ -75,8 +75,8 @@ def matrix(a: Arrays, dtype: type = np.float64) -> tuple[np.ndarray, np.ndarray]
 
     def add(entries: list[tuple[int, Any]], constant: Any, weight: Any) -> None:
         row = np.zeros(T * D * K, dtype)
-        for place, value in entries:
-            row[place] += weight * value
+        for index, value in entries:
+            row[index] += weight * value
         rows.append(row)
         constants.append(weight * constant)
 
@@ -110,7 +110,7 @@ def matrix(a: Arrays, dtype: type = np.float64) -> tuple[np.ndarray, np.ndarray]
         for t in range(T - 2):
             H = dtype(a.steps[t]) + dtype(a.steps[t + 1])
             for d in range(D):
-                # two intervals meet in this row: the one that starts at t gives the weight
+                # the row spans two steps; its weight is that of the step from t
                 weight = dtype(a.weight_taylor[t, d])
                 entries = [
                     (column(t, d, K - 2), H ** (K - 3)),
@@ -123,7 +123,7 @@ def matrix(a: Arrays, dtype: type = np.float64) -> tuple[np.ndarray, np.ndarray]
 
 
 def condition(a: Arrays) -> float:
-    """cond(A) of one system in the 2-norm; infinite where A lacks rank."""
+    """cond(A) of one system in the 2-norm; infinite if A is rank-deficient."""
     A = matrix(a)[0]
     if A.shape[0] < A.shape[1]:
         return float("inf")
@@ -162,7 +162,7 @@ def solve_one(a: Arrays, *, precise: bool = True) -> np.ndarray:
 
 
 def solve(a: Arrays, *, precise: bool = True) -> np.ndarray:
-    """u (B, T, D, K) of a whole batch, one system after the other."""
+    """u (B, T, D, K) of a batch, system by system."""
     T, _, _, D, K, _ = sizes(a)
     u = np.empty((*batch(a), T, D, K), LONG if precise else np.float64)
     for index, system in systems(a):

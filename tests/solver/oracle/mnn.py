@@ -1,9 +1,9 @@
-"""The independent oracle of the backend `mnn`: the original problem, row by row, the slack as a column of its own.
+"""The independent oracle of the backend `mnn`: the original problem, with the slack as an additional column.
 
     |D u - b|^2 + |S u + alpha 1|^2 + gamma alpha,   unknowns (u, alpha)
 
-The rows come from `oracle.matrix`, which fills them entry by entry in plain loops; the Taylor and central rows stand
-last. Nothing is eliminated: least squares on the augmented matrix, never its normal equations.
+The rows are those of `oracle.matrix`; the Taylor and central rows are last. The augmented least-squares problem is
+solved directly, without elimination or normal equations.
 """
 
 import numpy as np
@@ -27,7 +27,7 @@ def matrix(a: Arrays, dtype: type = np.float64) -> tuple[np.ndarray, np.ndarray]
 
 
 def condition(a: Arrays) -> float:
-    """cond([A | slack]) of one system in the 2-norm; infinite where it lacks rank."""
+    """cond([A | slack]) of one system in the 2-norm; infinite if it is rank-deficient."""
     A = matrix(a)[0]
     if A.shape[0] < A.shape[1]:
         return float("inf")
@@ -53,10 +53,10 @@ def solve(a: Arrays) -> tuple[np.ndarray, np.ndarray]:
     return u, alpha
 
 
-def solve_with_pull(a: Arrays, gamma: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def solve_with_gamma(a: Arrays, gamma: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """u (B, T, D, K) and alpha (B) for one gamma per system, in float64.
 
-    The minimum of |A x - b|^2 + gamma e x, e the unit vector of the slack, is A^+ b - gamma/2 A^+ (A^+)^T e.
+    The minimiser of |A x - b|^2 + gamma e x, with e the unit vector of the slack, is A^+ b - gamma/2 A^+ (A^+)^T e.
     """
     T, _, _, D, K, _ = oracle.sizes(a)
     u, alpha = np.empty((*oracle.batch(a), T, D, K)), np.empty(oracle.batch(a))

@@ -1,1 +1,1 @@
-"""The application around the pages: header, navigation, theme, notices."""
+"""Application shell: header, navigation, theme, notices."""

@@ -1,4 +1,4 @@
-"""Buttons of every page, in one place."""
+"""Buttons shared by all pages."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,39 +7,39 @@ import panel_material_ui as pmui
 
 
 class ServerOwned:
-    """A widget whose looks the server alone decides; what a browser says of them is answered with how they are.
+    """Mixin for widgets whose appearance is set by the server only; values reported by a browser are overridden.
 
-    A browser that is slow to draw says a look again when another has come meanwhile, and keeps the old one (Panel 1.9:
-    `useState` writes back what was drawn): Start stayed disabled after a run of some milliseconds. Two changes 8 ms
-    apart, in a browser at an eighth of its speed, were measured to end so in 18 of 160 tries.
+    A slow browser writes back the value it has just drawn, although the server has sent a newer one meanwhile, and
+    keeps the old value (`useState` in Panel 1.9): Start stayed disabled after a run of some milliseconds. In a
+    browser slowed down eightfold, this happened in 18 of 160 trials with two changes 8 ms apart.
     """
 
-    LOOKS = frozenset({"disabled", "label", "icon"})
+    PROPERTIES = frozenset({"disabled", "label", "icon"})
 
     def _process_property_change(self, props: dict[str, Any]) -> dict[str, Any]:
-        if repeated := self.LOOKS & props.keys():
-            self.param.trigger(*repeated)
-        return super()._process_property_change({name: props[name] for name in props if name not in repeated})
+        if reported := self.PROPERTIES & props.keys():
+            self.param.trigger(*reported)
+        return super()._process_property_change({name: props[name] for name in props if name not in reported})
 
 
 class Button(ServerOwned, pmui.Button):
-    """A button."""
+    """Button whose appearance is set by the server."""
 
 
 class Download(ServerOwned, pmui.FileDownload):
-    """A button that gives a file."""
+    """Download button whose appearance is set by the server."""
 
 
 def button(
-    label: str, icon: str | None, act: Callable[[], Any], answer: Callable[[], Any] = lambda: None, **params: Any
+    label: str, icon: str | None, action: Callable[[], Any], after: Callable[[], Any] = lambda: None, **params: Any
 ) -> Button:
-    """A small button: a press calls `act`, then `answer`, on the event loop. params: of the Button."""
-    shape = {"icon_size": "1.35em", "size": "small", "margin": 0, "variant": "outlined", "color": "primary"}
-    made = Button(label=label, icon=icon, **{**shape, **params})
+    """Small button; a click calls `action`, then `after`, on the event loop. params: passed to Button."""
+    defaults = {"icon_size": "1.35em", "size": "small", "margin": 0, "variant": "outlined", "color": "primary"}
+    widget = Button(label=label, icon=icon, **{**defaults, **params})
 
-    async def pressed(_: Any) -> None:
-        act()
-        answer()
+    async def on_click(_: Any) -> None:
+        action()
+        after()
 
-    made.on_click(pressed)
-    return made
+    widget.on_click(on_click)
+    return widget

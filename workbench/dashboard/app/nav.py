@@ -1,4 +1,4 @@
-"""The pages as links in the header, and the address of the browser."""
+"""Page links in the header, and the URL of the browser."""
 
 import param
 from panel.custom import JSComponent
@@ -17,13 +17,13 @@ a[aria-current] { background: color-mix(in srgb, currentColor 12%, transparent);
 
 
 class Nav(JSComponent):
-    """Real links: they open in a new tab, too, and the back button leads to the page before.
+    """Navigation links; they can be opened in a new tab, and work with the back button.
 
-    page: the one in view. address: what the browser's address becomes ("?...") without a new entry in its history.
+    page: name of the visible page. address: search part of the URL ("?..."), set without a new history entry.
     """
 
     page = param.String(default="")
-    pages = param.Dict(default={}, doc="Title by name.")
+    pages = param.Dict(default={}, doc="Title by page name.")
     address = param.String(default="")
 
     _stylesheets = [STYLE]
@@ -52,27 +52,29 @@ export function render({ model }) {
       else link.removeAttribute("aria-current")
     }
   }
-  const of = search => new URLSearchParams(search).get("page") ?? Object.keys(model.pages)[0]
-  // an address that comes late, when another page is in view already, must not become that page's
+  const pageOf = search => new URLSearchParams(search).get("page") ?? Object.keys(model.pages)[0]
+  // a late address must not be applied once another page is visible
   const write = () => {
-    if (model.address && of(model.address) === model.page) window.history.replaceState(null, "", model.address)
+    if (model.address && pageOf(model.address) === model.page) window.history.replaceState(null, "", model.address)
   }
   window.addEventListener("popstate", () => {
-    const wanted = of(window.location.search)
-    if (wanted in links) model.page = wanted
+    const requested = pageOf(window.location.search)
+    if (requested in links) model.page = requested
   })
-  // panel_material_ui gives names to elements without a role, which a screen reader must not read: the marks that
-  // explain a control, and the edge of the sidebar. They come and go with their controls.
-  const all = root => [...root.querySelectorAll("*")].flatMap(e => e.shadowRoot ? [e, ...all(e.shadowRoot)] : [e])
-  const mend = () => {
-    for (const element of all(document)) {
+  // panel_material_ui labels elements that have no role (help icons, the edge of the sidebar), which is invalid ARIA.
+  // They are created and removed with their controls, so roles are added periodically.
+  const descendants = root => [...root.querySelectorAll("*")].flatMap(
+    e => e.shadowRoot ? [e, ...descendants(e.shadowRoot)] : [e]
+  )
+  const addRoles = () => {
+    for (const element of descendants(document)) {
       if (element.hasAttribute("role") || !element.hasAttribute("aria-label")) continue
       if (element.tagName === "SPAN") element.setAttribute("role", "img")
       else if (element.tagName === "DIV") element.setAttribute("role", "group")
     }
   }
-  const mending = setInterval(mend, 1500)
-  model.on("remove", () => clearInterval(mending))
+  const timer = setInterval(addRoles, 1500)
+  model.on("remove", () => clearInterval(timer))
   model.on("page", () => { mark(); write() })
   model.on("address", write)
   mark()

@@ -1,15 +1,13 @@
-"""The heart of the Train page in a cell of a notebook:
+"""The Train page in a notebook cell, without the application shell:
 
-    import workbench
-    workbench.explore("lorenz", noise=0.5)
-
-It is the page itself, without its shell.
+import workbench
+workbench.explore("lorenz", noise=0.5)
 """
 
 from typing import Any
 
 import panel as pn
-import panel_material_ui as pmui  # noqa: F401  (before any widget is built, as in the dashboard)
+import panel_material_ui as pmui  # noqa: F401  (import before any widget is created, as in the dashboard)
 
 from workbench import experiments
 from workbench.dashboard.app import theme
@@ -19,39 +17,39 @@ from workbench.dashboard.forms import settings
 from workbench.dashboard.train.page import TrainPage
 
 
-class _Cell:
-    """What a page knows of its shell, where there is no other page: the theme is light."""
+class _NotebookShell:
+    """Stand-in for `shell.Shell` with a single page and the light theme."""
 
     dark = False
-    icons = False  # their font would come from another machine
+    icons = False  # the icon font would be loaded from another server
     has_library = True
 
-    def soon(self) -> None:
-        """The next look at the run comes soon enough."""
+    def request_refresh(self) -> None:
+        """Do nothing; the periodic refresh is sufficient."""
 
 
 def explore(experiment: str = "lorenz", **config: Any) -> pn.Row:
-    """Controls and figures of an experiment, live: choose, press Start, and watch its equations being found.
+    """Interactive controls and figures of an experiment; press Start to train.
 
-    config: settings of the experiment's Config that differ from their defaults. Runs are those of the dashboard: they
-    are kept in files, and go on when the cell is run again. It works without a network: Panel then asks in vain for
-    style sheets of what is added later, which changes nothing that is seen.
+    config: settings of the experiment's Config that differ from their defaults. Runs are shared with the dashboard:
+    they are stored in files and continue when the cell is executed again. Works offline: Panel then fails to load
+    style sheets of components added later, which has no visible effect.
 
-    Raises ValueError for an unknown experiment, and pydantic.ValidationError naming each setting that is wrong.
+    Raises ValueError for an unknown experiment, and pydantic.ValidationError naming each invalid setting.
     """
     module = experiments.get(experiment)
     query = settings.query(module.Config(**config), {"experiment": experiment})
     pn.extension("plotly", inline=True)
-    page = TrainPage(query, _Cell())
+    page = TrainPage(query, _NotebookShell())
     page.show()
     page.refresh()
 
-    seen = Visibility(height=0)
+    visibility = Visibility(height=0)
 
     def tick() -> None:
-        if seen.heard and page.stale():
+        if visibility.acknowledged and page.stale():
             page.refresh()
 
     pn.state.add_periodic_callback(tick, PERIOD)
-    side = pn.Column(page.side, seen, width=320)
+    side = pn.Column(page.side, visibility, width=320)
     return pn.Row(side, page.main, styles=theme.MAIN, sizing_mode="stretch_width")

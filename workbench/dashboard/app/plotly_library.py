@@ -1,4 +1,4 @@
-"""The 3-D library, 4.8 MB: a page loads it when a figure needs it, and is usable a second sooner."""
+"""Lazy loading of Plotly (4.8 MB), which makes the page usable a second sooner."""
 
 import param
 from panel.custom import JSComponent
@@ -6,9 +6,10 @@ from panel.models.plotly import PlotlyPlot
 
 
 class PlotlyLibrary(JSComponent):
-    """Loads Plotly's script where it is drawn; says so until then. A pane of Plotly may come once `loaded` is true.
+    """Placeholder that loads Plotly's script in the browser; add a Plotly pane once `loaded` is true.
 
-    failed: the browser could not load it. The server's part is `pn.extension("plotly")`, after the page is loaded.
+    failed: the browser could not load the script. On the server, call `pn.extension("plotly")` after the page has
+    loaded.
     """
 
     source = param.String(default="")
@@ -17,19 +18,19 @@ class PlotlyLibrary(JSComponent):
 
     _esm = """
 export function render({ model }) {
-  const known = () => { model.loaded = true }
-  if (window.Plotly) known()
+  const markLoaded = () => { model.loaded = true }
+  if (window.Plotly) markLoaded()
   else {
     const script = document.createElement("script")
     script.src = model.source
-    script.addEventListener("load", known)
+    script.addEventListener("load", markLoaded)
     script.addEventListener("error", () => { model.failed = true })
     document.head.append(script)
   }
-  const waiting = document.createElement("div")
-  waiting.textContent = "Loading the view in three dimensions \u2026"
-  waiting.style.cssText = "font-size: .88rem; opacity: .75"
-  return waiting
+  const message = document.createElement("div")
+  message.textContent = "Loading the 3-D view \u2026"
+  message.style.cssText = "font-size: .88rem; opacity: .75"
+  return message
 }
 """
 

@@ -1,4 +1,4 @@
-"""The one app: header with the pages, sidebar, main part; a page is made when somebody first looks at it."""
+"""Application shell: header, sidebar, main area; pages are created on first visit."""
 
 import logging
 import sys
@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from importlib import import_module
 from typing import Any, Protocol
 
-import panel_material_ui as pmui  # isort: skip  (before any widget is built: labels are unreadable in the dark otherwise)
+import panel_material_ui as pmui  # isort: skip  (before any widget is created, else labels are unreadable in the dark theme)
 import panel as pn
 from panel.io.state import set_curdoc
 from panel.util import edit_readonly
@@ -19,18 +19,18 @@ from workbench.dashboard.app.preload import warm
 from workbench.dashboard.app.theme import WIDE
 from workbench.dashboard.forms import settings
 from workbench.dashboard.forms.page_state import Notice, PageState
-from workbench.jobs.cpu import usable
+from workbench.jobs.cpu import usable_cores
 from workbench.jobs.registry import close_at_exit
 from workbench.jobs.run_index import listing
 
 logger = logging.getLogger(__name__)
 
-PERIOD = 200 if usable() > 2 else 333
-"""Milliseconds between two looks at the page in view; a press is answered at once. Where training, server and browser
-share two cores, a training was measured to lose some 30 % of its speed at 5 Hz, and 17 to 32 % at 3 Hz."""
-PATIENCE = 0.001
-"""Seconds for which a thread that computes keeps the interpreter while the page waits for it. With Python's own 0.005,
-twenty sessions that train at once on two cores were measured to see 1.2 updates a second each, so 1.9."""
+PERIOD = 200 if usable_cores() > 2 else 333
+"""Refresh interval of the visible page in milliseconds; clicks are handled at once. With training, server and browser
+on two cores, refreshing at 5 Hz costs training some 30 % of its speed, at 3 Hz 17 to 32 %."""
+SWITCH_INTERVAL = 0.001
+"""Thread switch interval of the interpreter in seconds. With twenty sessions training on two cores, each is updated 1.9
+times a second; with Python's default of 0.005, 1.2 times."""
 TITLE = "S-MNN workbench"
 PAGES = {
     "train": "Train",
@@ -40,61 +40,61 @@ PAGES = {
     "runs": "Runs",
     "data": "Data",
 }
-"""Title by name; the page "train" is the class `TrainPage` of workbench.dashboard.train.page. The first is the home."""
+"""Title by name; page "train" is `workbench.dashboard.train.page.TrainPage`. The first is the home page."""
 
 
 class Page(Protocol):
-    """What the shell knows of a page. It is made from the search part of an address, and the shell."""
+    """Interface of a page, constructed from the search part of a URL and the shell."""
 
     state: PageState
     side: Any
     main: Any
 
     def stale(self) -> bool:
-        """Whether there is something to draw."""
+        """Whether `refresh` has changes to draw."""
 
     def refresh(self) -> None:
-        """Draw what has changed. Called with the document's lock; nothing else draws."""
+        """Draw changes. Called with the document lock; nothing else draws."""
 
     def redraw(self) -> None:
-        """Let `refresh` draw everything again."""
+        """Make `refresh` redraw everything."""
 
     def show(self) -> None:
-        """Let `refresh` draw figures, too; until then a page is controls and text, so that it is there quickly."""
+        """Make `refresh` draw figures; before, a page has only controls and text, so that it loads quickly."""
 
 
 class Shell:
-    """All of one session. Handlers of widgets change states and draw nothing: `refresh` does, in one place."""
+    """Shell of one session. Widget callbacks change state only; all drawing happens in `refresh`."""
 
     icons = True
-    """Whether the font of the icons is there."""
+    """Whether the icon font is available."""
     has_library = False
-    """Whether the browser has the 3-D library from the start."""
+    """Whether Plotly is loaded with the page."""
 
     def __init__(self, search: str = "") -> None:
         pairs, _ = settings.parse_query(search)
-        asked = pairs.pop("page", None)
-        name = asked if asked in PAGES else next(iter(PAGES))
+        requested = pairs.pop("page", None)
+        name = requested if requested in PAGES else next(iter(PAGES))
         self._pages = {}
         self._searches = {}
-        self._wanted = name
+        self._requested = name
         self._shown = False
-        self._seen = None  # the page in view
+        self._visible = None  # name of the visible page
         self._side, self._main = Column(**WIDE), Column(styles=theme.MAIN, **WIDE)
         self.nav = Nav(page=name, pages=PAGES, margin=(0, 8), height=40)
-        self.nav.param.watch(self._asked, "page")
-        self.view = self._shell()
-        self.view.param.watch(self._themed, "dark_theme")
-        self.wake = lambda: None  # what `soon` does, once the page is followed
+        self.nav.param.watch(self._on_page, "page")
+        self.view = self._build()
+        self.view.param.watch(self._on_theme, "dark_theme")
+        self.wake = lambda: None  # set by `start_refreshing`
         page = self._page(name, search)
-        if asked is not None and asked not in PAGES:
-            there = ", ".join(PAGES)
-            page.state.tell(
-                Notice("warning", f"The address asks for page={asked}, which there is not. There is: {there}.")
-            )
-        if name == next(iter(PAGES)) and (cut := _cut_short()):
-            text = f"{_counted(len(cut))} cut short when the server stopped. The Runs page offers to go on."
-            page.state.tell(Notice("info", text))
+        if requested is not None and requested not in PAGES:
+            available = ", ".join(PAGES)
+            text = f"The URL requests page={requested}, which does not exist. Available pages: {available}."
+            page.state.notify(Notice("warning", text))
+        if name == next(iter(PAGES)) and (interrupted := _interrupted_runs()):
+            runs = "One run was" if len(interrupted) == 1 else f"{len(interrupted)} runs were"
+            text = f"{runs} interrupted when the server stopped. Resume on the Runs page."
+            page.state.notify(Notice("info", text))
         self.refresh()
 
     @property
@@ -102,70 +102,73 @@ class Shell:
         """Whether the dark theme is on."""
         return self.view.dark_theme
 
-    def go(self, name: str, search: str = "") -> None:
-        """Show another page; a search part tells it what to show."""
+    def open_page(self, name: str, search: str = "") -> None:
+        """Show another page, optionally in the state given by the search part of a URL."""
         if search and name in self._pages:
             self._pages[name].state.read(search)
         elif search:
             self._searches[name] = search
-        self._wanted = name
-        self.soon()
+        self._requested = name
+        self.request_refresh()
 
-    def soon(self) -> None:
-        """Look at the page at once, not only at the next period; from any thread."""
+    def request_refresh(self) -> None:
+        """Refresh as soon as possible instead of at the next period; safe to call from any thread."""
         self.wake()
 
     def show(self) -> None:
-        """Let the pages draw figures, too."""
+        """Make all pages draw figures."""
         self._shown = True
         for page in self._pages.values():
             page.show()
 
     def stale(self) -> bool:
-        """Whether there is something to draw."""
-        return self._wanted not in self._pages or self._current().stale() or self.nav.address != self._address()
+        """Whether `refresh` has changes to draw."""
+        return self._requested not in self._pages or self._current().stale() or self.nav.address != self._address()
 
     def refresh(self) -> None:
-        """Draw what has changed on the page in view. A new one is there at once, and drawn further the next time: what
-        comes into the document must not change in the same turn, since the browser would not hear of it. Where one
-        cannot be made, the one in view stays and says so."""
-        known = self._wanted in self._pages
+        """Draw the changes of the visible page.
+
+        A new page is added first and refreshed the next time: changes to a model in the turn in which it is added to
+        the document do not reach the browser. If a page cannot be created, the visible one stays and shows an error.
+        """
+        exists = self._requested in self._pages
         try:
-            page = self._page(self._wanted)
+            page = self._page(self._requested)
         except Exception as error:
-            if self._seen is None:  # nothing could say so: the server does
+            if self._visible is None:  # no page can show the error: the server reports it
                 raise
-            logger.exception("the page %s could not be made", self._wanted)
-            text = f"The page {PAGES[self._wanted]} could not be opened: {error}"
-            self._wanted = self._seen
-            self._current().state.tell(Notice("error", text, repr(error)))
+            logger.exception("page %s could not be created", self._requested)
+            text = f"The {PAGES[self._requested]} page could not be opened: {error}"
+            self._requested = self._visible
+            self._current().state.notify(Notice("error", text, repr(error)))
             self.refresh()
             return
         for name, other in self._pages.items():
-            if other is not page or known:
-                other.side.visible = other.main.visible = name == self._wanted
-        if known:
+            if other is not page or exists:
+                other.side.visible = other.main.visible = name == self._requested
+        if exists:
             page.refresh()
-        self._seen = self._wanted
-        self.nav.param.update(page=self._wanted, address=self._address())
+        self._visible = self._requested
+        self.nav.param.update(page=self._requested, address=self._address())
 
     def _current(self) -> Page:
-        return self._pages[self._wanted]
+        return self._pages[self._requested]
 
     def _address(self) -> str:
-        """The address of the page in view; of a page with a wrong setting: the last good one."""
+        """Search part of the URL of the visible page; the last valid one while a setting is invalid."""
         query = self._current().state.query()
         if query is None:
             return self.nav.address
-        home = self._wanted == next(iter(PAGES))
-        return query if home else f"?page={self._wanted}&{query.removeprefix('?')}".rstrip("&")
+        home = self._requested == next(iter(PAGES))
+        return query if home else f"?page={self._requested}&{query.removeprefix('?')}".rstrip("&")
 
     def _page(self, name: str, search: str = "") -> Page:
         if name not in self._pages:
             search = self._searches.pop(name, search)
             pairs, _ = settings.parse_query(search)
-            kept = search if "page" not in pairs else settings.without(search, "page")
-            page = getattr(import_module(f"workbench.dashboard.{name}.page"), f"{name.title()}Page")(kept, self)
+            search = search if "page" not in pairs else settings.remove_keys(search, "page")
+            Class = getattr(import_module(f"workbench.dashboard.{name}.page"), f"{name.title()}Page")
+            page = Class(search, self)
             page.refresh()
             self._pages[name] = page
             self._side.append(page.side)
@@ -174,15 +177,15 @@ class Shell:
                 page.show()
         return self._pages[name]
 
-    def _asked(self, event: Any) -> None:
-        self._wanted = event.new  # in the turn in which it is heard: what is drawn in between would take it back
-        self.soon()
+    def _on_page(self, event: Any) -> None:
+        self._requested = event.new  # at once: a refresh in between would revert it
+        self.request_refresh()
 
-    async def _themed(self, _: Any) -> None:
+    async def _on_theme(self, _: Any) -> None:
         for page in self._pages.values():
             page.redraw()
 
-    def _shell(self) -> pmui.Page:
+    def _build(self) -> pmui.Page:
         view = pmui.Page(
             title=TITLE,
             header=[self.nav],
@@ -195,76 +198,72 @@ class Shell:
             sx=theme.PAGE,
         )
         with edit_readonly(view):
-            view.busy = False  # no longer follows pn.state.busy, whose every turn walks through the whole document
+            view.busy = False  # stop following pn.state.busy: each change traverses the whole document
         return view
 
 
 @contextmanager
-def gathered(models: Any) -> Iterator[None]:
-    """One walk through the models of a document for all changes that are made here, and none where no model has come or
-    gone. Bokeh's `freeze` walks every time, which for a run that is followed is a quarter of a core.
+def deferred_recompute(models: Any) -> Iterator[None]:
+    """Traverse the models of a document once at the end of the block, and only if a model was added or removed.
+
+    Bokeh's `freeze` always traverses them, which costs a quarter of a core while a run is displayed.
     """
-    asked = []
-    models.recompute = lambda: asked.append(True)
+    requests = []
+    models.recompute = lambda: requests.append(True)
     try:
         yield
     finally:
         del models.recompute
-        if asked:
+        if requests:
             models.recompute()
 
 
-def _cut_short() -> list[str]:
-    """The runs that a stop of a server has cut short, and that nobody has gone on with."""
+def _interrupted_runs() -> list[str]:
+    """Runs interrupted by a stop of the server and not resumed."""
     return [name for name, row in listing.rows().items() if row.state == "interrupted" and not row.held]
 
 
-def _counted(count: int) -> str:
-    return "One run was" if count == 1 else f"{count} runs were"
-
-
 def page() -> pmui.Page:
-    """The app of this session, as its URL asks for it."""
+    """App of the current session, in the state given by its URL."""
     pn.extension()
     if pn.state.curdoc is not None and pn.state.curdoc.session_context is not None:
         close_at_exit()
-        sys.setswitchinterval(PATIENCE)
-        in_order()
-    warming = warm()
+        sys.setswitchinterval(SWITCH_INTERVAL)
+        handle_messages_in_order()
+    preload = warm()
     if not pn.state.headers:
-        warming.join()  # `panel serve --warm` runs the page once before it listens: nobody waits yet
+        preload.join()  # `panel serve --warm` runs the page once before it listens: nobody waits yet
     location = pn.state.location
     shell = Shell(location.search if location else "")
     document = pn.state.curdoc
 
     async def loaded() -> None:
-        pn.extension("plotly")  # only now: the page would load its script first; see `library`
+        pn.extension("plotly")  # only now, else the page loads Plotly first; see `plotly_library`
         shell.show()
-        follow(shell, document)
+        start_refreshing(shell, document)
 
     pn.state.onload(loaded)
     return shell.view
 
 
-def in_order() -> None:
-    """Let what a browser sends be handled in the order in which it came, whatever `panel serve --num-threads` says.
+def handle_messages_in_order() -> None:
+    """Handle browser messages in order of arrival, regardless of `panel serve --num-threads`.
 
-    Each of Panel's threads takes the next message, and one overtakes another: a press is handled before what was typed
-    before it, the end of an upload before its last part. Nothing is lost without them: what takes long has a thread or
-    a process of its own.
+    Panel's threads each take the next message and may reorder them: a click is handled before the text typed before it,
+    the end of an upload before its last chunk. They are not needed: long tasks run in separate threads or processes.
     """
     if pn.config.nthreads is not None:
         pn.config.nthreads = None
 
 
-def follow(shell: Shell, document: Any) -> None:
-    """Let the page in view follow its job for as long as the session lives.
+def start_refreshing(shell: Shell, document: Any) -> None:
+    """Refresh the visible page periodically for the lifetime of the session.
 
-    Bokeh's own periodic callback, not Panel's: that one tells every browser of the server twice per tick that it is
-    busy, which costs a quarter of a core per idle page. It is a coroutine so that it runs with the document's lock,
-    and nothing else draws: what `onload` calls has no lock. Bokeh holds what is drawn, and sends it at the end: what
-    Panel sends by itself while something else is under way may stay behind until the next change (Panel 1.9: a task
-    that has written takes the mark of the one that has still to write with it).
+    Uses Bokeh's periodic callback; Panel's sends a busy message to every browser of the server twice per tick, which
+    costs a quarter of a core per idle page. The callback is a coroutine so that it runs with the document lock, which
+    functions called by `onload` do not have. Bokeh holds all changes and sends them at the end: with Panel's own
+    dispatch, a change made during another task may be delayed until the next one (Panel 1.9: a task that has written
+    removes the mark of the task that has still to write).
     """
 
     async def tick() -> None:
@@ -272,7 +271,7 @@ def follow(shell: Shell, document: Any) -> None:
             return
         document.hold("collect")
         try:
-            with set_curdoc(document), gathered(document.models):
+            with set_curdoc(document), deferred_recompute(document.models):
                 shell.refresh()
         except Exception:
             logger.exception("the page could not be drawn")

@@ -1,7 +1,7 @@
-"""How the pages look: the theme of the shell and its widgets, surfaces, and the style of what is written as HTML.
+"""Theme of the shell and widgets, layout styles, and the style sheet of HTML panes.
 
-Layouts are plain Panel: every component of panel_material_ui is a React root of its own, and a page of sixty of them
-takes seconds to come up on two cores. Its widgets and its shell are used, its layouts are not.
+Layouts are plain Panel: every component of panel_material_ui is a separate React root, and a page of sixty of them
+takes seconds to load on two cores. Its widgets and its shell are used, its layouts are not.
 """
 
 from pathlib import Path
@@ -54,7 +54,7 @@ PAGE = {
     "& .header a": {"color": "inherit"},
     "& .header .MuiToolbar-root > .MuiBox-root": {"minWidth": 0, "overflowX": "auto"},
     "@media (max-width: 600px)": {
-        "& .header .title": {"display": "none"},  # the pages need the room
+        "& .header .title": {"display": "none"},  # leaves room for the page links
         "& .header .MuiToolbar-root": {"paddingRight": "4px"},
     },
     "& .MuiLinearProgress-root": {"display": "none"},
@@ -62,7 +62,7 @@ PAGE = {
     "& .sidebar": {"backgroundImage": "none"},
 }
 
-FOLD = {
+ACCORDION = {
     "boxShadow": "none",
     "backgroundImage": "none",
     "backgroundColor": "transparent",
@@ -73,14 +73,14 @@ FOLD = {
     "& .MuiAccordionDetails-root": {"px": 0, "pt": 0},
 }
 
-# styles of plain layouts
+# styles of Panel layouts
 
 WIDE = {"sizing_mode": "stretch_width", "margin": 0}
 SIDE = {"margin": (10, 16), "sizing_mode": "stretch_width"}
 MAIN = {
     "padding": "clamp(8px, 1.6vw, 18px)",
     "max-width": "1500px",
-    "width": "100%",  # else as wide as the widest table
+    "width": "100%",  # otherwise as wide as the widest table
     "box-sizing": "border-box",
     "margin": "0 auto",
 }
@@ -92,10 +92,10 @@ CARD = {
     "border": "1px solid color-mix(in srgb, var(--panel-on-background-color) 14%, transparent)",
     "border-radius": "8px",
     "padding": "14px 18px 16px",
-    "height": "auto",  # so that the cards of a line are equally high
+    "height": "auto",  # equal height of the cards in a row
 }
 
 
-def share(weight: int, least: int) -> dict[str, str]:
-    """The part of a line that something takes: in proportion to `weight`, a line of its own below `least` pixels."""
-    return {"flex": f"{weight} 1 {least}px", "min-width": f"min({least}px, 100%)"}
+def flex(weight: int, min_width: int) -> dict[str, str]:
+    """Flexbox style: width in proportion to `weight`, wrapped below `min_width` pixels."""
+    return {"flex": f"{weight} 1 {min_width}px", "min-width": f"min({min_width}px, 100%)"}

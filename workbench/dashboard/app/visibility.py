@@ -1,4 +1,4 @@
-"""Whether a browser shows a cell of a notebook, and is heard."""
+"""Visibility of a notebook cell in the browser."""
 
 from typing import Any
 
@@ -7,29 +7,29 @@ from panel.custom import JSComponent
 
 
 class Visibility(JSComponent):
-    """Tells when a browser shows it. What changes sooner may reach the browser in another order than it was made.
+    """Detects when a browser displays the component; earlier changes may reach the browser out of order.
 
-    seen: how often the browser has said so; it says so again until it is `heard`, since the first may get lost, too.
+    reports: number of messages from the browser, repeated until `acknowledged`, since the first may be lost.
     """
 
-    seen = param.Integer(default=0)
-    heard = param.Boolean(default=False)
+    reports = param.Integer(default=0)
+    acknowledged = param.Boolean(default=False)
 
     _esm = """
 export function render({ model }) {
-  const say = () => {
-    if (model.heard) clearInterval(saying)
-    else model.seen += 1
+  const report = () => {
+    if (model.acknowledged) clearInterval(timer)
+    else model.reports += 1
   }
-  const saying = setInterval(say, 300)
-  model.on("remove", () => clearInterval(saying))
+  const timer = setInterval(report, 300)
+  model.on("remove", () => clearInterval(timer))
   return document.createElement("div")
 }
 """
 
     def __init__(self, **params: Any) -> None:
         super().__init__(**params)
-        self.param.watch(self._hear, "seen")
+        self.param.watch(self._acknowledge, "reports")
 
-    def _hear(self, _: Any) -> None:
-        self.heard = True
+    def _acknowledge(self, _: Any) -> None:
+        self.acknowledged = True

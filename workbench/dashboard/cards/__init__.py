@@ -1,1 +1,1 @@
-"""Cards: parts of a Report drawn on the Train page."""
+"""Cards: titled panels that each show one part of a Report or of the records of a run."""

@@ -1,4 +1,4 @@
-"""The card that says how far discovered equations can be trusted."""
+"""Card of the diagnostics of discovered equations."""
 
 from collections.abc import Callable
 from typing import Any
@@ -6,39 +6,39 @@ from typing import Any
 from workbench.dashboard.app import theme
 from workbench.dashboard.app.layouts import Row
 from workbench.dashboard.app.theme import WIDE
-from workbench.dashboard.cards.cards import card, drawing, heading, segments, text, watch
+from workbench.dashboard.cards.base import button_group, card, figure_pane, heading, html_pane, watch
 from workbench.experiments.report import Report
 from workbench.plots.equations import confidence
 from workbench.plots.scrolled import scrolled
 
 KINDS = ["Terms", "Simulation", "Residuals"]
 CAPTIONS = {
-    "Terms": "Error against the number of terms, from all to none; the ring is the model that was chosen.",
-    "Simulation": "The discovered equations from the first state on; the dashed line: they have left the record.",
-    "Residuals": "What the equations leave over from one grid point to the next: noise, if no term is missing.",
+    "Terms": "Pareto front: error against the number of terms. The ring marks the selected model.",
+    "Simulation": "Discovered equations, simulated from the first state. Dashed line: end of the prediction horizon.",
+    "Residuals": "One-step residuals of the equations: only noise if no term is missing.",
 }
 
 
-class JudgementCard:
-    """Certainty of every term, Pareto front, simulation and residuals of a Report that has a judgement.
+class DiagnosticsCard:
+    """Confidence of every term, Pareto front, simulation and residuals; hidden for Reports without diagnostics.
 
-    Figures are made when they are chosen, and the library that draws them is not loaded before.
+    Figures, and the library that draws them, are created on first use.
     """
 
     def __init__(self, redraw: Callable[[], None]) -> None:
         self._drawn = None
-        self.kind = segments(KINDS, KINDS[0], 300)
+        self.kind = button_group(KINDS, KINDS[0], 300)
         watch(redraw, self.kind)
-        self._words, self._caption = text(""), text("")
+        self._summary, self._caption = html_pane(""), html_pane("")
         self._plots = Row(styles=theme.PAIR, **WIDE)
-        head = text(heading("How sure", "How sure each term is, and how far the equations foretell."))
-        self.view = card(head, self._words, self._caption, self._plots, controls=[self.kind])
+        head = html_pane(heading("Diagnostics", "Confidence of the terms, prediction horizon, residuals."))
+        self.view = card(head, self._summary, self._caption, self._plots, controls=[self.kind])
 
     def update(self, report: Report | None) -> None:
-        """Show the judgement of a Report; nothing where it has none."""
-        found = report.judgement if report else None
-        self.view.visible = found is not None
-        if found is None:
+        """Show the diagnostics of a Report."""
+        values = report.diagnostics if report else None
+        self.view.visible = values is not None
+        if values is None:
             self._drawn, self._plots.objects = None, []
             return
         if self._drawn is not None and self._drawn[0] is report and self._drawn[1] == self.kind.value:
@@ -47,20 +47,20 @@ class JudgementCard:
 
         from workbench.plots.equations import diagnostics
 
-        figures = diagnostics.figures(found, report.trajectory)
+        figures = diagnostics.figures(values, report.trajectory)
         kinds = [kind for kind in KINDS if kind in figures] or KINDS
         if kinds != self.kind.options:
             self.kind.param.update(options=kinds, value=self.kind.value if self.kind.value in kinds else kinds[0])
         self._drawn = report, self.kind.value
         table = confidence.table(report.coefficients) if report.coefficients is not None else ""
-        self._words.object = diagnostics.sentences(found) + scrolled(table, "how sure each term is")
+        self._summary.object = diagnostics.sentences(values) + scrolled(table, "confidence of the terms")
         self._caption.object = f'<div class="caption">{CAPTIONS.get(self.kind.value, "")}</div>'
-        plots = [_wide(render(figure)) for figure in figures.get(self.kind.value, [])]
-        self._plots.objects = [drawing(plot, styles=theme.share(1, 330)) for plot in plots]
+        plots = [_fit_width(render(figure)) for figure in figures.get(self.kind.value, [])]
+        self._plots.objects = [figure_pane(plot, styles=theme.flex(1, 330)) for plot in plots]
 
 
-def _wide(plot: Any) -> Any:
-    """A Bokeh figure that takes the room there is, and shows its tools when they are wanted."""
+def _fit_width(plot: Any) -> Any:
+    """Stretch a Bokeh figure to the available width and hide its toolbar until the pointer is over it."""
     plot.update(width=None, sizing_mode="stretch_width", outline_line_color=None, background_fill_color=None)
     plot.toolbar.update(logo=None, autohide=True)
     plot.title.standoff = 0

@@ -1,4 +1,4 @@
-"""The Compare page: one problem, several solvers, as sliders move; and the race of two solvers through one training."""
+"""The Compare page: one problem solved by several solvers, and a race of two solvers."""
 
 from typing import Any
 
@@ -10,23 +10,24 @@ from workbench.dashboard.app.buttons import button
 from workbench.dashboard.app.layouts import Column, Row
 from workbench.dashboard.app.notices import Notices
 from workbench.dashboard.app.theme import WIDE
-from workbench.dashboard.cards.cards import card, drawing, heading, text
-from workbench.dashboard.compare import text as compare_words
+from workbench.dashboard.cards.base import card, figure_pane, heading, html_pane
+from workbench.dashboard.compare import text
 from workbench.dashboard.compare.race_card import RaceCard
 from workbench.dashboard.compare.state import VARIANTS, CompareState
 from workbench.dashboard.forms.form import Controls
-from workbench.dashboard.train import text as words
+from workbench.dashboard.forms.page_state import Notice
 from workbench.plots.studies import solutions
 
-FIGURES = {"difference": "|difference to the reference|", "error": "|error against the closed form|"}
+AXES = {"difference": "|difference to the reference|", "error": "|error against the closed form|"}
+TITLES = {"difference": "Difference to the reference", "error": "Error against the closed form"}
 
 
 class ComparePage:
-    """Widgets of the Compare page (see `shell.ComparePage`)."""
+    """Widgets of the Compare page (see `shell.Page`)."""
 
     def __init__(self, search: str, shell: Any) -> None:
         self.state = state = CompareState(search)
-        state.bench.told = shell.soon  # a result is drawn at once
+        state.comparison.on_result = shell.request_refresh
         self._drawn = None
         self._shown = False
         self._plots = {}
@@ -35,31 +36,23 @@ class ComparePage:
         self._notices = Notices(state.dismiss)
         self._sources = {label: ColumnDataSource(solutions.empty()) for label in VARIANTS}
         self._truth = ColumnDataSource({"time": [], "u": [], "data": []})
-        self._busy = text("", sizing_mode=None)
-        self.cancel = button("Cancel", "stop", state.bench.cancel, shell.soon, visible=False)
-        self._head, self._table = text(heading("Solutions", "")), text("")
-        self._u = Column(**WIDE)
-        above = card(self._head, self._u, controls=[self._busy, self.cancel])
-        costs = card(
-            text(
-                heading(
-                    "Costs and distances",
-                    "Forward and backward pass, with the gradient; the largest difference and error.",
-                )
-            ),
-            self._table,
-        )
-        below = [Column(**WIDE) for _ in FIGURES]
-        self._below = dict(zip(FIGURES, below, strict=True))
+        self._busy = html_pane("", sizing_mode=None)
+        self.cancel = button("Cancel", "stop", state.comparison.cancel, shell.request_refresh, visible=False)
+        self._head, self._table = html_pane(heading("Solutions", "")), html_pane("")
+        self._figures = {name: Column(**WIDE) for name in ("u", *AXES)}
+        solutions_card = card(self._head, self._figures["u"], controls=[self._busy, self.cancel])
+        caption = "Time of the forward and backward pass; largest difference and error."
+        costs = card(html_pane(heading("Costs and errors", caption)), self._table)
         pair = [
-            card(text(heading(title, "")), below[i], **theme.share(1, 330)) for i, title in enumerate(self._titles())
+            card(html_pane(heading(title, "")), self._figures[name], **theme.flex(1, 330))
+            for name, title in TITLES.items()
         ]
-        for part in (above, costs, *pair):
+        for part in (solutions_card, costs, *pair):
             part.visible = True
-        self.race = RaceCard(state, shell.soon)
+        self.race = RaceCard(state, shell.request_refresh)
         self.main = Column(
             self._notices.view,
-            above,
+            solutions_card,
             Row(*pair, styles=theme.PAIR, **WIDE),
             costs,
             self.race.view,
@@ -67,22 +60,19 @@ class ComparePage:
             **WIDE,
         )
 
-    def _titles(self) -> tuple[str, str]:
-        return "Difference to the reference", "Error against the closed form"
-
     def show(self) -> None:
-        """Let `refresh` draw figures, too."""
+        """Make `refresh` draw figures."""
         self._shown = True
 
     def redraw(self) -> None:
-        """Let `refresh` draw everything again."""
+        """Make `refresh` redraw everything."""
         self._drawn = None
 
     def _version(self) -> tuple[Any, ...]:
-        return self._shown, self.state.revision, self.state.bench.version, self.race.version()
+        return self._shown, self.state.revision, self.state.comparison.version, self.race.version()
 
     def stale(self) -> bool:
-        """Whether something has changed."""
+        """Whether `refresh` has changes to draw."""
         return self._drawn != self._version()
 
     def refresh(self) -> None:
@@ -94,35 +84,37 @@ class ComparePage:
         if version[:3] != before[:3]:
             self._draw_results()
         if version[0] != before[0] or version[1] != before[1] or version[3] != before[3]:
-            self.race.update(shown=self._shown)
+            self.race.update(with_figures=self._shown)
         self._drawn = version
 
     def _draw_results(self) -> None:
-        bench, config = self.state.bench, self.state.config
+        comparison, config = self.state.comparison, self.state.config
         notices = list(self.state.notices)
         if "" in self.state.errors:
-            notices.append(words.Notice("warning", self.state.errors[""]))
-        if bench.error:
-            notices.append(words.Notice("error", f"The comparison failed: {bench.error}"))
-        self._notices.update(words.listed(notices), removable=bool(self.state.notices))
-        self._busy.object = f"<span class='caption' role='status'>{bench.busy and bench.busy + ' &hellip;'}</span>"
-        self.cancel.visible = bool(bench.busy)
+            notices.append(Notice("warning", self.state.errors[""]))
+        if comparison.error:
+            notices.append(Notice("error", f"The comparison failed: {comparison.error}"))
+        self._notices.update(notices, dismissible=bool(self.state.notices))
+        self._busy.object = (
+            f"<span class='caption' role='status'>{comparison.busy and comparison.busy + ' &hellip;'}</span>"
+        )
+        self.cancel.visible = bool(comparison.busy)
         labels = [variant.label for variant in config.variants()] if config else []
-        self._table.object = compare_words.results(labels, bench.results, bench.memory, bench.busy)
-        if bench.example is None or not self._shown:
+        self._table.object = text.results_table(labels, comparison.results, comparison.memory, comparison.busy)
+        if comparison.example is None or not self._shown:
             return
-        self._fill(bench.example, labels)
-        self._head.object = heading("Solutions", compare_words.problem(bench.example, labels))
-        fresh = not self._plots
-        if fresh:
-            self._make()
+        self._fill(comparison.example, labels)
+        self._head.object = heading("Solutions", text.problem(comparison.example, labels))
+        is_new = not self._plots
+        if is_new:
+            self._create_figures()
         columns = [self._sources[label].data for label in labels]
-        for name in FIGURES:
+        for name in AXES:
             axis = self._plots[name].y_range
             axis.start, axis.end = solutions.span(columns, name)
-        if fresh:  # last: what has come into the document must not change in the same turn
-            for name, place in {"u": self._u, **self._below}.items():
-                place.objects = [drawing(self._plots[name])]
+        if is_new:  # last: models must not change in the turn in which they are added to the document
+            for name, pane in self._figures.items():
+                pane.objects = [figure_pane(self._plots[name])]
 
     def _fill(self, example: Any, labels: list[str]) -> None:
         time, readings = example.time(), example.readings()
@@ -138,8 +130,8 @@ class ComparePage:
             u = result.u.reshape(-1, *result.u.shape[-3:])[0, :, 0, 0]
             source.data = solutions.columns(time, u, result.difference, result.error)
 
-    def _make(self) -> None:
+    def _create_figures(self) -> None:
         labels, sources = list(self._sources), list(self._sources.values())
         self._plots["u"] = solutions.solutions(sources, labels, self._truth)
-        for name, title in FIGURES.items():
-            self._plots[name] = solutions.distances(sources, labels, name, title)
+        for name, title in AXES.items():
+            self._plots[name] = solutions.error_curves(sources, labels, name, title)

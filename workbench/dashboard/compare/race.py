@@ -1,87 +1,88 @@
-"""Two trainings, same seed and data, another solver each, in step: neither begins a step before the other is as far."""
+"""Race of two solvers: the same training with each, in lockstep."""
 
 import threading
 from typing import Any
 
 from workbench import experiments
 from workbench.jobs.buffer import Cursor
-from workbench.jobs.job import ACTIVE, GOES_ON, Job
+from workbench.jobs.job import Job
 from workbench.jobs.registry import Registry
+from workbench.jobs.state import ACTIVE, RESUMABLE
 
-LOOK = 0.2
-"""Seconds after which who waits looks whether the other still runs."""
+POLL_INTERVAL = 0.2
+"""Seconds between checks whether the other job still runs."""
 
 
-def courses() -> tuple[str, ...]:
-    """What can be raced: "experiment mode" for every experiment whose Config has a `backend`."""
-    found = []
+def race_options() -> tuple[str, ...]:
+    """Available races: "experiment mode" for every experiment whose Config has a `backend`."""
+    options = []
     for name in experiments.names():
         fields = experiments.get(name).Config.model_fields
         if "backend" not in fields:
             continue
         modes = getattr(fields["mode"].annotation, "__args__", ()) if "mode" in fields else ()
-        found += [f"{name} {mode}" for mode in modes] or [name]
-    return tuple(found)
+        options += [f"{name} {mode}" for mode in modes] or [name]
+    return tuple(options)
 
 
 class Lockstep:
-    """Holds the faster one. Safe to call from the threads of the jobs."""
+    """Blocks a job before a step while another running job has executed fewer steps. Thread-safe."""
 
     def __init__(self) -> None:
-        self._done = {}
+        self._steps = {}
         self._jobs = []
         self._changed = threading.Condition()
 
-    def join(self, job: Job) -> None:
-        """Let a job take part."""
+    def add(self, job: Job) -> None:
+        """Add a job."""
         self._jobs.append(job)
         job.pace = self
 
     def __call__(self, job: Job) -> None:
-        """The job is about to begin a step: wait while another that runs has done fewer."""
+        """Wait before the next step of `job` until no running job is behind it."""
         with self._changed:
-            self._done[job.id] = job.snapshot().step
+            self._steps[job.id] = job.snapshot().step
             self._changed.notify_all()
-            while any(self._behind(other, job) for other in self._jobs if other is not job):
-                self._changed.wait(LOOK)
+            while any(self._is_behind(other, job) for other in self._jobs if other is not job):
+                self._changed.wait(POLL_INTERVAL)
 
-    def _behind(self, other: Job, job: Job) -> bool:
-        return other.state == "running" and self._done.get(other.id, 0) < self._done[job.id]
+    def _is_behind(self, other: Job, job: Job) -> bool:
+        return other.state == "running" and self._steps.get(other.id, 0) < self._steps[job.id]
 
 
 class Race:
-    """A race over a course ("experiment mode"); `jobs` are its two runs.
+    """Two runs, `jobs`, of a training ("experiment mode") with different backends, same seed and data.
 
-    Raises ValueError for an unknown experiment, and pydantic's error for a backend or mode that it does not have.
+    Raises ValueError for an unknown experiment, pydantic.ValidationError for an invalid backend or mode.
     """
 
-    def __init__(self, registry: Registry, course: str, backends: tuple[str, str]) -> None:
-        name, _, mode = course.partition(" ")
+    def __init__(self, registry: Registry, training: str, backends: tuple[str, str]) -> None:
+        name, _, mode = training.partition(" ")
         experiment = experiments.get(name)
-        self.course, self.backends = course, backends
+        self.training, self.backends = training, backends
         settings = {"mode": mode} if mode else {}
         pace = Lockstep()
         self.jobs = [registry.create(experiment, experiment.Config(**settings, backend=b)) for b in backends]
         self._cursors = [Cursor(), Cursor()]
         for job in self.jobs:
-            pace.join(job)
+            pace.add(job)
 
     def start(self) -> None:
-        """Let both go."""
+        """Start both."""
         for job in self.jobs:
             job.start()
 
     def toggle(self) -> None:
-        """Pause both, or let those go on that can."""
-        active = any(job.state in ACTIVE for job in self.jobs)
+        """Pause both if either is active, else resume those that can be resumed."""
+        is_active = any(job.state in ACTIVE for job in self.jobs)
         for job in self.jobs:
-            if active:
+            if is_active:
                 job.pause()
-            elif job.state in GOES_ON:
+            elif job.state in RESUMABLE:
                 job.resume()
 
     def stop(self) -> None:
-        """Stop both; their files stay."""
+        """Stop both; their files are kept."""
         for job in self.jobs:
             job.stop()
 
@@ -92,17 +93,17 @@ class Race:
 
     @property
     def state(self) -> str:
-        """ "running" while either runs, else "paused" while either can go on, else "over"."""
+        """State of the race: "running" if either job is active, else "paused" if either is paused, else "over"."""
         states = {job.state for job in self.jobs}
         if states & set(ACTIVE):
             return "running"
         return "paused" if "paused" in states else "over"
 
     def records(self, index: int) -> tuple[list[Any], bool]:
-        """The records of one job that were not read yet, and whether to clear what was drawn first."""
-        fresh, self._cursors[index], restart = self.jobs[index].read(self._cursors[index])
-        return fresh, restart
+        """New records of one job, and whether to clear its curves first."""
+        records, self._cursors[index], restart = self.jobs[index].read(self._cursors[index])
+        return records, restart
 
-    def again(self, index: int) -> None:
-        """Let `records` of one job begin again with the first."""
+    def rewind(self, index: int) -> None:
+        """Make `records` of one job start from the first."""
         self._cursors[index] = Cursor()

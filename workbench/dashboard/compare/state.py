@@ -1,4 +1,4 @@
-"""The state of the Compare page in one session: a problem, its solvers, what each gave. No widgets."""
+"""State of the Compare page in one session: problem, solvers, results, race. No widgets."""
 
 import threading
 from collections.abc import Callable
@@ -8,7 +8,7 @@ from typing import Any, Literal
 from pydantic import field_validator
 
 from workbench.compare import Example, Variant, VariantResult, compare, every_variant
-from workbench.dashboard.compare.race import Race, courses
+from workbench.dashboard.compare.race import Race, race_options
 from workbench.dashboard.forms.page_state import Notice, PageConfig, PageState
 from workbench.experiments.protocol import setting
 from workbench.jobs.registry import Registry, registry
@@ -20,68 +20,73 @@ PARAMETERS = {
     "driven": ("rate", "frequency"),
 }
 VARIANTS = {variant.label: variant for variant in every_variant()}
-"""By label; in this order they have the same colour on every page."""
-FIRST = ("native qr", "banded qr", "banded cholesky", "dense qr")
-RACERS = ("native", "banded", "dense")
+"""Solver variants by label; the order determines their colour on every page."""
+DEFAULT_SOLVERS = ("native qr", "banded qr", "banded cholesky", "dense qr")
+RACE_BACKENDS = ("native", "banded", "dense")
 
 
-def ticked(default: Any, text: str, *ticks: Any, **more: Any) -> Any:
-    """A field that is moved with a slider over these values."""
-    field = setting(default, text, **more)
+def slider_setting(default: Any, description: str, *ticks: Any, **options: Any) -> Any:
+    """Field with a slider over the given values."""
+    field = setting(default, description, **options)
     field.json_schema_extra["ticks"] = ticks
     return field
 
 
-def several(default: str, text: str, options: tuple[str, ...], **more: Any) -> Any:
-    """A field that holds some of these options, with commas between them."""
-    field = setting(default, text, **more)
-    field.json_schema_extra["many"] = options
+def multiple_choice(default: str, description: str, choices: tuple[str, ...], **options: Any) -> Any:
+    """Field with a comma-separated list of choices."""
+    field = setting(default, description, **options)
+    field.json_schema_extra["many"] = choices
     return field
 
 
 class CompareConfig(PageConfig):
-    """What the address of the Compare page holds."""
+    """Settings of the Compare page, stored in its URL."""
 
-    problem: Literal[tuple(PARAMETERS)] = setting("oscillator", "An equation whose closed form is known.")
-    points: int = ticked(
-        100, "Grid points T.", *(n * 10**p for p in (1, 2, 3, 4) for n in (1, 2, 5)), 100_000, ge=4, le=1_000_000
+    problem: Literal[tuple(PARAMETERS)] = setting("oscillator", "Equation with a known closed-form solution.")
+    points: int = slider_setting(
+        100,
+        "Grid points T.",
+        *(n * 10**p for p in (1, 2, 3, 4) for n in (1, 2, 5)),
+        100_000,
+        ge=4,
+        le=1_000_000,
     )
-    step: float = ticked(
-        0.05, "Step h between two grid points.", *(n * 10.0**-p for p in (4, 3, 2) for n in (1, 2, 5)), 0.1, 0.2, gt=0
+    step: float = slider_setting(
+        0.05, "Step h between grid points.", *(n * 10.0**-p for p in (4, 3, 2) for n in (1, 2, 5)), 0.1, 0.2, gt=0
     )
-    derivatives: int = setting(3, "Derivatives K kept at every grid point; more than the order.", ge=2, le=7)
-    noise: float = ticked(
+    derivatives: int = setting(3, "Derivatives K per grid point; must exceed the order.", ge=2, le=7)
+    noise: float = slider_setting(
         0.0,
-        "0: the start is given. Above: only readings with noise of this standard deviation are.",
+        "Noise level (standard deviation) of the measurements; 0: initial values are given instead.",
         *(0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5),
         ge=0,
     )
-    rows: Literal["forward", "central"] = setting("forward", "Taylor rows from one side, or central ones, too.")
-    precision: Literal["float64", "float32"] = setting("float64", "Precision of the numbers that go in and come out.")
-    solvers: str = several(
-        ", ".join(label for label in FIRST if label in VARIANTS), "Who solves it.", tuple(VARIANTS), group="solver"
+    rows: Literal["forward", "central"] = setting("forward", "Taylor rows: forward only, or forward and central.")
+    precision: Literal["float64", "float32"] = setting("float64", "Floating-point precision of inputs and outputs.")
+    solvers: str = multiple_choice(
+        ", ".join(label for label in DEFAULT_SOLVERS if label in VARIANTS),
+        "Solvers to compare.",
+        tuple(VARIANTS),
+        group="solver",
     )
-    budget: float = setting(2.0, "Seconds after which a solver is ended.", group="solver", unit="s", gt=0, le=60)
-    memory: bool = setting(True, "Measure the memory, too, afterwards, in fresh processes.", group="solver")
-    rate: float = setting(0.5, "Rate of the decay.", group="data", gt=0)
-    frequency: float = setting(2.0, "Angular frequency of the driving force.", group="data", gt=0)
-    damping: float = setting(0.1, "Damping of the oscillator.", group="data", ge=0)
+    budget: float = setting(2.0, "Time limit per solver.", group="solver", unit="s", gt=0, le=60)
+    memory: bool = setting(True, "Measure peak memory afterwards, in separate processes.", group="solver")
+    rate: float = setting(0.5, "Decay rate.", group="data", gt=0)
+    frequency: float = setting(2.0, "Angular frequency of the forcing.", group="data", gt=0)
+    damping: float = setting(0.1, "Damping coefficient of the oscillator.", group="data", ge=0)
     stiffness: float = setting(1.0, "Stiffness of the oscillator.", group="data", gt=0)
-    seed: int = setting(0, "Seed of the noise.", group="data", ge=0, le=2**31 - 1)
-    race: Literal[courses()] = setting("lorenz adam", "What the race trains: data set and mode.", group="training")
-    left: Literal[RACERS] = setting("native", "The first solver of the race.", group="training")
-    right: Literal[RACERS] = setting("dense", "The second solver of the race.", group="training")
+    seed: int = setting(0, "Random seed of the noise.", group="data", ge=0, le=2**31 - 1)
+    race: Literal[race_options()] = setting("lorenz adam", "Training of the race: data set and mode.", group="training")
+    left: Literal[RACE_BACKENDS] = setting("native", "First solver of the race.", group="training")
+    right: Literal[RACE_BACKENDS] = setting("dense", "Second solver of the race.", group="training")
 
     @field_validator("solvers")
     @classmethod
-    def _known(cls, value: str) -> str:
-        for name in chosen_names(value):
-            if name not in VARIANTS:
-                raise ValueError(f"{name} is not here; there is: {', '.join(VARIANTS)}")
-        return value
+    def _solvers_exist(cls, value: str) -> str:
+        return require_variants(value)
 
     def example(self) -> Example:
-        """The problem. Raises ValueError naming what does not fit."""
+        """Problem to solve. Raises ValueError for inconsistent settings."""
         values = {name: getattr(self, name) for name in PARAMETERS[self.problem]}
         return Example(
             form=self.problem,
@@ -96,24 +101,33 @@ class CompareConfig(PageConfig):
         )
 
     def variants(self) -> list[Variant]:
-        """The chosen solvers, in the order of the table."""
-        return [variant for label, variant in VARIANTS.items() if label in chosen_names(self.solvers)]
+        """Selected solvers, in the order of VARIANTS."""
+        return [variant for label, variant in VARIANTS.items() if label in split_names(self.solvers)]
 
 
-def chosen_names(text: str) -> list[str]:
-    """The names of a text with commas between them."""
+def split_names(text: str) -> list[str]:
+    """Names in a comma-separated list."""
     return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def require_variants(labels: str) -> str:
+    """Return a comma-separated list of solvers. Raises ValueError for an unknown one."""
+    for name in split_names(labels):
+        if name not in VARIANTS:
+            raise ValueError(f"unknown solver {name}; available: {', '.join(VARIANTS)}")
+    return labels
 
 
 @cache
 def host() -> Host:
-    """The one worker process of this server that solves what is not quick."""
+    """Worker process of this server for long solves."""
     return Host()
 
 
-class Bench:
-    """Compares in a thread; what is asked last is what counts. `version` grows with every result, and `told` is called
-    then, in that thread.
+class Comparison:
+    """Comparison of solvers in a thread; a new request replaces the current one.
+
+    version: increases with every result. on_result: called in the thread after every result.
     """
 
     def __init__(self) -> None:
@@ -123,31 +137,31 @@ class Bench:
         self.busy = ""
         self.error = ""
         self.version = 0
-        self.told = lambda: None
-        self._asked = None
+        self.on_result = lambda: None
+        self._request = None
         self._stop = threading.Event()
         self._lock = threading.Lock()
         self._thread = None
 
-    def ask(self, config: CompareConfig) -> None:
-        """Compare this; what runs is ended."""
+    def request(self, config: CompareConfig) -> None:
+        """Compare the solvers of a configuration; a running comparison is stopped."""
         with self._lock:
-            self._asked = config
+            self._request = config
             self._stop.set()
             if self._thread is None:
-                self._thread = threading.Thread(target=self._work, name="compare", daemon=True)
+                self._thread = threading.Thread(target=self._run, name="compare", daemon=True)
                 self._thread.start()
 
     def cancel(self) -> None:
-        """End what runs; what is known stays."""
+        """Stop the running comparison; its results are kept."""
         with self._lock:
-            self._asked = None
+            self._request = None
             self._stop.set()
 
-    def _work(self) -> None:
+    def _run(self) -> None:
         while True:
             with self._lock:
-                config, self._asked = self._asked, None
+                config, self._request = self._request, None
                 if config is None:
                     self._thread, self.busy = None, ""
                     self.version += 1
@@ -168,40 +182,42 @@ class Bench:
                 return
             self.results = {**self.results, result.variant.label: result}
             self.version += 1
-            self.told()
-        again = [result.variant for result in self.results.values() if result.u is not None]
-        if not config.memory or stop.is_set() or not again:
+            self.on_result()
+        solved = [result.variant for result in self.results.values() if result.u is not None]
+        if not config.memory or stop.is_set() or not solved:
             return
         self.busy = "measuring memory"
         self.version += 1
-        for result in compare(example, again, budget=budget, memory=True, host=host(), stop=stop):
+        for result in compare(example, solved, budget=budget, memory=True, host=host(), stop=stop):
             self.memory = {**self.memory, result.variant.label: result.memory}
             self.version += 1
 
 
 class CompareState(PageState):
-    """The problem and the race of one session."""
+    """Problem and race of one session."""
 
     Config = CompareConfig
     title = "the Compare page"
-    folds = {"solver": "Solvers", "training": "Race", "data": "Parameters"}
+    groups = {"solver": "Solvers", "training": "Race", "data": "Parameters"}
 
-    def __init__(self, search: str = "", jobs: Registry = registry, bench: Callable[[], Bench] = Bench) -> None:
+    def __init__(
+        self, search: str = "", jobs: Registry = registry, comparison: Callable[[], Comparison] = Comparison
+    ) -> None:
         super().__init__()
         self.jobs = jobs
-        self.bench = bench()
+        self.comparison = comparison()
         self.race = None
-        self._asked = None
+        self._request = None
         self.read(search)
 
     def fields(self) -> list[Any]:
-        """The settings that matter: of the parameters, those of the chosen problem."""
-        own = PARAMETERS.get(str(self.shown()["problem"]), ())
-        others = {name for names in PARAMETERS.values() for name in names} - set(own)
-        return [field for field in super().fields() if field.name not in others]
+        """Settings of the current mode, with only the parameters of the selected problem."""
+        parameters = PARAMETERS.get(str(self.values()["problem"]), ())
+        hidden = {name for names in PARAMETERS.values() for name in names} - set(parameters)
+        return [field for field in super().fields() if field.name not in hidden]
 
-    def _settle(self, given: Any) -> None:
-        super()._settle(given)
+    def _validate(self, entered: Any) -> None:
+        super()._validate(entered)
         if self.config is None:
             return
         try:
@@ -209,19 +225,19 @@ class CompareState(PageState):
         except ValueError as error:
             self.param.update(config=None, errors={_field_of(str(error)): str(error)})
             return
-        asked = {name: value for name, value in self.config if name not in ("race", "left", "right")}
-        if asked != self._asked:
-            self._asked = asked
-            self.bench.ask(self.config)
+        request = {name: value for name, value in self.config if name not in ("race", "left", "right")}
+        if request != self._request:
+            self._request = request
+            self.comparison.request(self.config)
 
     def result(self, label: str) -> VariantResult | None:
-        """What a solver gave, None while it is not known."""
-        return self.bench.results.get(label)
+        """Result of a solver, None if it is not available."""
+        return self.comparison.results.get(label)
 
-    # the race
+    # race
 
     def start_race(self) -> None:
-        """Two trainings, same seed and data, another solver each, in step."""
+        """Start the same training with two solvers, in lockstep."""
         if self.config is None:
             return
         self.stop_race()
@@ -229,23 +245,23 @@ class CompareState(PageState):
             self.race = Race(self.jobs, self.config.race, (self.config.left, self.config.right))
             self.race.start()
         except ValueError as error:
-            self.tell(Notice("error", f"The race cannot start: {error}"))
+            self.notify(Notice("error", f"The race cannot start: {error}"))
         self.revision += 1
 
     def pause_race(self) -> None:
-        """Pause both, or let both go on."""
+        """Pause or resume both trainings."""
         if self.race is not None:
             self.race.toggle()
             self.revision += 1
 
     def stop_race(self) -> None:
-        """Stop both; both are kept as runs."""
+        """Stop both trainings; both are kept as runs."""
         if self.race is not None:
             self.race.stop()
             self.revision += 1
 
 
 def _field_of(text: str) -> str:
-    """The field that a complaint of `Example` is about."""
+    """Field to which an error message of `Example` refers."""
     names = {"K": "derivatives", "T": "points", "damping": "damping", "noise": "noise", "h": "step"}
     return names.get(text.partition(":")[0], "points" if text.startswith("expected T") else "problem")

@@ -1,4 +1,4 @@
-"""What the Compare and Scaling pages say of solvers in words and numbers."""
+"""Tables and formatting of the Compare and Scaling pages."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -11,29 +11,27 @@ from workbench.plots.scrolled import scrolled
 from workbench.plots.studies.run_overlay import color
 
 
-def results(labels: Sequence[str], found: Mapping[str, Any], memory: Mapping[str, float], busy: str) -> str:
-    """An HTML table of what every solver gave (`compare.Result` by label), marks in words among them."""
-    known = [found[label].seconds for label in labels if label in found and found[label].u is not None]
-    rows = [
-        _result(label, found.get(label), memory.get(label, math.nan), min(known, default=math.nan), busy)
-        for label in labels
-    ]
-    bases = [found[label].reference.label for label in labels if label in found and found[label].reference]
-    apart = f"difference to {escape(bases[0])}" if bases else "difference"
-    titles = ("forward", "backward", "time, of the quickest", "peak memory", apart, "error")
+def results_table(labels: Sequence[str], results: Mapping[str, Any], memory: Mapping[str, float], busy: str) -> str:
+    """HTML table of the results of all solvers (`compare.VariantResult` by label); failures show their status."""
+    available = [results[label] for label in labels if label in results]
+    fastest = min((result.seconds for result in available if result.u is not None), default=math.nan)
+    rows = [_row(label, results.get(label), memory.get(label, math.nan), fastest, busy) for label in labels]
+    references = [result.reference.label for result in available if result.reference]
+    difference = f"difference to {escape(references[0])}" if references else "difference"
+    titles = ("forward", "backward", "time / fastest", "peak memory", difference, "error")
     head = "".join(f"<th scope='col' class='number'>{title}</th>" for title in titles)
     head = f"<thead><tr><th scope='col'>solver</th>{head}</tr></thead>"
-    return scrolled(f"<table class='plain'>{head}<tbody>{''.join(rows)}</tbody></table>", "costs and distances")
+    return scrolled(f"<table class='plain'>{head}<tbody>{''.join(rows)}</tbody></table>", "costs and errors")
 
 
-def _result(label: str, result: Any, memory: float, quickest: float, busy: str) -> str:
-    lead = f"<tr><th scope='row'>{_key(label)}</th>"
+def _row(label: str, result: Any, memory: float, fastest: float, busy: str) -> str:
+    head = f"<tr><th scope='row'>{_key(label)}</th>"
     if result is None:
-        return lead + f"<td colspan='6' class='unit'>{'solving &hellip;' if busy else 'not run'}</td></tr>"
+        return head + f"<td colspan='6' class='unit'>{'solving &hellip;' if busy else 'not run'}</td></tr>"
     if result.u is None:
-        said = f"<b class='verdict missing'>{escape(str(result.status))}</b> {escape(result.words)}"
-        return lead + f"<td colspan='6' class='mark'>{said}</td></tr>"
-    ratio = result.seconds / quickest
+        message = f"<b class='verdict missing'>{escape(str(result.status))}</b> {escape(result.words)}"
+        return head + f"<td colspan='6' class='mark'>{message}</td></tr>"
+    ratio = result.seconds / fastest
     cells = [
         milliseconds(result.forward),
         milliseconds(result.backward),
@@ -42,47 +40,46 @@ def _result(label: str, result: Any, memory: float, quickest: float, busy: str) 
         f"{result.largest_difference:.1e}",
         "–" if result.error is None else f"{result.largest_error:.1e}",
     ]
-    return lead + "".join(f"<td class='number'>{cell}</td>" for cell in cells) + "</tr>"
+    return head + "".join(f"<td class='number'>{cell}</td>" for cell in cells) + "</tr>"
 
 
 def problem(example: Any, labels: Sequence[str]) -> str:
-    """The equation, and what is drawn how."""
+    """Equation and legend (HTML)."""
     equation = FORMS[example.form].title
     for name, value in example.values.items():
-        written = "" if value == 1 else f"{value:g} "
-        equation = equation.replace(f"{name} ", written).replace(name, f"{value:g}")
+        factor = "" if value == 1 else f"{value:g} "
+        equation = equation.replace(f"{name} ", factor).replace(name, f"{value:g}")
     keys = "".join(_key(label) for label in labels)
-    data = "<span class='key data'>readings</span>" if example.noise else ""
+    data = "<span class='key data'>measurements</span>" if example.noise else ""
     return (
         f"{escape(equation)} on {example.T:,} grid points. <br><span class='key truth'>closed form</span>{data}{keys}"
     )
 
 
 def _key(label: str) -> str:
-    return (
-        f"<span class='key' style='--line: {color(list(VARIANTS).index(label) + 1)}'>{escape(title_of(label))}</span>"
-    )
+    line = color(list(VARIANTS).index(label) + 1)
+    return f"<span class='key' style='--line: {line}'>{escape(solver_title(label))}</span>"
 
 
-LAWS = "time or memory = constant × size^exponent; the limit is where the law meets the budget of one point."
+POWER_LAW = "Time or memory = constant × size^exponent; the predicted limit is where the power law reaches the budget."
 TITLES = {
     "banded cholesky": "banded cholesky (as published)",
     "mnn cholesky": "mnn cholesky (original MNN)",
 }
 
 
-def title_of(label: str) -> str:
-    """What a solver is, where its name does not say it."""
+def solver_title(label: str) -> str:
+    """Title of a solver by its label."""
     return TITLES.get(label, label)
 
 
 def milliseconds(seconds: float) -> str:
-    """A time with its unit."""
+    """Format a time with its unit."""
     if not math.isfinite(seconds):
         return "–"
     return f"{seconds:.3g} s" if seconds >= 1 else f"{1e3 * seconds:.3g} ms"
 
 
 def megabytes(count: float) -> str:
-    """A memory with its unit."""
+    """Format a memory size with its unit."""
     return f"{count / 1e6:,.3g} MB" if math.isfinite(count) else "&hellip;"

@@ -1,4 +1,4 @@
-"""The state of the Data page in one session: every data set, what is known of it, what is being made. No widgets."""
+"""State of the Data page in one session: data sets, their records and generation jobs. No widgets."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -13,166 +13,166 @@ from workbench.dashboard.forms.page_state import PageConfig, PageState
 from workbench.dashboard.train.preview import Preview
 from workbench.datasets.tabular import Source
 from workbench.experiments.protocol import setting
-from workbench.jobs.dataset_job import DatasetJob, DatasetJobs, dataset_jobs, kept_record, record_path
+from workbench.jobs.dataset_job import DatasetJob, DatasetJobs, dataset_jobs, load_record, record_path
 
 logger = logging.getLogger(__name__)
 
 CARDS = Path(__file__).parents[3] / "data" / "cards"
-"""The pages about the data sets; they are in a checkout, not in an installed package."""
+"""Data-set cards; available in a checkout, not in an installed package."""
 
 
 class DataConfig(PageConfig):
-    """What the address of the Data page holds."""
+    """Settings of the Data page, stored in its URL."""
 
-    search: str = setting("", "Only data sets whose name, title or summary holds this text.")
+    search: str = setting("", "Show only data sets whose name, title or summary contains this text.")
 
 
 class DataState(PageState):
-    """The data sets of one session, each with one of its records."""
+    """Data sets of one session, each with one record."""
 
     Config = DataConfig
     title = "the Data page"
 
-    def __init__(self, search: str = "", makes: DatasetJobs = dataset_jobs) -> None:
+    def __init__(self, search: str = "", jobs: DatasetJobs = dataset_jobs) -> None:
         super().__init__()
-        self.makes = makes
+        self.jobs = jobs
         self._previews = {}
-        self._kept = {}
-        self._differs = {}
+        self._saved_records = {}
+        self._overrides = {}
         self._titles = {}
-        self._refused = {}
+        self._upload_errors = {}
         self.read(search)
 
     def names(self) -> list[str]:
-        """The data sets that pass the filter."""
-        wanted = str(self.shown()["search"]).lower().split()
-        found = []
+        """Names of the data sets that match the filter."""
+        terms = str(self.values()["search"]).lower().split()
+        names = []
         for name in experiments.names():
             experiment = experiments.get(name)
-            words = f"{name} {experiment.title} {experiment.summary}".lower()
-            if all(part in words for part in wanted):
-                found.append(name)
-        return found
+            text = f"{name} {experiment.title} {experiment.summary}".lower()
+            if all(term in text for term in terms):
+                names.append(name)
+        return names
 
-    def setup(self, name: str) -> Config:
-        """The configuration whose record is shown: the default one, until another record is chosen or uploaded."""
-        return experiments.get(name).Config(**self._differs.get(name, {}))
+    def dataset_config(self, name: str) -> Any:
+        """Configuration of the shown record: the default, until another record is selected or uploaded."""
+        return experiments.get(name).Config(**self._overrides.get(name, {}))
 
     def titles(self, name: str) -> list[str]:
-        """The records to choose from; none where there is but one."""
+        """Titles of the available records; empty if there is only one."""
         return list(getattr(experiments.get(name), "RECORDS", {}))
 
     def title_of(self, name: str) -> str:
-        """The record that is chosen."""
+        """Title of the selected record."""
         return self._titles.get(name) or self.titles(name)[0]
 
-    def choose(self, name: str, title: str) -> None:
+    def select_record(self, name: str, title: str) -> None:
         """Show another record."""
         self._titles[name] = title
-        self._show(name, experiments.get(name).RECORDS[title])
-        self.refuse(name, "")
+        self._override(name, experiments.get(name).RECORDS[title])
+        self.set_upload_error(name, "")
 
-    def _show(self, name: str, differs: Mapping[str, Any]) -> None:
-        self._differs[name] = dict(differs)
+    def _override(self, name: str, settings: Mapping[str, Any]) -> None:
+        self._overrides[name] = dict(settings)
         self._previews.pop(name, None)
-        self._kept.pop(name, None)
-        self.look()
+        self._saved_records.pop(name, None)
+        self.load_records()
 
     def upload(self, name: str, sources: Sequence[Source]) -> None:
-        """Read a person's files for an experiment that takes some; `error` says why they cannot be used."""
+        """Read uploaded files for an experiment that accepts them; `error` reports files that cannot be used."""
         try:
-            kept = experiments.get(name).keep(sources)
+            record = experiments.get(name).keep(sources)
         except ValueError as error:
-            self.refuse(name, str(error))
+            self.set_upload_error(name, str(error))
             return
         except Exception as error:
             logger.exception("an upload could not be read")
-            self.refuse(name, f"The upload could not be read: {error!r}")
+            self.set_upload_error(name, f"The upload could not be read: {error!r}")
             return
-        self._show(name, {"record": kept})
-        self.refuse(name, "")
+        self._override(name, {"record": record})
+        self.set_upload_error(name, "")
 
-    def refuse(self, name: str, text: str) -> None:
-        """Say why files cannot be used ("": they can)."""
-        self._refused[name] = text
+    def set_upload_error(self, name: str, text: str) -> None:
+        """Set the error message of an upload; "" clears it."""
+        self._upload_errors[name] = text
         self.revision += 1
 
-    def look(self) -> None:
-        """Ask for the records that are made in a moment; of the others, those that were made before."""
+    def load_records(self) -> None:
+        """Generate inexpensive records in the background; load expensive ones if they were generated before."""
         for name in self.names():
             if name in self._previews:
                 continue
             self._previews[name] = preview = Preview()
-            if self.costly(name):
-                self._kept[name] = kept_record(name, self.setup(name))
+            if self.is_expensive(name):
+                self._saved_records[name] = load_record(name, self.dataset_config(name))
             else:
-                preview.ask(name, self.setup(name))
+                preview.request(name, self.dataset_config(name))
 
     def record(self, name: str) -> xr.Dataset | None:
-        """The record of a data set, None while it is not there."""
-        making = self.making(name)
-        if making is not None and making.state == "done" and self._kept.get(name) is None:
-            self._kept[name] = kept_record(name, self.setup(name))
-        if self._kept.get(name) is not None:
-            return self._kept[name]
+        """Record of a data set, None while it is not available."""
+        job = self.job(name)
+        if job is not None and job.state == "done" and self._saved_records.get(name) is None:
+            self._saved_records[name] = load_record(name, self.dataset_config(name))
+        if self._saved_records.get(name) is not None:
+            return self._saved_records[name]
         return self._previews[name].data if name in self._previews else None
 
     def error(self, name: str) -> str:
-        """Why the record could not be made or read, "" if nothing went wrong."""
-        if self._refused.get(name):
-            return self._refused[name]
-        making = self.making(name)
-        if making is not None and making.state == "failed":
-            return f"The record could not be made: {making.words}"
+        """Error message of the upload or of the generation of the record, "" without an error."""
+        if self._upload_errors.get(name):
+            return self._upload_errors[name]
+        job = self.job(name)
+        if job is not None and job.state == "failed":
+            return f"The record could not be generated: {job.message}"
         return self._previews[name].error if name in self._previews else ""
 
-    def making(self, name: str) -> DatasetJob | None:
-        """What is being made of a data set, or was."""
-        return self.makes.get(name, self.setup(name))
+    def job(self, name: str) -> DatasetJob | None:
+        """Latest job that generates the record, or None."""
+        return self.jobs.get(name, self.dataset_config(name))
 
     def version(self) -> Any:
-        """Changes with what there is to show."""
-        dataset_jobs = [self.making(name) for name in self.names()]
+        """Value that changes with the displayed content."""
+        jobs = [self.job(name) for name in self.names()]
         previews = [self._previews[name].version if name in self._previews else -1 for name in self.names()]
-        return self.revision, tuple(previews), tuple(m and (id(m), m.version) for m in dataset_jobs)
+        return self.revision, tuple(previews), tuple(job and (id(job), job.version) for job in jobs)
 
-    def make(self, name: str) -> None:
-        """Make or download the record, in a process of its own."""
-        self._kept.pop(name, None)
-        self.makes.start(name, self.setup(name))
+    def generate(self, name: str) -> None:
+        """Generate or download the record in a separate process."""
+        self._saved_records.pop(name, None)
+        self.jobs.start(name, self.dataset_config(name))
 
     def cancel(self, name: str) -> None:
-        """End that."""
-        making = self.making(name)
-        if making is not None:
-            making.cancel()
+        """Cancel the generation of the record."""
+        job = self.job(name)
+        if job is not None:
+            job.cancel()
 
     def file(self, name: str) -> Path | None:
-        """The file of the record, None while there is none."""
-        path = record_path(name, self.setup(name))
+        """File of the record, None if it is not saved."""
+        path = record_path(name, self.dataset_config(name))
         return path if path.exists() else None
 
     def netcdf(self, name: str) -> bytes:
-        """The record as NetCDF. Raises ValueError while there is none."""
+        """Record as NetCDF. Raises ValueError if it is not available."""
         path = self.file(name)
         if path is not None:
             return path.read_bytes()
         record = self.record(name)
         if record is None:
-            raise ValueError(f"there is no record of {name} yet")
+            raise ValueError(f"no record of {name} is available yet")
         return bytes(record.to_netcdf(engine="h5netcdf"))
 
-    def address(self, name: str) -> str:
-        """The search part of the address at which a data set is trained on."""
-        return settings.query(self.setup(name), {"experiment": name})
+    def train_query(self, name: str) -> str:
+        """Search part of the URL that trains on a data set."""
+        return settings.query(self.dataset_config(name), {"experiment": name})
 
     def card(self, name: str) -> str:
-        """The page about a data set, in Markdown; "" where there is none."""
+        """Markdown text of the data-set card; "" if there is none."""
         path = CARDS / f"{name}.md"
         return path.read_text(encoding="utf-8") if path.exists() else ""
 
-    def costly(self, name: str) -> bool:
-        """Whether the record is only made when somebody asks for it."""
+    def is_expensive(self, name: str) -> bool:
+        """Whether the record is generated only on request."""
         experiment = experiments.get(name)
-        at_once = getattr(experiment, "at_once", lambda config: not hasattr(experiment, "prepare"))
-        return not at_once(self.setup(name))
+        is_immediate = getattr(experiment, "is_immediate", lambda config: not hasattr(experiment, "prepare"))
+        return not is_immediate(self.dataset_config(name))

@@ -1,1 +1,1 @@
-"""Controls made from a Config, file uploads and tables of rows."""
+"""Controls generated from a Config, file uploads, tables."""

@@ -1,4 +1,4 @@
-"""What a page needs to know of a Config: its fields, what is wrong with a value, how it looks in a URL. No widgets."""
+"""Fields of a Config for forms: labels, bounds, validation, conversion to and from URLs. No widgets."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -11,53 +11,55 @@ from pydantic.fields import FieldInfo
 
 from workbench.experiments.protocol import Config
 
-MOST_BUTTONS = 6
+MAX_CHOICES = 6
+"""Maximum number of values of a bounded integer that is shown as a choice."""
+LABELS = {"window": "sequence length", "backend": "solver"}
+"""Label of a field whose name is not the term used on the page."""
 
 
 @dataclass(frozen=True)
 class Setting:
-    """One field of a Config, ready to become a control.
+    """One field of a Config.
 
-    `options` holds the values of a choice ((): free entry); `bounds` says in words what is allowed. `ticks` holds the
-    values of a slider; `many`: several of the options may be chosen, written one after the other with commas.
+    options: values to choose from; empty for free entry. bounds: allowed range as text. ticks: values of a slider.
+    multiple: whether several options may be selected; the value is then a comma-separated list.
     """
 
     name: str
     label: str
-    text: str
+    description: str
     group: str
     modes: tuple[str, ...]
     options: tuple[Any, ...]
     bounds: str
     default: Any
     ticks: tuple[Any, ...] = ()
-    many: bool = False
+    multiple: bool = False
 
 
 def settings(config: type[Config]) -> tuple[Setting, ...]:
-    """The fields of a Config class in their order; the seed, which every Config has, last."""
-    found = [_setting(name, info) for name, info in config.model_fields.items()]
-    return tuple(sorted(found, key=lambda setting: setting.name == "seed"))
+    """Fields of a Config class in order of definition, the seed last."""
+    fields = [_setting(name, info) for name, info in config.model_fields.items()]
+    return tuple(sorted(fields, key=lambda setting: setting.name == "seed"))
 
 
 def _setting(name: str, info: FieldInfo) -> Setting:
     extra = info.json_schema_extra if isinstance(info.json_schema_extra, Mapping) else {}
-    limits = {
-        key: getattr(rule, key) for rule in info.metadata for key in ("ge", "gt", "le", "lt") if hasattr(rule, key)
-    }
+    keys = ("ge", "gt", "le", "lt")
+    limits = {key: getattr(rule, key) for rule in info.metadata for key in keys if hasattr(rule, key)}
     unit = str(extra.get("unit", ""))
-    label = name.replace("_", " ")
+    label = LABELS.get(name, name.replace("_", " "))
     return Setting(
         name=name,
         label=label[:1].upper() + label[1:] + (f" ({unit})" if unit else ""),
-        text=info.description or "",
+        description=info.description or "",
         group=str(extra.get("group", "main")),
         modes=tuple(extra.get("modes", ())),
         options=tuple(extra["many"]) if "many" in extra else _options(info.annotation, limits),
-        bounds=_words(limits),
+        bounds=_format_bounds(limits),
         default=info.default,
         ticks=tuple(extra.get("ticks", ())),
-        many="many" in extra,
+        multiple="many" in extra,
     )
 
 
@@ -66,7 +68,7 @@ def _options(kind: Any, limits: Mapping[str, Any]) -> tuple[Any, ...]:
         return get_args(kind)
     if kind is bool:
         return (True, False)
-    if kind is int and {"ge", "le"} <= limits.keys() and limits["le"] - limits["ge"] < MOST_BUTTONS:
+    if kind is int and {"ge", "le"} <= limits.keys() and limits["le"] - limits["ge"] < MAX_CHOICES:
         return tuple(range(limits["ge"], limits["le"] + 1))
     return ()
 
@@ -74,12 +76,12 @@ def _options(kind: Any, limits: Mapping[str, Any]) -> tuple[Any, ...]:
 _SIGNS = {"ge": "at least", "gt": "above", "le": "at most", "lt": "below"}
 
 
-def _words(limits: Mapping[str, Any]) -> str:
-    return " and ".join(f"{_SIGNS[key]} {written(value)}" for key, value in limits.items())
+def _format_bounds(limits: Mapping[str, Any]) -> str:
+    return " and ".join(f"{_SIGNS[key]} {format_value(value)}" for key, value in limits.items())
 
 
-def written(value: Any) -> str:
-    """A value as a person writes it (and as the URL holds it); `float(written(x)) == x`."""
+def format_value(value: Any) -> str:
+    """Text of a value, as in forms and URLs; `float(format_value(x)) == x`."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, float):
@@ -88,17 +90,17 @@ def written(value: Any) -> str:
     return str(value)
 
 
-def defaults(config: type[Config], given: Mapping[str, Any]) -> dict[str, Any]:
-    """The value of every field that `given` leaves out, in the mode that `given` names."""
+def defaults(config: type[Config], entered: Mapping[str, Any]) -> dict[str, Any]:
+    """Default of every field in the mode named in `entered`."""
     base = {name: info.default for name, info in config.model_fields.items()}
-    base.update(config.mode_defaults.get(given.get("mode", base.get("mode")), {}))
+    base.update(config.mode_defaults.get(entered.get("mode", base.get("mode")), {}))
     return base
 
 
-def check(config: type[Config], given: Mapping[str, Any]) -> tuple[Config | None, dict[str, str]]:
-    """The Config that `given` makes, or None and a message per field; "" is the key of what belongs to no field."""
+def validate(config: type[Config], entered: Mapping[str, Any]) -> tuple[Config | None, dict[str, str]]:
+    """Config with the entered values, or None, and error messages by field; key "" holds errors of no field."""
     try:
-        return config.model_validate(dict(given)), {}
+        return config.model_validate(dict(entered)), {}
     except ValidationError as error:
         messages = {}
         for fault in error.errors():
@@ -107,10 +109,10 @@ def check(config: type[Config], given: Mapping[str, Any]) -> tuple[Config | None
         return None, messages
 
 
-def _field(where: Sequence[Any], text: str, names: Mapping[str, Any]) -> str:
-    """The field a fault belongs to: where it happened, else the first field that its message names."""
-    if where:
-        return str(where[0])
+def _field(location: Sequence[Any], text: str, names: Mapping[str, Any]) -> str:
+    """Field of a validation error: its location, else the first field named in its message."""
+    if location:
+        return str(location[0])
     words = re.findall(r"\w+", text.lower())
     return next((word for word in words if word in names), "")
 
@@ -125,31 +127,31 @@ def _message(fault: Mapping[str, Any]) -> str:
         ("less_than", "lt"),
     ):
         if kind == word:
-            return f"{fault['input']} must be {_SIGNS[key]} {written(limits[key])}."
+            return f"{fault['input']} must be {_SIGNS[key]} {format_value(limits[key])}."
     if kind in ("int_parsing", "int_from_float", "int_type"):
-        return f"A whole number is needed, not “{fault['input']}”."
+        return f"Expected a whole number, not “{fault['input']}”."
     if kind in ("float_parsing", "float_type", "finite_number"):
-        return f"A number is needed, not “{fault['input']}”."
+        return f"Expected a number, not “{fault['input']}”."
     if kind == "extra_forbidden":
-        return "There is no such setting."
+        return "Unknown setting."
     text = str(fault["msg"]).removeprefix("Value error, ")
     return text[:1].upper() + text[1:] + ("" if text.endswith(".") else ".")
 
 
 def query(config: Config, before: Mapping[str, str] | None = None, after: Mapping[str, str] | None = None) -> str:
-    """The whole configuration as the search part of a URL, `?...`, between what else the URL holds."""
-    values = {name: written(value) for name, value in config.model_dump().items()}
+    """Configuration as the search part of a URL, `?...`, between the pairs `before` and `after`."""
+    values = {name: format_value(value) for name, value in config.model_dump().items()}
     return "?" + urlencode({**(before or {}), **values, **(after or {})})
 
 
 def parse_query(search: str) -> tuple[dict[str, str], list[str]]:
-    """The keys and values of a URL's search part, and the keys that stand in it more than once."""
+    """Keys and values of the search part of a URL, and the keys that occur more than once."""
     pairs = parse_qsl(search.removeprefix("?"), keep_blank_values=True)
     keys = [key for key, _ in pairs]
     return dict(pairs), sorted({key for key in keys if keys.count(key) > 1})
 
 
-def without(search: str, *keys: str) -> str:
-    """The search part of a URL without these keys."""
+def remove_keys(search: str, *keys: str) -> str:
+    """Search part of a URL without the given keys."""
     pairs = parse_qsl(search.removeprefix("?"), keep_blank_values=True)
     return "?" + urlencode([(key, value) for key, value in pairs if key not in keys])

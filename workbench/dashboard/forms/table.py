@@ -1,4 +1,4 @@
-"""A table whose rows can be ticked, sorted and opened. It shows what it is given: sorting happens in the state."""
+"""Table with selectable, sortable and clickable rows; sorting is done by the page state."""
 
 import param
 from panel.custom import JSComponent
@@ -38,15 +38,16 @@ a:hover { text-decoration: underline; }
 
 
 class Table(JSComponent):
-    """columns: {name: title}; rows: dicts with "id", "link" (an address), "state", "color" (of its curve, or "") and a
-    text per column; the first column is the link, the column "status" has a mark.
+    """Table of rows.
 
-    selected: the ids that are ticked. sort: the column, after "-" if it descends. opened: the id whose link was
-    followed, with a count, so that the same one can be followed twice.
+    columns: title by name; the first column is a link, column "status" has a status icon. rows: dicts with "id",
+    "link" (a URL), "state", "color" (of the curve, or "") and one text per column. selected: ids of the selected rows.
+    sort: column name, prefixed with "-" for descending order. opened: id of the last followed link and a count, so
+    that the same link can be followed twice.
     """
 
     columns = param.Dict(default={})
-    numbers = param.List(default=[], doc="The columns that are set flush right.")
+    numbers = param.List(default=[], doc="Right-aligned columns.")
     caption = param.String(default="")
     rows = param.List(default=[])
     selected = param.List(default=[])
@@ -60,30 +61,30 @@ export function render({ model }) {
   frame.className = "frame"
   const table = frame.appendChild(document.createElement("table"))
   table.setAttribute("aria-label", model.caption)
-  const make = (tag, parent, text = "") => {
+  const append = (tag, parent, text = "") => {
     const element = parent.appendChild(document.createElement(tag))
     if (text) element.textContent = text
     return element
   }
   const head = () => {
-    const row = make("tr", make("thead", table))
-    const corner = make("td", row)
+    const row = append("tr", append("thead", table))
+    const corner = append("td", row)
     corner.className = "tick"
     for (const [name, title] of Object.entries(model.columns)) {
-      const cell = make("th", row)
+      const cell = append("th", row)
       cell.scope = "col"
       if (model.numbers.includes(name)) cell.className = "number"
       const plain = model.sort.replace(/^-/, "")
       cell.setAttribute("aria-sort", plain !== name ? "none" : model.sort.startsWith("-") ? "descending" : "ascending")
-      const button = make("button", cell, title)
+      const button = append("button", cell, title)
       button.addEventListener("click", () => { model.sort = model.sort === name ? "-" + name : name })
     }
   }
   const line = (body, row) => {
-    const line = make("tr", body)
-    const tick = make("td", line)
+    const line = append("tr", body)
+    const tick = append("td", line)
     tick.className = "tick"
-    const box = make("input", tick)
+    const box = append("input", tick)
     box.type = "checkbox"
     box.checked = model.selected.includes(row.id)
     box.setAttribute("aria-label", "select " + row.id)
@@ -93,29 +94,29 @@ export function render({ model }) {
       model.selected = box.checked ? [...others, row.id] : others
     })
     Object.keys(model.columns).forEach((name, index) => {
-      const cell = make("td", line)
+      const cell = append("td", line)
       if (model.numbers.includes(name)) cell.className = "number"
       if (index === 0) {
-        if (row.color) make("span", cell).className = "swatch", cell.firstChild.style.background = row.color
-        const link = make("a", cell, row[name])
+        if (row.color) append("span", cell).className = "swatch", cell.firstChild.style.background = row.color
+        const link = append("a", cell, row[name])
         link.href = row.link
         link.addEventListener("click", event => {
           if (event.ctrlKey || event.metaKey || event.shiftKey) return
           event.preventDefault()
           model.opened = [row.id, model.opened[1] + 1]
         })
-      } else if (name === "status") make("span", cell, row[name]).className = "state " + row.state
+      } else if (name === "status") append("span", cell, row[name]).className = "state " + row.state
       else cell.textContent = row[name]
     })
   }
   const draw = () => {
     const root = frame.getRootNode()
-    const held = root.activeElement?.getAttribute?.("aria-label")
+    const focused = root.activeElement?.getAttribute?.("aria-label")
     table.replaceChildren()
     head()
-    const body = make("tbody", table)
+    const body = append("tbody", table)
     for (const row of model.rows) line(body, row)
-    if (held) table.querySelector(`[aria-label="${CSS.escape(held)}"]`)?.focus()
+    if (focused) table.querySelector(`[aria-label="${CSS.escape(focused)}"]`)?.focus()
   }
   for (const name of ["columns", "rows", "selected", "sort"]) model.on(name, draw)
   draw()

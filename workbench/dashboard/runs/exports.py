@@ -1,4 +1,4 @@
-"""A run for elsewhere: as a script or a notebook that makes it again, as NetCDF, as one page that opens offline."""
+"""Export a run as a script or notebook that reproduces it, as NetCDF, or as a self-contained HTML report."""
 
 import json
 from collections.abc import Callable
@@ -12,26 +12,26 @@ from workbench.training.run_file import Run
 
 
 def script(path: Path) -> bytes:
-    """A Python script that makes the run of a file again and prints its losses, every digit.
+    """Python script that reproduces a run and prints its losses to full precision.
 
-    Raises ValueError for a file that is no run, or whose experiment is not known here.
+    Raises ValueError for a file that is not a run, or whose experiment is unknown.
     """
     run = _read(path)
-    parts = [f'"""{_headline(run)}\n\n{_made_with(run)}\n"""\n', _imports(), _settings(run), _loop(run), _result()]
+    parts = [f'"""{_headline(run)}\n\n{_provenance(run)}\n"""\n', _imports(), _settings(run), _loop(run), _result()]
     return "\n".join(parts).encode()
 
 
 def notebook(path: Path) -> bytes:
-    """The same as a notebook (format 4.5, no outputs), with its learning curve. Raises as `script`."""
+    """Notebook (format 4.5, without outputs) that reproduces a run and plots its learning curve. Raises as `script`."""
     run = _read(path)
     cells = [
-        _cell("markdown", f"# {_headline(run)}\n\n{_made_with(run)}"),
+        _cell("markdown", f"# {_headline(run)}\n\n{_provenance(run)}"),
         _cell("code", _imports().strip()),
         _cell("code", _settings(run).strip()),
-        _cell("markdown", "The training: one record per step. On the machine of the run the losses are the same."),
+        _cell("markdown", "Training, one record per step. On the machine of the run the losses are identical."),
         _cell("code", _loop(run).strip()),
         _cell("code", _CURVE.strip()),
-        _cell("markdown", "What it has found."),
+        _cell("markdown", "Discovered equations and metrics."),
         _cell("code", _result().strip()),
     ]
     for index, cell in enumerate(cells):
@@ -42,23 +42,23 @@ def notebook(path: Path) -> bytes:
 
 
 def netcdf(path: Path) -> bytes:
-    """The run file itself. Raises as `runs.read_run`."""
+    """Run file itself. Raises as `run_file.read_run`."""
     run_file.read_run(path)
     return path.read_bytes()
 
 
 def page(path: Path) -> bytes:
-    """One HTML page with everything in it; nothing is fetched when it opens. Raises as `script`."""
+    """Self-contained HTML report. Raises as `script`."""
     return report_page(_read(path)).encode()
 
 
-KINDS: dict[str, tuple[str, Callable[[Path], bytes]]] = {
+FORMATS: dict[str, tuple[str, Callable[[Path], bytes]]] = {
     "Script": (".py", script),
     "Notebook": (".ipynb", notebook),
     "NetCDF": (".nc", netcdf),
     "Report": (".html", page),
 }
-"""By name: how the file's name ends, and what makes its content from the path of a run file."""
+"""File suffix and export function, which takes the path of a run file, by name."""
 
 
 def _read(path: Path) -> Run:
@@ -68,14 +68,14 @@ def _read(path: Path) -> Run:
 
 
 def _headline(run: Run) -> str:
-    return f"{experiments.get(run.experiment).title}: the run {run.path.stem} again"
+    return f"{experiments.get(run.experiment).title}: reproduction of run {run.path.stem}"
 
 
-def _made_with(run: Run) -> str:
-    made = ", ".join(f"{name} {version}" for name, version in run.versions.items())
+def _provenance(run: Run) -> str:
+    versions = ", ".join(f"{name} {version}" for name, version in run.versions.items())
     return (
-        f"Made on {run.created} with {made}.\nWith the same versions on the same machine every loss is the same to the "
-        f"last digit."
+        f"Created on {run.created} with {versions}.\nWith the same versions on the same machine all losses are "
+        f"identical to the last digit."
     )
 
 
@@ -86,20 +86,20 @@ def _imports() -> str:
 def _settings(run: Run) -> str:
     lines = "".join(f"    {name}={value!r},\n" for name, value in run.config.items())
     threads = run.versions.get("threads", "")
-    same = f"torch.set_num_threads({threads})  # as in the run: sums in another order round differently\n"
+    set_threads = f"torch.set_num_threads({threads})  # as in the run: the order of sums affects rounding\n"
     return (
-        (same if threads.isdecimal() else "")
+        (set_threads if threads.isdecimal() else "")
         + f"experiment = experiments.get({run.experiment!r})\n"
         + f"config = experiment.Config(\n{lines})\n"
     )
 
 
 def _loop(run: Run) -> str:
-    """To the end; of a run that was halted before: so many steps."""
+    """Training loop; stops at the last step of a run that did not finish."""
     halt = (
         ""
         if run.status == "finished"
-        else f"    if record.step == {run.steps}:  # as far as the run has come\n        break\n"
+        else f"    if record.step == {run.steps}:  # last step of the run\n        break\n"
     )
     return (
         "training = Training(experiment, config)\n"

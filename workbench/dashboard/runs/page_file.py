@@ -1,4 +1,4 @@
-"""A run as one HTML page that needs nothing else: settings, equations, numbers, figures, what it was made with."""
+"""Self-contained HTML report of a run: equations, metrics, figures, settings, versions."""
 
 from html import escape
 from types import SimpleNamespace
@@ -11,17 +11,16 @@ from bokeh.resources import Resources
 
 from workbench import experiments
 from workbench.dashboard.app.theme import STYLE
-from workbench.dashboard.forms.settings import written
-from workbench.experiments.report import Report
+from workbench.dashboard.forms.settings import format_value
+from workbench.experiments.report import METRIC_LABELS, Report
 from workbench.plots import loss, trajectory
 from workbench.plots.equations import coefficients, equation
 from workbench.plots.scrolled import scrolled
 from workbench.training import Training
 from workbench.training.run_file import Run
 
-NAMES = {"rmse": "RMSE of the coefficients", "precision": "precision of the terms", "recall": "recall of the terms"}
 BOKEH = Resources(mode="inline", components=["bokeh"])
-"""Its `js_raw` is all that the figures need; its `js_files` are addresses of what Panel has loaded for other pages."""
+"""Only `js_raw` is needed; `js_files` are URLs of scripts that Panel loads for other pages."""
 PAGE_STYLE = """
 :root { color-scheme: light; --panel-on-background-color: #1c2530; --panel-on-secondary-color: #5a6572;
   --panel-primary-color: #005a8c; --panel-surface-color: #fff; }
@@ -33,21 +32,21 @@ h1 { font-size: 1.5rem; margin: 0 0 4px; }
 
 
 def report_page(run: Run) -> str:
-    """The page. The report is made again from the best state of the run; of a run without one there is none."""
+    """HTML report of a run; equations and metrics are recomputed from its best state, if it has one."""
     experiment = experiments.get(run.experiment)
     report = Report(trajectory=run.trajectory, coefficients=run.coefficients, metrics=run.metrics)
     if run.state:
         report = Training(experiment, experiment.Config(**run.config), resume_from=run).best_report()
     script, figures = _embedded(_figures(run, report))
     title = f"{experiment.title}: {run.path.stem}"
-    status = f"{run.status} after {run.steps:,} of {run.total:,} steps, begun {run.created}. {run.message}"
+    status = f"{run.status} after {run.steps:,} of {run.total:,} steps, started {run.created}. {run.message}"
     body = [
         f"<h1>{escape(title)}</h1><p class='caption'>{escape(experiment.summary)} {escape(status)}</p>",
         _section("Equations", _equations(report)),
         *(_section(name, figure) for name, figure in figures),
-        _section("Every coefficient", _coefficients(report)),
-        _section("Settings", _table("setting", "value", {k: written(v) for k, v in run.config.items()})),
-        _section("Made with", _table("what", "version", run.versions)),
+        _section("Coefficients", _coefficients(report)),
+        _section("Settings", _table("setting", "value", {k: format_value(v) for k, v in run.config.items()})),
+        _section("Versions", _table("package", "version", run.versions)),
     ]
     style = f"<style>{STYLE.replace(':host', ':root')}{PAGE_STYLE}</style>"
     head = f"<meta charset='utf-8'><meta name='viewport' content='width=device-width'><title>{escape(title)}</title>"
@@ -62,19 +61,20 @@ def _section(title: str, content: str) -> str:
 
 def _equations(report: Report) -> str:
     parts = []
-    for title, kind, found in (("Discovered", "found", report.equations), ("True", "truth", report.true_equations)):
-        if found:
-            lines = equation.html(found, true=report.true_equations if kind == "found" else ())
+    equations = (("Discovered", "found", report.equations), ("True", "truth", report.true_equations))
+    for title, kind, values in equations:
+        if values:
+            lines = equation.html(values, true=report.true_equations if kind == "found" else ())
             parts.append(f"<h3 class='key {kind}'>{title}</h3>{lines}")
-    doubts = "".join(f"<p>Doubt: {escape(doubt)}</p>" for doubt in report.doubts)
-    return "".join(parts) + equation.metrics(report.metrics, NAMES) + doubts
+    warnings = "".join(f"<p>Warning: {escape(warning)}</p>" for warning in report.warnings)
+    return "".join(parts) + equation.metrics(report.metrics, METRIC_LABELS) + warnings
 
 
 def _coefficients(report: Report) -> str:
     if report.coefficients is None:
         return ""
     table = coefficients.table(report.coefficients)
-    return f"<p>{coefficients.verdict(report.coefficients)}</p>{scrolled(table, 'coefficients')}"
+    return f"<p>{coefficients.support_summary(report.coefficients)}</p>{scrolled(table, 'coefficients')}"
 
 
 def _table(left: str, right: str, rows: Any) -> str:
@@ -84,19 +84,19 @@ def _table(left: str, right: str, rows: Any) -> str:
 
 
 def _figures(run: Run, report: Report) -> dict[str, Any]:
-    found = {}
+    figures = {}
     if "loss" in run.records:
         source = ColumnDataSource(loss.columns(_records(run), "loss", None))
-        found["Learning curve"] = [loss.curve(source, "loss", log=bool((run.records.loss > 0).any()))]
-    shown = report.trajectory
-    if shown is not None and set(shown.dims) == {"time", "variable"}:
-        part = trajectory.until(shown, trajectory.span(shown)[2])
-        found["Trajectory"] = trajectory.series(ColumnDataSource(trajectory.series_columns(part)), shown)
-    return found
+        figures["Learning curve"] = [loss.curve(source, "loss", log=bool((run.records.loss > 0).any()))]
+    data = report.trajectory
+    if data is not None and set(data.dims) == {"time", "variable"}:
+        part = trajectory.truncate(data, trajectory.span(data)[2])
+        figures["Trajectory"] = trajectory.series(ColumnDataSource(trajectory.series_columns(part)), data)
+    return figures
 
 
 def _records(run: Run) -> list[Any]:
-    """What the learning curve is drawn from: at most 2000 steps."""
+    """Records of the learning curve, thinned to at most 2000 steps."""
     table = run.records
     thin = table.isel(step=slice(None, None, -(-table.sizes["step"] // 2000)))
     rows = zip(thin.step.values, thin.loss.values, strict=True)
@@ -106,10 +106,10 @@ def _records(run: Run) -> list[Any]:
 
 
 def _embedded(figures: dict[str, list[Any]]) -> tuple[str, list[tuple[str, str]]]:
-    """The script of all figures, and by title the places where they go."""
-    flat = [plot for plots in figures.values() for plot in plots]
-    if not flat:
+    """Script of all figures, and titles with the HTML of their placeholders."""
+    plots = [plot for group in figures.values() for plot in group]
+    if not plots:
         return "", []
-    script, places = components(flat)
-    left = iter(places)
-    return script, [(title, "".join(next(left) for _ in plots)) for title, plots in figures.items()]
+    script, divs = components(plots)
+    remaining = iter(divs)
+    return script, [(title, "".join(next(remaining) for _ in group)) for title, group in figures.items()]

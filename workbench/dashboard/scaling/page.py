@@ -1,4 +1,4 @@
-"""The Scaling page: what a solve costs as it grows, drawn as the points arrive; saved studies laid over."""
+"""The Scaling page: cost of a solve against problem size, with fitted power laws and saved studies."""
 
 import io
 from math import inf, isfinite, nan
@@ -12,23 +12,23 @@ from workbench.dashboard.app.buttons import Download, button
 from workbench.dashboard.app.layouts import Column, Row
 from workbench.dashboard.app.notices import Notices
 from workbench.dashboard.app.theme import WIDE
-from workbench.dashboard.cards.cards import card, drawing, heading, text
-from workbench.dashboard.compare import text as compare_words
+from workbench.dashboard.cards.base import card, figure_pane, heading, html_pane
+from workbench.dashboard.compare.text import POWER_LAW
 from workbench.dashboard.forms.form import Controls
+from workbench.dashboard.forms.page_state import Notice
 from workbench.dashboard.scaling.state import ScalingState
-from workbench.dashboard.scaling.text import numbered, progress, rows, table
-from workbench.dashboard.train import text as words
+from workbench.dashboard.scaling.text import CurveRow, curve_rows, legend_key, progress, table
 from workbench.plots.studies import scaling
 
 AXES = {"T": "grid points T", "B": "systems B"}
 EMPTY = (
-    "<div class='intro'><h2>What does a solve cost?</h2><p>Press <b>Measure</b>. Every point is solved in a fresh "
-    "process, forward and backward, and drawn the moment it is known. What exceeds its budget becomes a mark.</p></div>"
+    "<div class='intro'><h2>Cost of a solve</h2><p>Press <b>Measure</b>. Every point is solved in a separate process, "
+    "forward and backward, and plotted when it completes. Points that exceed the budget are marked.</p></div>"
 )
 
 
 class ScalingPage:
-    """Widgets of the Scaling page (see `shell.ScalingPage`)."""
+    """Widgets of the Scaling page (see `shell.Page`)."""
 
     def __init__(self, search: str, shell: Any) -> None:
         self.state = state = ScalingState(search)
@@ -40,50 +40,50 @@ class ScalingPage:
         self._sources = []
         self._controls = Controls(state)
         self._overlay = pmui.MultiChoice(
-            label="Lay saved studies over", options=[], margin=(7, 0), sizing_mode="stretch_width"
+            label="Overlay saved studies", options=[], margin=(7, 0), sizing_mode="stretch_width"
         )
-        self._overlay.param.watch(self._overlaid, "value")
+        self._overlay.param.watch(self._on_overlay, "value")
         self.side = Column(self._controls.view, self._overlay, **theme.SIDE)
         self._notices = Notices(state.dismiss)
-        self._make_bar()
-        self._empty = text(EMPTY)
+        self._create_bar()
+        self._empty = html_pane(EMPTY)
         self._figure = Column(**WIDE)
-        self._head = text(heading("Growth", ""))
-        self._table = text("")
+        self._head = html_pane(heading("Scaling", ""))
+        self._table = html_pane("")
         self._chart = card(self._head, self._empty, self._figure)
-        self._laws = card(text(heading("Laws and limits", compare_words.LAWS)), self._table)
+        self._laws = card(html_pane(heading("Scaling laws and limits", POWER_LAW)), self._table)
         self._chart.visible = True
         self.main = Column(self._notices.view, self._bar, self._chart, self._laws, styles=theme.PAGE_BODY, **WIDE)
 
-    def _make_bar(self) -> None:
-        self.start = button("Measure", "play_arrow", self.state.start, self._shell.soon, variant="contained")
-        self.cancel = button("Cancel", "stop", self.state.cancel, self._shell.soon)
+    def _create_bar(self) -> None:
+        self.start = button("Measure", "play_arrow", self.state.start, self._shell.request_refresh, variant="contained")
+        self.cancel = button("Cancel", "stop", self.state.cancel, self._shell.request_refresh)
         self._name = pmui.TextInput(label="Name", size="small", width=170, margin=0, value="")
-        self.save = button("Save", "save", self._save, self._shell.soon)
+        self.save = button("Save", "save", self._save, self._shell.request_refresh)
         self.csv = Download(
             label="CSV", filename="study.csv", callback=self._content, size="small", margin=0, variant="outlined"
         )
-        self._progress = text("", styles=theme.share(1, 200))
+        self._progress = html_pane("", styles=theme.flex(1, 200))
         parts = [self.start, self.cancel, self._name, self.save, self.csv, self._progress]
-        line = Row(*parts, styles={**theme.LINE, "align-items": "center"}, **WIDE)
-        self._bar = Column(line, styles={**theme.CARD, "padding": "12px 18px"}, **WIDE)
+        row = Row(*parts, styles={**theme.LINE, "align-items": "center"}, **WIDE)
+        self._bar = Column(row, styles={**theme.CARD, "padding": "12px 18px"}, **WIDE)
 
     def _save(self) -> None:
-        self.state.keep(self._name.value_input or self._name.value)
+        self.state.save(self._name.value_input or self._name.value)
 
     def _content(self) -> io.BytesIO:
         return io.BytesIO(self.state.csv())
 
-    def _overlaid(self, event: Any) -> None:
+    def _on_overlay(self, event: Any) -> None:
         if event.new != self.state.overlays():
             self.state.enter("overlay", ", ".join(event.new))
 
     def show(self) -> None:
-        """Let `refresh` draw figures, too."""
+        """Make `refresh` draw figures."""
         self._shown = True
 
     def redraw(self) -> None:
-        """Let `refresh` draw everything again."""
+        """Make `refresh` redraw everything."""
         self._drawn = None
 
     def _version(self) -> tuple[Any, ...]:
@@ -91,7 +91,7 @@ class ScalingPage:
         return self._shown, self.state.revision, study and (study.id, study.version)
 
     def stale(self) -> bool:
-        """Whether something has changed."""
+        """Whether `refresh` has changes to draw."""
         return self._drawn != self._version()
 
     def refresh(self) -> None:
@@ -106,64 +106,64 @@ class ScalingPage:
 
     def _draw_bar(self) -> None:
         study = self.state.study
-        running, there = study is not None and study.running, study is not None and bool(study.points)
+        running, has_points = study is not None and study.running, study is not None and bool(study.points)
         self.start.disabled = running or self.state.config is None
         self.cancel.disabled = not running
-        self.save.disabled = self.csv.disabled = self._name.disabled = not there
+        self.save.disabled = self.csv.disabled = self._name.disabled = not has_points
         self._progress.object = progress(study)
-        shown = list(self.state.notices)
+        notices = list(self.state.notices)
         if study is not None and study.error:
-            shown.append(words.Notice("error", f"The study failed: {study.error}"))
-        self._notices.update(words.listed(shown), removable=bool(self.state.notices))
+            notices.append(Notice("error", f"The study failed: {study.error}"))
+        self._notices.update(notices, dismissible=bool(self.state.notices))
 
     def _draw_chart(self) -> None:
-        found, config = self.state.curves(), self.state.config
-        self._empty.visible, self._laws.visible = not found, bool(found)
+        curves, config = self.state.curves(), self.state.config
+        self._empty.visible, self._laws.visible = not curves, bool(curves)
         if config is None:
             return
         axis = self.state.study.config.axis if self.state.study else config.axis
         budget = self.state.study.config.budget() if self.state.study else config.budget()
         quantity = "memory" if config.quantity == "memory" else {"both": "seconds"}.get(config.part, config.part)
-        lines = rows(found, axis, quantity, budget)
-        self._table.object = table(lines, axis)
-        legend = "".join(numbered(line) for line in lines)
-        self._head.object = heading("Growth", f"Dotted: the fitted power law. × marks what a budget ended.<br>{legend}")
-        if self._shown and lines:
-            self._draw_figure(lines, axis, quantity, budget)
-        elif not lines:
+        rows = curve_rows(curves, axis, quantity, budget)
+        self._table.object = table(rows, axis)
+        legend = "".join(map(legend_key, rows))
+        self._head.object = heading("Scaling", f"Dotted: fitted power law. ×: budget exceeded.<br>{legend}")
+        if self._shown and rows:
+            self._draw_figure(rows, axis, quantity, budget)
+        elif not rows:
             self._figure.objects, self._key = [], None
 
-    def _draw_figure(self, lines: list[Any], axis: str, quantity: str, budget: Any) -> None:
-        line = budget.seconds if quantity != "memory" else float(budget.bytes)
-        ceiling = line if any(one.marks for one in lines) else nan
-        found = [scaling.columns(one.sizes, one.values, one.marks, line) for one in lines]
-        for data, one in zip(found, lines, strict=True):
-            data["law"] = _law(one, max(one.sizes, default=1.0))
-        fresh = False
-        key = ([(one.label, one.study) for one in lines], axis, quantity, isfinite(ceiling))
-        if key != self._key:
-            self._key, fresh = key, True
-            self._sources = [{kind: ColumnDataSource(columns) for kind, columns in data.items()} for data in found]
-            curves = [(o.label, o.number, bool(o.study), s) for o, s in zip(lines, self._sources, strict=True)]
+    def _draw_figure(self, rows: list[CurveRow], axis: str, quantity: str, budget: Any) -> None:
+        limit = budget.seconds if quantity != "memory" else float(budget.bytes)
+        ceiling = limit if any(row.marks for row in rows) else nan
+        tables = [scaling.columns(row.sizes, row.values, row.marks, limit) for row in rows]
+        for columns, row in zip(tables, rows, strict=True):
+            columns["law"] = _power_law(row, max(row.sizes, default=1.0))
+        key = ([(row.label, row.study) for row in rows], axis, quantity, isfinite(ceiling))
+        is_new = key != self._key
+        if is_new:
+            self._key = key
+            self._sources = [{kind: ColumnDataSource(part) for kind, part in columns.items()} for columns in tables]
+            curves = [(r.label, r.number, bool(r.study), s) for r, s in zip(rows, self._sources, strict=True)]
             ylabel = "peak memory (byte)" if quantity == "memory" else f"time of {_pass(quantity)} (s)"
-            self._plot = scaling.growth(curves, xlabel=AXES[axis], ylabel=ylabel, budget=ceiling)
+            self._plot = scaling.scaling_curves(curves, xlabel=AXES[axis], ylabel=ylabel, budget=ceiling)
         else:
-            for sources, data in zip(self._sources, found, strict=True):
-                for kind, columns in data.items():
-                    sources[kind].data = columns
-        (left, right), (low, high) = scaling.spans(found, ceiling)
+            for sources, columns in zip(self._sources, tables, strict=True):
+                for kind, part in columns.items():
+                    sources[kind].data = part
+        (left, right), (low, high) = scaling.axis_ranges(tables, ceiling)
         self._plot.x_range.update(start=float(left), end=float(right))
         self._plot.y_range.update(start=float(low), end=float(high))
-        if fresh:
-            self._figure.objects = [drawing(self._plot)]
+        if is_new:
+            self._figure.objects = [figure_pane(self._plot)]
 
 
-def _law(line: Any, largest: float) -> dict[str, Any]:
-    """The fitted line, out to the predicted limit where that is near."""
-    if line.slope is None:
+def _power_law(row: CurveRow, largest: float) -> dict[str, Any]:
+    """Columns of the fitted line, extended to the predicted limit, at most to 10 times the largest size."""
+    if row.slope is None:
         return {"size": [], "value": []}
-    end = line.limit.size if line.limit is not None and line.limit.size < inf else largest
-    return scaling.law(min(line.sizes), min(max(end, largest), 10 * largest), line.slope.value, line.slope.intercept)
+    end = row.limit.size if row.limit is not None and row.limit.size < inf else largest
+    return scaling.power_law(min(row.sizes), min(max(end, largest), 10 * largest), row.slope.value, row.slope.intercept)
 
 
 def _pass(quantity: str) -> str:

@@ -1,4 +1,4 @@
-"""The Studies page: a grid of runs that fills as they end, a map of what they found, cancel and resume."""
+"""The Studies page: runs over a grid of settings and seeds, with a table and a map of the results."""
 
 from html import escape
 from typing import Any
@@ -10,22 +10,22 @@ from workbench.dashboard.app.buttons import button
 from workbench.dashboard.app.layouts import Column, Row
 from workbench.dashboard.app.notices import Notices
 from workbench.dashboard.app.theme import WIDE
-from workbench.dashboard.cards.cards import card, drawing, heading, text
+from workbench.dashboard.cards.base import card, figure_pane, heading, html_pane
 from workbench.dashboard.forms.form import Controls
+from workbench.dashboard.forms.page_state import Notice
 from workbench.dashboard.studies.state import StudiesState, StudyRun
-from workbench.dashboard.train import text as words
 from workbench.plots.studies import heatmap
 
-NEW = "a new study"
+NEW = "new study"
 EMPTY = (
-    "<div class='intro'><h2>What holds beyond one run?</h2><p>A study runs every combination of the settings on the "
-    "left, each with several seeds, on all cores or on a cluster. Press <b>Run</b>: what is complete is kept, whatever "
-    "happens, and <b>Resume</b> goes on.</p></div>"
+    "<div class='intro'><h2>Studies over settings and seeds</h2><p>A study runs every combination of the settings on "
+    "the left, each with several seeds, on all cores or on a cluster. Press <b>Run</b>: completed cells are kept, and "
+    " <b>Resume</b> runs the missing ones.</p></div>"
 )
 
 
 class StudiesPage:
-    """Widgets of the Studies page (see `shell.StudiesPage`)."""
+    """Widgets of the Studies page (see `shell.Page`)."""
 
     def __init__(self, search: str, shell: Any) -> None:
         self.state = StudiesState(search)
@@ -33,108 +33,108 @@ class StudiesPage:
         self._drawn = None
         self._shown = False
         self._map_key = None
-        self._in_map = ""
+        self._map_metric = ""
         self._controls = Controls(self.state)
-        self._which = pmui.Select(
+        self._study = pmui.Select(
             label="Study", options=[NEW], size="small", margin=(7, 0), sizing_mode="stretch_width"
         )
-        self._which.param.watch(self._opened, "value")
-        self.side = Column(self._which, self._controls.view, **theme.SIDE)
+        self._study.param.watch(self._on_study, "value")
+        self.side = Column(self._study, self._controls.view, **theme.SIDE)
         self._notices = Notices(self.state.dismiss)
-        self._bar = self._made_bar()
-        self._empty = card(text(""), text(EMPTY))
+        self._bar = self._create_bar()
+        self._empty = card(html_pane(""), html_pane(EMPTY))
         self._empty.visible = True
-        self._cells = text("")
+        self._cells = html_pane("")
         self._grid = card(
-            text(heading("Cells", "A column per seed: ● complete, ✕ failed (point at it for the reason), · not yet.")),
+            html_pane(heading("Cells", "One column per seed: ● complete, ✕ failed (hover for the reason), · missing.")),
             self._cells,
         )
-        self._metric = pmui.Select(label="Shown", options=[], size="small", width=170, margin=0)
-        self._metric.param.watch(self._metric_chosen, "value")
+        self._metric = pmui.Select(label="Metric", options=[], size="small", width=170, margin=0)
+        self._metric.param.watch(self._on_metric, "value")
         self._figure = Column(**WIDE)
-        caption = "The median over the seeds; over further axes, too, where there are more than two."
-        self._map = card(text(heading("Map", caption)), self._figure, controls=[self._metric])
+        caption = "Median over the seeds, and over all axes beyond the first two."
+        self._map = card(html_pane(heading("Map", caption)), self._figure, controls=[self._metric])
         body = (self._notices.view, self._bar, self._empty, self._map, self._grid)
         self.main = Column(*body, styles=theme.PAGE_BODY, **WIDE)
 
-    def _made_bar(self) -> Column:
-        self.run = button("Run", "play_arrow", self.state.start, self._shell.soon, variant="contained")
-        self.cancel = button("Cancel", "stop", self.state.cancel, self._shell.soon)
-        self.resume = button("Resume", "replay", self.state.resume, self._shell.soon)
-        self._progress = text("", styles=theme.share(1, 240))
+    def _create_bar(self) -> Column:
+        self.run = button("Run", "play_arrow", self.state.start, self._shell.request_refresh, variant="contained")
+        self.cancel = button("Cancel", "stop", self.state.cancel, self._shell.request_refresh)
+        self.resume = button("Resume", "replay", self.state.resume, self._shell.request_refresh)
+        self._progress = html_pane("", styles=theme.flex(1, 240))
         parts = [self.run, self.cancel, self.resume, self._progress]
-        line = Row(*parts, styles={**theme.LINE, "align-items": "center"}, **WIDE)
-        return Column(line, styles={**theme.CARD, "padding": "12px 18px"}, **WIDE)
+        row = Row(*parts, styles={**theme.LINE, "align-items": "center"}, **WIDE)
+        return Column(row, styles={**theme.CARD, "padding": "12px 18px"}, **WIDE)
 
-    def _opened(self, event: Any) -> None:
+    def _on_study(self, event: Any) -> None:
         name = "" if event.new in (None, NEW) else event.new
-        if name != self.state.shown()["study"]:
+        if name != self.state.values()["study"]:
             self.state.open(name)
 
-    def _metric_chosen(self, event: Any) -> None:
-        if event.new and event.new != self._in_map:  # a person has chosen, not `refresh`
+    def _on_metric(self, event: Any) -> None:
+        if event.new and event.new != self._map_metric:  # changed by the user, not by `refresh`
             self.state.enter("show", event.new)
 
     def show(self) -> None:
-        """Let `refresh` draw figures, too."""
+        """Make `refresh` draw figures."""
         self._shown = True
 
     def redraw(self) -> None:
-        """Let `refresh` draw everything again."""
+        """Make `refresh` redraw everything."""
         self._drawn = self._map_key = None
 
     def _version(self) -> tuple[Any, ...]:
-        work = self.state.work
-        return self._shown, self.state.revision, work and (work.study.name, work.version)
+        study_run = self.state.study_run
+        return self._shown, self.state.revision, study_run and (study_run.study.name, study_run.version)
 
     def stale(self) -> bool:
-        """Whether something has changed."""
+        """Whether `refresh` has changes to draw."""
         return self._drawn != self._version()
 
     def refresh(self) -> None:
         """Draw the page."""
-        version, work = self._version(), self.state.work
+        version, study_run = self._version(), self.state.study_run
         self._controls.update()
-        self._which.param.update(options=[NEW, *self.state.there()], value=work.study.name if work else NEW)
-        running = work is not None and work.running
+        self._study.param.update(options=[NEW, *self.state.names()], value=study_run.study.name if study_run else NEW)
+        running = study_run is not None and study_run.running
         self.run.disabled = running or self.state.config is None
         self.cancel.disabled = not running
-        self._empty.visible, self._grid.visible = work is None, work is not None
-        self._draw_work(work)
-        shown = list(self.state.notices)
-        if work is not None and work.error:
-            shown.append(words.Notice("error", f"The study stopped: {work.error}"))
+        self._empty.visible, self._grid.visible = study_run is None, study_run is not None
+        self._draw_results(study_run)
+        notices = list(self.state.notices)
+        if study_run is not None and study_run.error:
+            notices.append(Notice("error", f"The study stopped: {study_run.error}"))
         if "" in self.state.errors:
-            shown.append(words.Notice("warning", self.state.errors[""]))
-        self._notices.update(words.listed(shown), removable=bool(self.state.notices))
+            notices.append(Notice("warning", self.state.errors[""]))
+        self._notices.update(notices, dismissible=bool(self.state.notices))
         self._drawn = version
 
-    def _draw_work(self, work: StudyRun | None) -> None:
-        if work is None:
+    def _draw_results(self, study_run: StudyRun | None) -> None:
+        if study_run is None:
             self.resume.disabled, self._map.visible = True, False
-            self._progress.object = "<span class='caption'>Nothing runs.</span>"
+            self._progress.object = "<span class='caption'>No study selected.</span>"
             return
-        found = work.results()
-        missing = int((found.status == "missing").sum())
-        self.resume.disabled = work.running or not missing or self.state.config is None
-        self._progress.object = progress(work, found.status.size - missing, found.status.size)
-        self._cells.object = heatmap.grid(found)
-        names = heatmap.metrics(found)
-        asked = str(self.state.shown()["show"])
-        metric = asked if asked in names else names[0]
-        self._in_map = metric
+        results = study_run.results()
+        n_missing = int((results.status == "missing").sum())
+        self.resume.disabled = study_run.running or not n_missing or self.state.config is None
+        self._progress.object = progress(study_run, results.status.size - n_missing, results.status.size)
+        self._cells.object = heatmap.grid(results)
+        names = heatmap.metrics(results)
+        requested = str(self.state.values()["show"])
+        metric = requested if requested in names else names[0]
+        self._map_metric = metric
         self._metric.param.update(options=names, value=metric)
-        self._map.visible = missing < found.status.size
-        key = (work.study.name, work.version, metric, self._shell.dark)
+        self._map.visible = n_missing < results.status.size
+        key = (study_run.study.name, study_run.version, metric, self._shell.dark)
         if self._shown and self._map.visible and key != self._map_key:
             self._map_key = key
-            self._figure.objects = [drawing(heatmap.heat_map(found, metric, dark=self._shell.dark))]
+            self._figure.objects = [figure_pane(heatmap.heat_map(results, metric, dark=self._shell.dark))]
 
 
-def progress(work: StudyRun, done: int, total: int) -> str:
-    """How far a study is, as words and a bar, and where its workers can be watched."""
-    word = work.word if work.running else ("complete" if done == total else "stopped")
+def progress(study_run: StudyRun, done: int, total: int) -> str:
+    """Progress of a study as text and bar, with a link to the Dask dashboard (HTML)."""
+    status = study_run.status_text if study_run.running else ("complete" if done == total else "stopped")
     bar = f"<div class='progress' role='progressbar' aria-label='cells' aria-valuemin='0' aria-valuemax='{total}' "
     bar += f"aria-valuenow='{done}'><i style='width:{done / total:.1%}'></i></div>"
-    link = f" · <a href='{escape(work.link)}' target='_blank' rel='noopener'>workers</a>" if work.link else ""
-    return f"<span role='status'><b>{done}</b> of {total} cells, {word}</span>{link}{bar}"
+    link = f" · <a href='{escape(study_run.link)}' target='_blank' rel='noopener'>workers</a>" if study_run.link else ""
+    return f"<span role='status'><b>{done}</b> of {total} cells, {status}</span>{link}{bar}"

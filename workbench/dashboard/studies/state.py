@@ -1,4 +1,4 @@
-"""The state of the Studies page in one session. A study that runs belongs to the server, as runs do."""
+"""State of the Studies page in one session. Studies belong to the server, like runs."""
 
 import threading
 from dataclasses import dataclass
@@ -19,55 +19,57 @@ from workbench.studies.study import Study, list_studies, new_folder, studies_fol
 
 
 class StudiesConfig(PageConfig):
-    """What the address of the Studies page holds."""
+    """Settings of the Studies page, stored in its URL."""
 
-    experiment: str = setting("lorenz", "What every run of the study is a run of.")
-    axes: str = setting("noise=0,0.1,0.5", "Settings and their values, as noise=0,0.1; several with ; between them.")
-    seeds: int = setting(5, "How often every combination is run: with the seeds 0, 1, ...", ge=1, le=1000)
+    experiment: str = setting("lorenz", "Experiment of all runs.")
+    axes: str = setting(
+        "noise=0,0.1,0.5", "Settings to vary and their values, e.g. noise=0,0.1; separate several by ;."
+    )
+    seeds: int = setting(5, "Number of runs per combination, with seeds 0, 1, ...", ge=1, le=1000)
     settings: str = setting(
-        "points=2000", "Settings that all runs share, as points=2000; several with ; between them.", group="data"
+        "points=2000", "Settings of all runs, e.g. points=2000; separate several by ;.", group="data"
     )
     scheduler: str = setting(
-        "", "Address of a Dask cluster, as tcp://host:8786; empty: workers of this machine.", group="solver"
+        "", "Address of a Dask cluster, e.g. tcp://host:8786; empty: workers on this machine.", group="solver"
     )
-    workers: int = setting(2, "Processes on this machine.", group="solver", ge=1, le=256)
-    threads: int = setting(1, "Threads of every run.", group="solver", ge=1, le=256)
-    show: str = setting("", "What the map shows; empty: the first metric.")
-    study: str = setting("", "The study that is shown.")
+    workers: int = setting(2, "Worker processes on this machine.", group="solver", ge=1, le=256)
+    threads: int = setting(1, "Threads per run.", group="solver", ge=1, le=256)
+    show: str = setting("", "Metric of the map; empty: the first one.")
+    study: str = setting("", "Study to show.")
 
     @field_validator("axes")
     @classmethod
-    def _are_axes(cls, value: str) -> str:
-        cli.axes(parts(value))
+    def _axes_are_valid(cls, value: str) -> str:
+        cli.axes(split_semicolons(value))
         return value
 
     @model_validator(mode="after")
-    def _is_a_study(self) -> "StudiesConfig":
+    def _study_is_valid(self) -> "StudiesConfig":
         if not self.study:
-            self.plan(studies_folder() / "new")
+            self.to_study(studies_folder() / "new")
         return self
 
-    def plan(self, folder: Any) -> Study:
-        """The study that these settings describe. Raises ValueError where they do not describe one."""
-        shared = {name: values[0] for name, values in cli.axes(parts(self.settings)).items()}
-        return Study(folder, self.experiment, cli.axes(parts(self.axes)), range(self.seeds), shared)
+    def to_study(self, folder: Any) -> Study:
+        """Study with these settings. Raises ValueError if they are inconsistent."""
+        shared = {name: values[0] for name, values in cli.axes(split_semicolons(self.settings)).items()}
+        return Study(folder, self.experiment, cli.axes(split_semicolons(self.axes)), range(self.seeds), shared)
 
 
 @cache
 def config_for(names: tuple[str, ...]) -> type[StudiesConfig]:
-    """The settings of the page where these experiments are there."""
-    field = setting(names[0], "What every run of the study is a run of.")
+    """Config class of the page for the given experiments."""
+    field = setting(names[0], "Experiment of all runs.")
     return create_model("StudiesConfig", __base__=StudiesConfig, experiment=(Literal[names], field))
 
 
-def parts(text: str) -> list[str]:
-    """What stands between semicolons."""
+def split_semicolons(text: str) -> list[str]:
+    """Non-empty parts of a text separated by semicolons."""
     return [part.strip() for part in text.split(";") if part.strip()]
 
 
 @dataclass
 class StudyRun:
-    """A study on this server. `version` grows with every outcome. `link`: of Dask's own dashboard, while it runs."""
+    """Study on this server. version: increases with every completed cell. link: Dask dashboard while running."""
 
     study: Study
     running: bool = False
@@ -81,28 +83,28 @@ class StudyRun:
         self._rows = {}
 
     @property
-    def word(self) -> str:
-        """What it does while it runs."""
+    def status_text(self) -> str:
+        """Status of a running study."""
         return "stopping" if self._stop.is_set() else ("running" if self.link else "starting the workers")
 
     def results(self) -> xr.Dataset:
-        """What is complete, over the axes."""
+        """Results of the completed cells, over the axes."""
         if self._results[0] != self.version:
             self._results = (self.version, results(self.study, self._rows))
         return self._results[1]
 
     def start(self, config: StudiesConfig) -> None:
-        """Run what is not complete, in a thread."""
+        """Run the incomplete cells in a thread."""
         self._stop.clear()
         self.running, self.error = True, ""
-        threading.Thread(target=self._work, args=(config,), name=self.study.name, daemon=True).start()
+        threading.Thread(target=self._run, args=(config,), name=self.study.name, daemon=True).start()
 
     def cancel(self) -> None:
-        """Begin no further cell; running ones stop and are saved."""
+        """Start no further cell; running cells are stopped and saved."""
         self._stop.set()
         self.version += 1
 
-    def _work(self, config: StudiesConfig) -> None:
+    def _run(self, config: StudiesConfig) -> None:
         try:
             with connected(config.scheduler or None, workers=config.workers, threads=config.threads) as client:
                 self.link = client.dashboard_link
@@ -116,15 +118,15 @@ class StudyRun:
         self.version += 1
 
 
-WORKS: dict[str, StudyRun] = {}
-"""The studies that somebody has looked at on this server, by name."""
+STUDY_RUNS: dict[str, StudyRun] = {}
+"""Studies opened on this server, by name."""
 
 
 class StudiesState(PageState):
-    """What one session has chosen and which study it watches."""
+    """Settings and displayed study of one session."""
 
     title = "the Studies page"
-    folds = {"data": "Settings of all runs", "solver": "Workers"}
+    groups = {"data": "Settings of all runs", "solver": "Workers"}
     hidden = ("show", "study")
 
     def __init__(self, search: str = "") -> None:
@@ -133,57 +135,57 @@ class StudiesState(PageState):
         self.read(search)
 
     @property
-    def work(self) -> StudyRun | None:
-        """The study in view."""
-        return WORKS.get(str(self.shown()["study"]))
+    def study_run(self) -> StudyRun | None:
+        """Displayed study."""
+        return STUDY_RUNS.get(str(self.values()["study"]))
 
     def read(self, search: str) -> None:
         super().read(search)
-        name = str(self.shown()["study"])
-        if name and name not in WORKS:
+        name = str(self.values()["study"])
+        if name and name not in STUDY_RUNS:
             self._open(name)
 
     def _open(self, name: str) -> None:
-        """Take up a study that lies on the disk."""
+        """Open a saved study."""
         try:
-            if name not in self.there():
-                raise FileNotFoundError(f"there is no study {name} in {studies_folder()}")
-            WORKS[name] = StudyRun(Study.load(studies_folder() / name))
+            if name not in self.names():
+                raise FileNotFoundError(f"no study {name} in {studies_folder()}")
+            STUDY_RUNS[name] = StudyRun(Study.load(studies_folder() / name))
         except (OSError, ValueError) as error:
-            self.tell(Notice("warning", f"The study cannot be shown: {error}"))
+            self.notify(Notice("warning", f"The study cannot be opened: {error}"))
             self.enter("study", "")
 
-    def there(self) -> list[str]:
-        """The names of all studies, newest first."""
+    def names(self) -> list[str]:
+        """Names of all saved studies, newest first."""
         return [path.name for path in list_studies(studies_folder())]
 
     def open(self, name: str) -> None:
-        """Show another study, or none."""
+        """Show a study; "" for none."""
         self.enter("study", name)
-        if name and name not in WORKS:
+        if name and name not in STUDY_RUNS:
             self._open(name)
 
     def start(self) -> None:
-        """Run a new study of the present settings."""
-        if self.config is None or (self.work is not None and self.work.running):
+        """Start a new study with the current settings."""
+        if self.config is None or (self.study_run is not None and self.study_run.running):
             return
         try:
-            work = StudyRun(self.config.plan(new_folder(self.config.experiment)))
-            work.study.save()
+            study_run = StudyRun(self.config.to_study(new_folder(self.config.experiment)))
+            study_run.study.save()
         except (OSError, ValueError) as error:
-            self.tell(Notice("warning", f"These settings make no study: {error}"))
+            self.notify(Notice("warning", f"The study cannot be created: {error}"))
             return
-        WORKS[work.study.name] = work
-        self.enter("study", work.study.name)
-        work.start(self.config)
+        STUDY_RUNS[study_run.study.name] = study_run
+        self.enter("study", study_run.study.name)
+        study_run.start(self.config)
 
     def resume(self) -> None:
-        """Go on with the study in view, where cells are missing."""
-        if self.config is not None and self.work is not None and not self.work.running:
-            self.work.start(self.config)
+        """Run the missing cells of the displayed study."""
+        if self.config is not None and self.study_run is not None and not self.study_run.running:
+            self.study_run.start(self.config)
             self.param.update(revision=self.revision + 1)
 
     def cancel(self) -> None:
-        """Stop the study in view; what is complete stays."""
-        if self.work is not None:
-            self.work.cancel()
+        """Stop the displayed study; completed cells are kept."""
+        if self.study_run is not None:
+            self.study_run.cancel()

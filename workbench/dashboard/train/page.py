@@ -1,4 +1,4 @@
-"""The Train page: choose an experiment, press Start, watch its equations being found."""
+"""The Train page: controls, learning curve, equations and diagnostics of one run."""
 
 from typing import Any
 
@@ -8,19 +8,16 @@ from workbench.dashboard.app import theme
 from workbench.dashboard.app.layouts import Column, Row
 from workbench.dashboard.app.notices import Notices
 from workbench.dashboard.app.theme import WIDE
-from workbench.dashboard.cards.cards import (
-    CoefficientCard,
-    EquationCard,
-    LossCard,
-    ParameterCard,
-    TrajectoryCard,
-    text,
-)
-from workbench.dashboard.cards.diagnostics import JudgementCard
+from workbench.dashboard.cards.base import html_pane
+from workbench.dashboard.cards.coefficients import CoefficientCard, ParameterCard
+from workbench.dashboard.cards.diagnostics import DiagnosticsCard
+from workbench.dashboard.cards.equations import EquationCard
 from workbench.dashboard.cards.fields import FieldCards
-from workbench.dashboard.cards.ocean import MapCard, SkillCard
+from workbench.dashboard.cards.loss import LossCard
+from workbench.dashboard.cards.sst import MapCard, SkillCard
+from workbench.dashboard.cards.trajectory import TrajectoryCard
 from workbench.dashboard.forms.form import Form
-from workbench.dashboard.train import text as words
+from workbench.dashboard.train import text
 from workbench.dashboard.train.bar import Bar
 from workbench.dashboard.train.state import TrainState
 from workbench.experiments.report import Report
@@ -28,21 +25,21 @@ from workbench.plots import summary
 
 
 class TrainPage:
-    """All widgets of one session; `refresh` draws what has changed since it drew last (see `shell.TrainPage`)."""
+    """Widgets of the Train page (see `shell.Page`)."""
 
     def __init__(self, search: str, shell: Any) -> None:
         self.state = state = TrainState(search)
         self._shell = shell
         self._drawn = {}
-        self._begun = ""  # the run whose curves are drawn
+        self._drawn_run = ""  # id of the run whose curves are drawn
         self._trajectory = None
         self._shown = False
-        self._kinds = [
+        self._draw_functions = [
             *(self._draw_equations, self._draw_records, self._draw_trajectory),
-            *(self._draw_fields, self._draw_judgement),
+            *(self._draw_fields, self._draw_diagnostics),
         ]
         self.form = Form(state)
-        self.bar = Bar(state, shell.soon, icons=shell.icons)
+        self.bar = Bar(state, shell.request_refresh, icons=shell.icons)
         self.equations = EquationCard(self.redraw)
         self.loss = LossCard(state.rewind)
         self.trajectory = TrajectoryCard(self.redraw, has_library=shell.has_library)
@@ -50,31 +47,25 @@ class TrainPage:
         self.coefficients = CoefficientCard(state.rewind)
         self.maps, self.skill = MapCard(), SkillCard()
         self.fields = FieldCards()
-        self.judgement = JudgementCard(self.redraw)
+        self.diagnostics = DiagnosticsCard(self.redraw)
         self._notices = Notices(state.dismiss)
-        self._record = text("")
-        self._words = text(words.INTRO)
-        self._intro = Column(self._words, self._record, styles={**theme.CARD, **theme.share(2, 300)}, **WIDE)
-        pair = Row(self._intro, self.trajectory.view, self.loss.view, styles=theme.PAIR, **WIDE)
-        self._ocean = Row(self.maps.view, self.skill.view, styles=theme.PAIR, visible=False, **WIDE)
-        self.main = Column(
-            self._notices.view,
-            self.bar.view,
-            self.equations.view,
-            pair,
-            self._ocean,
-            self.fields.view,
-            self.judgement.view,
-            self.parameters.view,
-            self.coefficients.over_steps,
-            self.coefficients.now,
-            styles=theme.PAGE_BODY,
-            **WIDE,
-        )
+        self.main = self._create_main()
         self.side = self.form.view
 
+    def _create_main(self) -> Column:
+        self._summary = html_pane("")
+        self._intro_text = html_pane(text.INTRO)
+        self._intro = Column(self._intro_text, self._summary, styles={**theme.CARD, **theme.flex(2, 300)}, **WIDE)
+        pair = Row(self._intro, self.trajectory.view, self.loss.view, styles=theme.PAIR, **WIDE)
+        self._sst = Row(self.maps.view, self.skill.view, styles=theme.PAIR, visible=False, **WIDE)
+        views = (
+            *(self._notices.view, self.bar.view, self.equations.view, pair, self._sst, self.fields.view),
+            *(self.diagnostics.view, self.parameters.view, self.coefficients.over_steps, self.coefficients.now),
+        )
+        return Column(*views, styles=theme.PAGE_BODY, **WIDE)
+
     def stale(self) -> bool:
-        """Whether there is something to draw."""
+        """Whether `refresh` has changes to draw."""
         return self._drawn.get("all") != self._version()
 
     def _version(self) -> tuple[Any, ...]:
@@ -82,80 +73,78 @@ class TrainPage:
         return self._shown, state.revision, state.preview.version, state.cursor, run and (run.id, run.version)
 
     def show(self) -> None:
-        """Let `refresh` draw figures, too; until then the page is controls and text, so that it is there quickly."""
+        """Make `refresh` draw figures; before, the page has only controls and text, so that it loads quickly."""
         self._shown = True
 
     def redraw(self) -> None:
-        """Let `refresh` draw everything again."""
+        """Make `refresh` redraw everything."""
         self._drawn.clear()
 
     def refresh(self) -> None:
-        """Draw what has changed: words at once, and in turn one kind of result a time, so the first is soon there.
+        """Draw text at once, and one kind of figure per call in turn, so that the first appears soon.
 
-        The answer to a press goes out by itself, what moves the cards in the next turn: the browser takes its time for
-        them, and the answer would wait.
+        The response to a click is sent on its own, changes of the layout in the next call: the browser needs time for
+        these, which would delay the response.
         """
-        job, version = self.state.job, self._version()  # of before: what changes meanwhile is drawn the next time
-        if self._fresh("bar", (self.state.revision, job and (job.id, job.version))):
+        job, version = self.state.job, self._version()  # read first: later changes are drawn the next time
+        if self._is_outdated("bar", (self.state.revision, job and (job.id, job.version))):
             self.bar.update()
             self._draw_notices()
-        if self._fresh("answer", self.state.revision) and self._shown:
-            self._shell.soon()
+        if self._is_outdated("response", self.state.revision) and self._shown:
+            self._shell.request_refresh()
             return
-        if self._fresh("state", self.state.revision):
+        if self._is_outdated("state", self.state.revision):
             self._draw_state()
-        self._begin()
-        drawn = next((draw for draw in self._kinds if draw()), None) if self._shown else None
+        self._clear_previous_run()
+        drawn = next((draw for draw in self._draw_functions if draw()), None) if self._shown else None
         if drawn is None:
             self._drawn["all"] = version
         else:
-            self._kinds.append(self._kinds.pop(self._kinds.index(drawn)))
+            self._draw_functions.append(self._draw_functions.pop(self._draw_functions.index(drawn)))
 
-    def _fresh(self, what: str, version: Any) -> bool:
-        """Whether `version` of `what` has not been drawn yet; it counts as drawn from now on."""
-        if what in self._drawn and self._drawn[what] == version:
+    def _is_outdated(self, part: str, version: Any) -> bool:
+        """Whether `version` of a part is not drawn yet; marks it as drawn."""
+        if part in self._drawn and self._drawn[part] == version:
             return False
-        self._drawn[what] = version
+        self._drawn[part] = version
         return True
 
-    def _begin(self) -> None:
-        """Forget the curves of another run than the one that is shown now."""
+    def _clear_previous_run(self) -> None:
+        """Clear the curves when another run is shown."""
         run = self.state.run.id if self.state.run is not None else ""
-        if run == self._begun:
+        if run == self._drawn_run:
             return
-        self._begun = run
+        self._drawn_run = run
         self.loss.clear()
         self.coefficients.clear()
         self.state.rewind()
 
     def _draw_state(self) -> None:
-        runs = self.state.run is not None
+        has_run = self.state.run is not None
         self.form.update()
-        self._words.object = words.OWN if hasattr(self.state.experiment, "keep") else words.INTRO
+        self._intro_text.object = text.UPLOAD_INTRO if hasattr(self.state.experiment, "keep") else text.INTRO
         self._intro.visible = self.state.job is None
-        self.loss.view.visible = self.equations.view.visible = runs
+        self.loss.view.visible = self.equations.view.visible = has_run
 
     def _draw_notices(self) -> None:
-        self._notices.update(words.notices(self.state), removable=bool(self.state.notices))
+        self._notices.update(text.notices(self.state), dismissible=bool(self.state.notices))
 
     def _reports(self) -> tuple[str, int]:
         run = self.state.run
         return (run.id, run.snapshot().reports) if run else ("", self.state.preview.version)
 
     def _draw_equations(self) -> bool:
-        if not self._fresh("equations", self._reports()):
+        if not self._is_outdated("equations", self._reports()):
             return False
         report = self.state.report()
         if self.state.run is None:
             self.loss.clear()
-            self._record.object = summary.summary(self._previewed(report)) if report else ""
-        found = report if self.state.run else None
-        self.equations.update(found)
-        self.parameters.update(found)
-        self.coefficients.update_report(found)
-        self.maps.update(found)
-        self.skill.update(found)
-        self._ocean.visible = self.maps.view.visible or self.skill.view.visible
+            self._summary.object = summary.summary(self._preview_data(report)) if report else ""
+        result = report if self.state.run else None
+        for card in (self.equations, self.parameters, self.maps, self.skill):
+            card.update(result)
+        self.coefficients.update_report(result)
+        self._sst.visible = self.maps.view.visible or self.skill.view.visible
         return self.state.run is not None
 
     def _draw_records(self) -> bool:
@@ -166,30 +155,30 @@ class TrainPage:
         self.coefficients.update(records, restart=restart)
         return bool(records)
 
-    def _draw_judgement(self) -> bool:
-        if not self._fresh("judgement", self._reports()):
+    def _draw_diagnostics(self) -> bool:
+        if not self._is_outdated("diagnostics", self._reports()):
             return False
         report = self.state.report() if self.state.run else None
-        self.judgement.update(report)
-        return report is not None and report.judgement is not None
+        self.diagnostics.update(report)
+        return report is not None and report.diagnostics is not None
 
     def _draw_trajectory(self) -> bool:
         report = self.state.report()
-        shown = report.trajectory if report else None
-        # a report may come with the same trajectory as before, which takes long to draw
-        if not self._fresh("trajectory", (self._reports()[0], id(shown), report is None, self._shell.dark)):
+        trajectory = report.trajectory if report else None
+        # a new report may contain the same trajectory, which takes long to draw
+        if not self._is_outdated("trajectory", (self._reports()[0], id(trajectory), report is None, self._shell.dark)):
             return False
         self.trajectory.view.visible = report is None or report.trajectory is not None
-        self._trajectory = shown  # held, so that no other gets its id
-        self.trajectory.update(shown, self.state.experiment.name, dark=self._shell.dark)
+        self._trajectory = trajectory  # referenced, so that its id is not reused
+        self.trajectory.update(trajectory, self.state.experiment.name, dark=self._shell.dark)
         return True
 
-    def _previewed(self, report: Report) -> xr.Dataset:
-        """What the record is told from: fields are told from the first."""
+    def _preview_data(self, report: Report) -> xr.Dataset:
+        """Data to summarise: all trajectories, or the first field."""
         return self.state.preview.data if report.image is None else report.image
 
     def _draw_fields(self) -> bool:
-        if not self._fresh("fields", self._reports()):
+        if not self._is_outdated("fields", self._reports()):
             return False
         report, run = self.state.report(), self.state.run
         self.fields.update(report, str(self.state.preview.version) if run is None else run.id)

@@ -1,4 +1,4 @@
-"""The record an experiment would train on, made in the background so that the page is there before its data."""
+"""Background loading of the data of an experiment, so that the page appears before its data."""
 
 import logging
 import threading
@@ -13,46 +13,46 @@ logger = logging.getLogger(__name__)
 
 
 @lru_cache(maxsize=8)
-def record(experiment: str, config: Config) -> xr.Dataset:
-    """The data of this configuration; the last few are kept."""
+def load_dataset(experiment: str, config: Config) -> xr.Dataset:
+    """Data of an experiment's configuration, with the last few cached."""
     return experiments.get(experiment).data(config)
 
 
 class Preview:
-    """The data of the configuration asked for last, as soon as they are there.
+    """Data of the most recently requested configuration.
 
-    `ask` returns at once; `version` grows when `data` or `error` (a sentence, "" if all is well) has changed.
+    data: None until loaded. error: message, "" on success. version: increases when either changes.
     """
 
     def __init__(self) -> None:
         self.data = None
         self.error = ""
         self.version = 0
-        self._asked = None
+        self._request = None
         self._lock = threading.Lock()
         self._thread = None
 
-    def ask(self, experiment: str, config: Config) -> None:
-        """Make the data of this configuration in a thread; an earlier question that still waits is dropped."""
+    def request(self, experiment: str, config: Config) -> None:
+        """Load the data of a configuration in a thread and return at once; a pending request is replaced."""
         with self._lock:
-            self._asked = (experiment, config)
+            self._request = (experiment, config)
             if self._thread is None:
-                self._thread = threading.Thread(target=self._work, name="preview", daemon=True)
+                self._thread = threading.Thread(target=self._run, name="preview", daemon=True)
                 self._thread.start()
 
-    def _work(self) -> None:
+    def _run(self) -> None:
         while True:
             with self._lock:
-                asked, self._asked = self._asked, None
-                if asked is None:
+                request, self._request = self._request, None
+                if request is None:
                     self._thread = None
                     return
             data, error = None, ""
             try:
-                data = record(*asked)
-            except Exception as fault:
-                logger.exception("no data for %s", asked)
-                error = f"The data could not be made: {fault}"
+                data = load_dataset(*request)
+            except Exception as exception:
+                logger.exception("no data for %s", request)
+                error = f"The data could not be loaded: {exception}"
             with self._lock:
-                if self._asked is None:
+                if self._request is None:
                     self.data, self.error, self.version = data, error, self.version + 1

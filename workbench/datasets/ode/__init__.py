@@ -1,1 +1,1 @@
-"""Data sets simulated from ordinary differential equations."""
+"""Datasets simulated from ordinary differential equations."""

@@ -1,6 +1,6 @@
-"""Six linear systems y' = A y + b with closed forms: what the solver is checked by.
+"""Six linear systems y' = A y + b with closed forms, for tests of the solver.
 
-Everything is dimensionless. Source: the standalone example of "Scalable Mechanistic Neural Networks", ICLR 2025.
+Dimensionless. Source: the standalone example of "Scalable Mechanistic Neural Networks", ICLR 2025.
 """
 
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ import numpy as np
 import xarray as xr
 from scipy.linalg import expm
 
-from workbench.datasets.schema import check
+from workbench.datasets.ode.dataset import simulated
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,7 @@ class LinearSystem:
 
     @property
     def variables(self) -> tuple[str, ...]:
+        """Names of the variables: y, or y1, y2, ..."""
         return ("y",) if len(self.b) == 1 else tuple(f"y{i + 1}" for i in range(len(self.b)))
 
 
@@ -52,7 +53,7 @@ SYSTEMS = {
 
 
 def exact(system: LinearSystem, times: np.ndarray) -> np.ndarray:
-    """y (time, variable) at evenly spaced times from 0, by powers of the exponential of [[A, b], [0, 0]] step."""
+    """y (time, variable) by the exponential of [[A, b], [0, 0]] t."""
     n = len(system.b)
     generator = np.zeros((n + 1, n + 1))
     generator[:n, :n], generator[:n, n] = system.A, system.b
@@ -61,20 +62,8 @@ def exact(system: LinearSystem, times: np.ndarray) -> np.ndarray:
 
 
 def simulate(name: str, *, points: int, step: float) -> xr.Dataset:
-    """`truth` and `data`, both the closed form, over (time, variable)."""
+    """A record of a system of `SYSTEMS`: `truth` and `data`, both the closed form, over (time, variable)."""
     system, time = SYSTEMS[name], step * np.arange(points)
     states = exact(system, time)
-    attributes = {"units": "1"}
-    return check(
-        xr.Dataset(
-            {
-                "truth": (("time", "variable"), states, {**attributes, "long_name": "closed form"}),
-                "data": (("time", "variable"), states.copy(), {**attributes, "long_name": "closed form"}),
-            },
-            coords={
-                "time": ("time", time, {**attributes, "long_name": "time"}),
-                "variable": ("variable", list(system.variables), {"long_name": "variable"}),
-            },
-            attrs={"title": system.title, "source": "matrix exponential"},
-        )
-    )
+    arrays = {"truth": (states, "closed form"), "data": (states.copy(), "closed form")}
+    return simulated(time, system.variables, arrays, {"title": system.title, "source": "matrix exponential"})

@@ -1,6 +1,6 @@
 """The Lorenz system, x' = sigma (y - x), y' = x (rho - z) - y, z' = x y - beta z; sigma = 10, rho = 28, beta = 8/3.
 
-Everything is dimensionless. Source: E. N. Lorenz, "Deterministic Nonperiodic Flow", J. Atmos. Sci. 20 (1963).
+Dimensionless. Source: E. N. Lorenz, "Deterministic Nonperiodic Flow", J. Atmos. Sci. 20 (1963).
 """
 
 from functools import lru_cache
@@ -8,14 +8,14 @@ from functools import lru_cache
 import numpy as np
 import xarray as xr
 
+from workbench.datasets.ode.dataset import simulated
 from workbench.datasets.ode.reference import reference
-from workbench.datasets.schema import check
 
 SIGMA, RHO, BETA = 10.0, 28.0, 8.0 / 3.0
 VARIABLES = ("x", "y", "z")
 START = (1.0, 1.0, 1.0)
 LYAPUNOV_EXPONENT = 0.906
-"""The largest one, per unit of time. Source: Sprott, "Chaos and Time-Series Analysis" (2003)."""
+"""Largest Lyapunov exponent, per unit of time. Source: J. C. Sprott, "Chaos and Time-Series Analysis" (2003)."""
 
 
 def rhs(time: float, state: np.ndarray) -> tuple[float, float, float]:
@@ -27,26 +27,15 @@ def rhs(time: float, state: np.ndarray) -> tuple[float, float, float]:
 def simulate(*, points: int, step: float, noise: float, seed: int) -> xr.Dataset:
     """A record from (1, 1, 1): `truth` by DOP853 and `data` = truth + N(0, noise^2), over (time, variable)."""
     truth = _truth(points, step)
-    noisy = truth + noise * np.random.default_rng(seed).standard_normal(truth.shape) if noise else truth.copy()
-    attributes = {"units": "1"}
-    return check(
-        xr.Dataset(
-            {
-                "truth": (("time", "variable"), truth.copy(), {**attributes, "long_name": "state without noise"}),
-                "data": (("time", "variable"), noisy, {**attributes, "long_name": f"state with noise of sd {noise:g}"}),
-            },
-            coords={
-                "time": ("time", step * np.arange(points), {**attributes, "long_name": "time"}),
-                "variable": ("variable", list(VARIABLES), {"long_name": "variable"}),
-            },
-            attrs={"title": "Lorenz system", "source": "scipy DOP853", "noise": noise, "seed": seed},
-        )
-    )
+    data = truth + noise * np.random.default_rng(seed).standard_normal(truth.shape) if noise else truth.copy()
+    arrays = {"truth": (truth.copy(), "state without noise"), "data": (data, f"state with noise of sd {noise:g}")}
+    attributes = {"title": "Lorenz system", "source": "scipy DOP853", "noise": noise, "seed": seed}
+    return simulated(step * np.arange(points), VARIABLES, arrays, attributes)
 
 
 @lru_cache(maxsize=4)
 def _truth(points: int, step: float) -> np.ndarray:
-    """Kept for the next run with the same grid: it takes longer than the discovery. Never changed in place."""
+    """Read-only states (time, variable), cached because they take longer than the discovery."""
     states = reference(rhs, START, step * np.arange(points))
     states.flags.writeable = False
     return states

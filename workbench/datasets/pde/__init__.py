@@ -1,1 +1,1 @@
-"""Data sets of partial differential equations on a periodic interval."""
+"""Datasets of partial differential equations on a periodic interval."""

@@ -1,6 +1,6 @@
-"""Three equations u_t = -u u_x + L u on a periodic interval, and random trajectories of them as published.
+"""Random trajectories of three equations u_t = -u u_x + L u on a periodic interval, with the published parameters.
 
-Everything is dimensionless. Source of the parameters: Brandstetter, Welling, Worrall, "Lie Point Symmetry Data
+Dimensionless. Source of the parameters: Brandstetter, Welling, Worrall, "Lie Point Symmetry Data
 Augmentation for Neural PDE Solvers", ICML 2022.
 """
 
@@ -12,25 +12,25 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from workbench.datasets.pde.etdrk4 import Stepper, advection, integrate, waves
+from workbench.datasets.pde.etdrk4 import Stepper, advection, integrate, wavenumbers
 
 VISCOSITY = 0.01
 HOPF_SCALE = 10.0
-"""The logarithm of psi at the start of Burgers' equation lies in [-HOPF_SCALE, HOPF_SCALE]."""
+"""Bound of |log psi| at the start of Burgers' equation."""
 
 
 @dataclass(frozen=True)
 class PeriodicPDE:
     """u_t = -u u_x + L u.
 
-    symbol: wave numbers k -> L(k), the factor by which L multiplies exp(i k x). terms: all of the right-hand side, and
-    their coefficients. kept: the powers of u whose mean never changes.
+    symbol: wavenumbers k -> L(k), the Fourier symbol of L. terms: coefficients of the right-hand side by term.
+    conserved: powers of u whose mean is conserved.
     """
 
     title: str
     symbol: Callable[[Tensor], Tensor]
     terms: Mapping[str, float]
-    kept: tuple[int, ...] = (1,)
+    conserved: tuple[int, ...] = (1,)
 
 
 def _kdv(k: Tensor) -> Tensor:
@@ -46,20 +46,20 @@ def _burgers(k: Tensor) -> Tensor:
 
 
 EQUATIONS = {
-    "kdv": PeriodicPDE("Korteweg-de Vries", _kdv, {"u u_x": -1.0, "u_xxx": -1.0}, kept=(1, 2)),
+    "kdv": PeriodicPDE("Korteweg-de Vries", _kdv, {"u u_x": -1.0, "u_xxx": -1.0}, conserved=(1, 2)),
     "ks": PeriodicPDE("Kuramoto-Sivashinsky", _ks, {"u_xx": -1.0, "u u_x": -1.0, "u_xxxx": -1.0}),
     "burgers": PeriodicPDE("Burgers", _burgers, {"u_xx": VISCOSITY, "u u_x": -1.0}),
 }
 
 
 @dataclass(frozen=True)
-class Setup:
-    """How trajectories of an equation are drawn.
+class FieldSetup:
+    """Distribution of the trajectories of an equation.
 
-    Per trajectory the end T and the length L are uniform within `spread` of `end` and `length`. There are `frames`
-    frames on [0, T], the last `kept` of which are stored, on `points` grid points. The start is a sum of `waves` sines
-    sum A sin(2 pi l x / L + phi), A uniform in (-1/2, 1/2), l among 1 ... `highest`, phi in (0, 2 pi). `file` and
-    `suffix` make the names of files. `substeps`: of the integrator, per frame; then every frame is right to 1e-5.
+    The end T and the length L are uniform within a fraction `spread` of `end` and `length`. Of `frames` frames on
+    [0, T] the last `kept` are stored, on `points` grid points. The initial field is a sum of `waves` sines
+    A sin(2 pi l x / L + phi), A uniform in (-1/2, 1/2), l in 1 ... `highest`, phi uniform in (0, 2 pi). `file` and
+    `suffix` are parts of file names. `substeps`: integration steps per frame, for an accuracy of 1e-5.
     """
 
     equation: str
@@ -77,10 +77,10 @@ class Setup:
 
 
 SETUPS = {
-    "kdv-easy": Setup("kdv", "KdV", end=50.0, length=128.0, suffix="easy"),
-    "kdv": Setup("kdv", "KdV", end=100.0, length=128.0, substeps=40),
-    "ks": Setup("ks", "KS", end=100.0, length=64.0, frames=500),
-    "burgers": Setup(
+    "kdv-easy": FieldSetup("kdv", "KdV", end=50.0, length=128.0, suffix="easy"),
+    "kdv": FieldSetup("kdv", "KdV", end=100.0, length=128.0, substeps=40),
+    "ks": FieldSetup("ks", "KS", end=100.0, length=64.0, frames=500),
+    "burgers": FieldSetup(
         "burgers", "Burgers", end=18.0, length=2 * pi, spread=0.0, frames=180, waves=20, highest=6
     ),
 }  # fmt: skip
@@ -88,7 +88,7 @@ SETUPS = {
 
 @dataclass(frozen=True, eq=False)
 class Fields:
-    """Trajectories u (B, T, N) at times t (B, T), the interval of each `lengths` (B) long; failed: why, by index."""
+    """Trajectories u (B, T, N) at times t (B, T) on intervals of `lengths` (B); failed: reason by index."""
 
     u: np.ndarray
     t: np.ndarray
@@ -97,35 +97,35 @@ class Fields:
 
 
 def simulate(
-    setup: Setup, indices: range, *, seed: int, split: int = 0, device: str = "cpu", dealias: bool = False
+    setup: FieldSetup, indices: range, *, seed: int, split: int = 0, device: str = "cpu", dealias: bool = False
 ) -> Fields:
-    """The trajectories of these indices; each has a random generator of its own, so no result depends on the others.
+    """The trajectories of these indices, each from its own random generator and independent of the others.
 
-    split: 0, 1, 2 for train, valid, test. A trajectory that is not finite or changes what the equation conserves is
-    stored as zeros and stands in `failed`.
+    split: 0, 1, 2 for train, valid, test. A trajectory that is not finite, or violates a conservation law of the
+    equation, is set to zero and listed in `failed`.
     """
-    drawn = [_draw(setup, np.random.default_rng([seed, split, index])) for index in indices]
-    starts, lengths, ends = (np.array(part) for part in zip(*drawn, strict=True))
+    samples = [_sample(setup, np.random.default_rng([seed, split, index])) for index in indices]
+    starts, lengths, ends = (np.array(part) for part in zip(*samples, strict=True))
     times = np.linspace(0.0, ends, setup.frames, axis=1)
     equation = EQUATIONS[setup.equation]
     start = torch.from_numpy(starts).to(device)
     L, frame = (torch.from_numpy(x).to(device) for x in (lengths, ends / (setup.frames - 1)))
     if setup.equation == "burgers":
-        u = _heat(start, L, torch.from_numpy(times[:, -setup.kept :]).to(device))
-        before = torch.zeros(len(u))
+        u = _burgers_solution(start, L, torch.from_numpy(times[:, -setup.kept :]).to(device))
+        initial = torch.zeros(len(u))
     else:
-        linear = equation.symbol(waves(setup.points, L))
+        linear = equation.symbol(wavenumbers(setup.points, L))
         stepper = Stepper.of(linear, frame / setup.substeps, *advection(setup.points, L, dealias=dealias))
         u = integrate(start, stepper, frames=setup.frames, substeps=setup.substeps)
-        before, u = start, u[:, -setup.kept :]
+        initial, u = start, u[:, -setup.kept :]
     values = u.cpu().numpy()
-    failed = _failures(equation, before.cpu().numpy(), values)
+    failed = _failures(equation, initial.cpu().numpy(), values)
     values[list(failed)] = 0.0
-    return Fields(values, times[:, -setup.kept :], lengths, {indices[row]: why for row, why in failed.items()})
+    return Fields(values, times[:, -setup.kept :], lengths, {indices[row]: reason for row, reason in failed.items()})
 
 
-def _draw(setup: Setup, generator: np.random.Generator) -> tuple[np.ndarray, float, float]:
-    """Start (N), length and end of one trajectory."""
+def _sample(setup: FieldSetup, generator: np.random.Generator) -> tuple[np.ndarray, float, float]:
+    """Initial field (N), length and end time of one trajectory."""
     end, length = (x * (1 + setup.spread * generator.uniform(-1, 1)) for x in (setup.end, setup.length))
     amplitudes = generator.uniform(-0.5, 0.5, setup.waves)
     numbers = generator.integers(1, setup.highest + 1, setup.waves)
@@ -135,17 +135,17 @@ def _draw(setup: Setup, generator: np.random.Generator) -> tuple[np.ndarray, flo
 
 
 TOLERANCES = {1: 1e-9, 2: 1e-4}
-"""How far a mean power may drift, relative to the root mean square of the start to that power."""
+"""Largest drift of the mean of a power of u, relative to that power of the initial root mean square."""
 
 
 def _failures(equation: PeriodicPDE, start: np.ndarray, u: np.ndarray) -> dict[int, str]:
-    """Which trajectories (B, T, N) are not what their equation allows, and why."""
+    """Reasons of the trajectories (B, T, N) that are not finite or violate a conservation law, by index."""
     failed = {}
-    for row, own in enumerate(u):
-        if not np.isfinite(own).all():
-            failed[row] = "it is not finite"
+    for row, trajectory in enumerate(u):
+        if not np.isfinite(trajectory).all():
+            failed[row] = "not finite"
             continue
-        drifts = drift(start[row] if start.ndim > 1 else own[0], own, equation)
+        drifts = drift(start[row] if start.ndim > 1 else trajectory[0], trajectory, equation)
         for power, value in drifts.items():
             if not value <= TOLERANCES[power]:
                 failed[row] = f"the mean of u^{power} drifts by {value:.1e}"
@@ -153,28 +153,28 @@ def _failures(equation: PeriodicPDE, start: np.ndarray, u: np.ndarray) -> dict[i
 
 
 def drift(start: np.ndarray, u: np.ndarray, equation: PeriodicPDE) -> dict[int, float]:
-    """How far the mean of u^p over x moves from that of start (N) on u (T, N), over the root mean square to the p."""
-    unit = max(float(np.sqrt(np.mean(start**2))), 1e-300)
-    return {p: float(np.abs((u**p).mean(-1) - (start**p).mean()).max() / unit**p) for p in equation.kept}
+    """Largest drift of the mean of u^p, u (T, N), from that of start (N), over the p-th power of its rms; by p."""
+    rms = max(float(np.sqrt(np.mean(start**2))), 1e-300)
+    return {p: float(np.abs((u**p).mean(-1) - (start**p).mean()).max() / rms**p) for p in equation.conserved}
 
 
-def _heat(start: Tensor, lengths: Tensor, times: Tensor) -> Tensor:
-    """Burgers' equation (B, T, N): its potential obeys the heat equation, which Fourier solves exactly.
+def _burgers_solution(start: Tensor, lengths: Tensor, times: Tensor) -> Tensor:
+    """Exact solution (B, T, N) of Burgers' equation: its Cole-Hopf potential psi solves the heat equation.
 
-    psi(0) = exp(s), s being `start` (B, N) stretched to [-HOPF_SCALE, HOPF_SCALE].
+    psi(0) = exp(s) with `start` (B, N) scaled to s in [-HOPF_SCALE, HOPF_SCALE].
     """
     low, high = start.amin(-1, keepdim=True), start.amax(-1, keepdim=True)
     psi = (HOPF_SCALE * (2 * (start - low) / (high - low) - 1)).exp()
-    decay = (_burgers(waves(start.shape[-1], lengths))[:, None] * times[..., None]).exp()
+    decay = (_burgers(wavenumbers(start.shape[-1], lengths))[:, None] * times[..., None]).exp()
     return cole_hopf(torch.fft.irfft(torch.fft.rfft(psi)[:, None] * decay, n=start.shape[-1]), lengths)
 
 
 def cole_hopf(psi: Tensor, lengths: Tensor) -> Tensor:
-    """u = -2 VISCOSITY psi_x / psi (B, T, N): it solves Burgers' equation where psi solves the heat equation.
+    """u = -2 VISCOSITY psi_x / psi (B, T, N), a solution of Burgers' equation if psi solves the heat equation.
 
-    Source: Cole (1951), Hopf (1950).
+    Source: J. D. Cole (1951), E. Hopf (1950).
     """
-    slope = 1j * waves(psi.shape[-1], lengths)
+    derivative = 1j * wavenumbers(psi.shape[-1], lengths)
     if psi.shape[-1] % 2 == 0:
-        slope[:, -1] = 0.0
-    return -2 * VISCOSITY * torch.fft.irfft(torch.fft.rfft(psi) * slope[:, None], n=psi.shape[-1]) / psi
+        derivative[:, -1] = 0.0
+    return -2 * VISCOSITY * torch.fft.irfft(torch.fft.rfft(psi) * derivative[:, None], n=psi.shape[-1]) / psi

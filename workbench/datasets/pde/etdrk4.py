@@ -1,4 +1,4 @@
-"""u_t = L u + N(u) on a periodic interval: Fourier in space, an exponential Runge-Kutta method in time.
+"""Fourier pseudospectral ETDRK4 integration of u_t = L u + N(u) on a periodic interval.
 
 Sources: Cox & Matthews, "Exponential Time Differencing for Stiff Systems", J. Comput. Phys. 176 (2002); Kassam &
 Trefethen, "Fourth-Order Time-Stepping for Stiff PDEs", SIAM J. Sci. Comput. 26 (2005), for the contour integrals.
@@ -14,14 +14,14 @@ from torch import Tensor
 Nonlinear = Callable[[Tensor], Tensor]
 """Spectrum (B, N // 2 + 1) of u -> spectrum of N(u)."""
 CONTOUR = 32
-"""Points of the circle over which phi functions are averaged; 16 already give 15 digits."""
+"""Points of the circular contour for the phi functions; 16 already give 15 digits."""
 
 
 @dataclass(frozen=True, eq=False)
 class Stepper:
-    """One step for a batch (B, N): the weights of the method, complex (B, N // 2 + 1), and N.
+    """One step of a batch (B, N): the weights of the method, complex (B, N // 2 + 1), and the nonlinear term N.
 
-    The state is the spectrum v with u = irfft(v, norm="forward"). The weights of N may hold a factor of it.
+    The state is the spectrum v with u = irfft(v, norm="forward"). The weights of N include its factor.
     """
 
     nonlinear: Nonlinear
@@ -34,7 +34,7 @@ class Stepper:
 
     @classmethod
     def of(cls, linear: Tensor, steps: Tensor, nonlinear: Nonlinear, factor: Tensor | float = 1.0) -> "Stepper":
-        """For L(k) of each wave, linear (B, N // 2 + 1), steps in time (B), and factor * nonlinear."""
+        """From L(k), linear (B, N // 2 + 1), time steps (B) and the nonlinear term factor * nonlinear."""
         h = steps[:, None]
         z = linear.to(torch.complex128) * h
         angle = 2 * pi * (torch.arange(CONTOUR, dtype=torch.float64, device=z.device) + 0.5) / CONTOUR
@@ -56,39 +56,39 @@ class Stepper:
         at_a = self.nonlinear(a)
         at_b = self.nonlinear(torch.addcmul(decayed, self.stage, at_a))
         at_c = self.nonlinear(torch.addcmul(self.half * a, self.stage, 2 * at_b - at_v))
-        later = (self.whole * v).addcmul_(self.first, at_v)
-        return later.addcmul_(self.middle, at_a.add_(at_b)).addcmul_(self.last, at_c)
+        result = (self.whole * v).addcmul_(self.first, at_v)
+        return result.addcmul_(self.middle, at_a.add_(at_b)).addcmul_(self.last, at_c)
 
 
-def waves(points: int, lengths: Tensor) -> Tensor:
-    """Wave numbers (B, N // 2 + 1) of intervals of `lengths` (B)."""
+def wavenumbers(points: int, lengths: Tensor) -> Tensor:
+    """Wavenumbers (B, N // 2 + 1) of intervals of `lengths` (B)."""
     numbers = torch.arange(points // 2 + 1, dtype=torch.float64, device=lengths.device)
     return 2 * pi * numbers / lengths[:, None]
 
 
 def advection(points: int, lengths: Tensor, *, dealias: bool) -> tuple[Nonlinear, Tensor]:
-    """-u u_x = -1/2 (u^2)_x as the spectrum of u^2 and a factor: the mean of u stays what it is.
+    """-u u_x = -1/2 (u^2)_x as the spectrum of u^2 and a factor, a form that conserves the mean of u.
 
-    dealias: cut the upper third of u^2 off.
+    dealias: remove the upper third of the spectrum of u^2 (2/3 rule).
     """
     numbers = torch.arange(points // 2 + 1, device=lengths.device)
-    # the highest wave of an even grid has no slope that the grid can show
-    shown = numbers <= points // 3 if dealias else numbers != points / 2
+    # the derivative of the Nyquist mode is zero on the grid
+    resolved = numbers <= points // 3 if dealias else numbers != points / 2
 
     def square(v: Tensor) -> Tensor:
         return torch.fft.rfft(torch.fft.irfft(v, n=points, norm="forward").square_())
 
-    return square, torch.where(shown, -0.5j * waves(points, lengths) / points, 0.0)
+    return square, torch.where(resolved, -0.5j * wavenumbers(points, lengths) / points, 0.0)
 
 
 def integrate(start: Tensor, stepper: Stepper, *, frames: int, substeps: int) -> Tensor:
-    """u (B, frames, N), from start (B, N), `substeps` steps of the stepper from frame to frame; float64."""
+    """u (B, frames, N) from start (B, N) with `substeps` steps per frame; float64."""
     points = start.shape[-1]
-    found = start.new_empty(len(start), frames, points)
-    found[:, 0] = start
+    u = start.new_empty(len(start), frames, points)
+    u[:, 0] = start
     v = torch.fft.rfft(start, norm="forward")
     for index in range(1, frames):
         for _ in range(substeps):
             v = stepper(v)
-        found[:, index] = torch.fft.irfft(v, n=points, norm="forward")
-    return found
+        u[:, index] = torch.fft.irfft(v, n=points, norm="forward")
+    return u

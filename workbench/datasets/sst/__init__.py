@@ -1,4 +1,4 @@
-"""Sea-surface temperature: published files, and a synthetic field with their schema."""
+"""Sea-surface temperature: loaders of published files and a synthetic field of the same schema."""
 
 from workbench._deprecated import moved_names
 

@@ -1,8 +1,8 @@
-"""Sea-surface temperature as published: gridded fields (lazy), the weekly Nino regions, the embedded monthly series.
+"""Load published sea-surface temperature: gridded fields (lazy), weekly Nino regions, a monthly series.
 
-Whatever comes in, a field is `sst` (time, lat, lon) in degC, latitudes from north to south as published, NaN over land,
-with a boolean `ocean` (lat, lon); a series is `sst` (time, variable). Every loader says in words what is wrong with a
-file: another product, truncated, Kelvin or Fahrenheit, a gap.
+A field is `sst` (time, lat, lon) in degC, latitudes from north to south, NaN over land, with a boolean `ocean` (lat,
+lon); a series is `sst` (time, variable). Loaders raise ValueError for other products, truncated files, other units and
+gaps in time.
 
 Sources: Reynolds et al., J. Climate 15 (2002), 1609-1625 (OISST v2); Huang et al., J. Climate 30 (2017), 8179-8205,
 doi:10.1175/JCLI-D-16-0836.1 (ERSST v5); NOAA CPC (weekly Nino regions).
@@ -18,14 +18,14 @@ import xarray as xr
 CHUNK = 64
 """Time steps per dask chunk of a large field."""
 WARMEST, COLDEST = 45.0, -5.0
-"""Bounds of sea-surface temperature in degC: what lies beyond is a missing value or another unit."""
+"""Bounds of sea-surface temperature in degC; values outside are missing or in another unit."""
 NINO = ("Nino 1+2", "Nino 3", "Nino 3.4", "Nino 4")
 _NINO_COLUMNS = (15, 28, 41, 54)
 
 
 @dataclass(frozen=True)
 class Product:
-    """What a file of this product looks like: degrees between grid points, days between times (shortest, longest)."""
+    """Properties of a product: grid spacing in degrees, shortest and longest time step in days."""
 
     title: str
     degrees: float
@@ -38,16 +38,16 @@ OISST = Product("NOAA OISST v2, weekly means", 1.0, (7, 7), "week")
 
 
 def open_ersst(path: Path) -> xr.Dataset:
-    """The field of an ERSST v5 file (`sst.mnmean.nc` or a part of it); what is missing is land. Lazy."""
+    """Lazy field of an ERSST v5 file (`sst.mnmean.nc` or a part of it); missing cells are land."""
     field = _open_field(path, ERSST)
-    # what is missing at the first time is land: coasts do not move
+    # the land mask is constant in time
     return field.assign(ocean=np.isfinite(field["sst"].isel(time=0, drop=True)).compute())
 
 
 def open_oisst(path: Path, mask: Path) -> xr.Dataset:
-    """The field of an OISST v2 weekly file; land, which the file fills by interpolation, is NaN. Lazy.
+    """Lazy field of an OISST v2 weekly file; land, which the file fills by interpolation, is set to NaN.
 
-    mask: the land-sea mask of the same product (1: ocean), a file of its own.
+    mask: file of the land-sea mask of the product (1: ocean).
     """
     field = _open_field(path, OISST)
     ocean = open_mask(mask)
@@ -70,9 +70,9 @@ def open_mask(path: Path) -> xr.DataArray:
 
 
 def read_nino(path: Path) -> xr.Dataset:
-    """`sst` and `anomaly` (time, variable) of the four Nino regions, weekly, from the fixed-width text of NOAA CPC.
+    """Weekly `sst` and `anomaly` (time, variable) of the four Nino regions, from the fixed-width text of NOAA CPC.
 
-    A negative anomaly touches the temperature before it, so columns are taken by their place.
+    Columns are split by position because there is no space before a negative anomaly.
     """
     try:
         lines = Path(path).read_text(encoding="ascii").splitlines()
@@ -98,9 +98,9 @@ def read_nino(path: Path) -> xr.Dataset:
 
 
 def _nino_row(path: Path, number: int, line: str) -> list[list[float]]:
-    """Temperatures and anomalies of one week."""
+    """Temperatures and anomalies of one week. Raises ValueError with the line number."""
     try:
-        return [[float(line[at + shift : at + shift + 4]) for at in _NINO_COLUMNS] for shift in (0, 4)]
+        return [[float(line[c + shift : c + shift + 4]) for c in _NINO_COLUMNS] for shift in (0, 4)]
     except ValueError:
         raise ValueError(
             f"{path}, line {number}: expected temperature and anomaly at columns 15, 28, 41 and 54, found {line!r}; "
@@ -118,13 +118,13 @@ def _nino_date(path: Path, number: int, line: str) -> np.datetime64:
 
 
 def elnino() -> xr.Dataset:
-    """`sst` (time, variable) of Nino 1+2, monthly, 1950-2010: real data that come with statsmodels. No network.
+    """Monthly `sst` (time, variable) of Nino 1+2, 1950-2010, as shipped with statsmodels; needs no network.
 
     Raises ModuleNotFoundError if statsmodels is not installed.
     """
     spec = importlib.util.find_spec("statsmodels")
     if spec is None or spec.origin is None:
-        raise ModuleNotFoundError("the monthly Nino 1+2 series comes with statsmodels: pip install statsmodels")
+        raise ModuleNotFoundError("the monthly Nino 1+2 series is part of statsmodels: pip install statsmodels")
     table = np.loadtxt(Path(spec.origin).parent / "datasets/elnino/elnino.csv", delimiter=",", skiprows=1)
     first = np.datetime64(f"{int(table[0, 0])}-01", "M")
     dates = (first + np.arange(12 * len(table))).astype("datetime64[ns]")
@@ -136,27 +136,28 @@ def elnino() -> xr.Dataset:
     )
 
 
-# opening and checking
+# open and check
 
 
 def _open(path: Path) -> xr.Dataset:
-    """The Dataset of a NetCDF-3 or NetCDF-4 file, lazy, whichever it is."""
+    """Lazy Dataset of a NetCDF-3 or NetCDF-4 file."""
     path = Path(path)
     if not path.exists():
-        raise FileNotFoundError(f"{path}: there is no such file")
+        raise FileNotFoundError(f"{path}: no such file")
     with path.open("rb") as file:
         magic = file.read(8)
     engine = "scipy" if magic[:3] == b"CDF" else "h5netcdf" if magic[1:4] == b"HDF" else ""
     if not engine:
-        raise ValueError(f"{path}: expected a NetCDF file, found one that begins with {magic!r}")
+        raise ValueError(f"{path}: expected a NetCDF file, found the first bytes {magic!r}")
     try:
         return xr.open_dataset(path, engine=engine, chunks={"time": CHUNK})
-    # readers of a broken file raise whatever the broken bytes lead them to
+    # a corrupt file can raise any exception
     except Exception as error:
         raise ValueError(f"{path}: cannot be read ({error}); it may be truncated: download it again") from error
 
 
 def _open_field(path: Path, product: Product) -> xr.Dataset:
+    """Lazy `sst` of a gridded product in degC, NaN where missing. Raises ValueError for another product or unit."""
     data = _open(path)
     if "sst" not in data or set(data["sst"].dims) != {"time", "lat", "lon"}:
         raise ValueError(f"{path}: expected 'sst' over (time, lat, lon) of {product.title}, found {_contents(data)}")
@@ -164,55 +165,55 @@ def _open_field(path: Path, product: Product) -> xr.Dataset:
     spacing = float(np.abs(np.median(np.diff(sst["lat"].values)))) if sst.sizes["lat"] > 1 else product.degrees
     if abs(spacing - product.degrees) > 1e-3:
         raise ValueError(
-            f"{path}: its latitudes are {spacing:g} degrees apart, expected {product.degrees:g} of {product.title}"
+            f"{path}: the latitude spacing is {spacing:g} degrees, expected {product.degrees:g} of {product.title}"
         )
     _require_times(path, sst["time"].values, product)
     unit = str(sst.attrs.get("units", ""))
     sample = _sample(path, sst)
     _in_celsius(sample, unit, path)
-    # published files mark land by -9.97e36 beside a _FillValue of NaN
+    # published files mark land by -9.97e36 although _FillValue is NaN
     clean = sst.where((sst > COLDEST) & (sst < WARMEST)).assign_attrs(units="degC", long_name="sea-surface temperature")
     return xr.Dataset({"sst": clean}, attrs={"title": product.title, "cadence": product.cadence})
 
 
 def _sample(path: Path, sst: xr.DataArray) -> np.ndarray:
-    """First, middle and last time; reading them finds a truncated file."""
-    chosen = sorted({0, sst.sizes["time"] // 2, sst.sizes["time"] - 1})
+    """Values at the first, middle and last time. Raises ValueError for a truncated file."""
+    indices = sorted({0, sst.sizes["time"] // 2, sst.sizes["time"] - 1})
     try:
-        return sst.isel(time=chosen).values
+        return sst.isel(time=indices).values
     except Exception as error:
         raise ValueError(f"{path}: cannot be read to the end ({error}); it is truncated: download it again") from error
 
 
 def _in_celsius(values: np.ndarray, unit: str, path: Path) -> np.ndarray:
-    """The values, which must look like degC."""
-    known = np.abs(values[np.isfinite(values)])
-    known = known[known < 1e4]
-    if not known.size:
-        raise ValueError(f"{path}: it holds no temperatures at all")
-    middle = float(np.median(known))
-    guess = "Kelvin" if middle > 200 else "Fahrenheit" if float(np.quantile(known, 0.9)) > WARMEST else ""
-    named = unit.lower().replace("degree", "deg").replace("_", "").replace(" ", "").rstrip("s")
-    if guess or named not in ("degc", "c", "°c", "degcelsiu", "celsiu", ""):
+    """The values unchanged. Raises ValueError if their unit or their range is not that of degC."""
+    valid = np.abs(values[np.isfinite(values)])
+    valid = valid[valid < 1e4]
+    if not valid.size:
+        raise ValueError(f"{path}: there are no valid temperatures")
+    median = float(np.median(valid))
+    guess = "Kelvin" if median > 200 else "Fahrenheit" if float(np.quantile(valid, 0.9)) > WARMEST else ""
+    name = unit.lower().replace("degree", "deg").replace("_", "").replace(" ", "").rstrip("s")
+    if guess or name not in ("degc", "c", "°c", "degcelsiu", "celsiu", ""):
         raise ValueError(
-            f"{path}: expected temperatures in degC; they are around {middle:.4g} {unit}, "
-            f"which is {guess or 'another unit'}: convert them"
+            f"{path}: expected temperatures in degC, found a median of {median:.4g} {unit} "
+            f"({guess or 'another unit'}): convert them"
         )
     return values
 
 
 def _require_times(path: Path, dates: np.ndarray, product: Product) -> None:
-    """Every month, or every week, once and in order."""
+    """Raise ValueError unless times are consecutive months or weeks, as in the product."""
     if len(dates) < 2:
         raise ValueError(f"{path}: expected at least 2 times, found {len(dates)}")
     days = np.diff(dates) / np.timedelta64(1, "D")
-    least, most = product.days
-    wrong = np.flatnonzero((days < least) | (days > most))
-    if wrong.size:
-        at = int(wrong[0])
-        found = f"{str(dates[at])[:10]} is followed by {str(dates[at + 1])[:10]}"
-        kind = "a gap" if days[at] > most else "not"
-        raise ValueError(f"{path}: expected one {product.cadence} after the other, but {found}: {kind} of that product")
+    shortest, longest = product.days
+    irregular = np.flatnonzero((days < shortest) | (days > longest))
+    if irregular.size:
+        i = int(irregular[0])
+        interval = f"{str(dates[i])[:10]} is followed by {str(dates[i + 1])[:10]}"
+        kind = "a gap" if days[i] > longest else f"less than a {product.cadence}"
+        raise ValueError(f"{path}: expected consecutive {product.cadence}s, but {interval}: {kind}")
 
 
 def _contents(data: xr.Dataset) -> str:

@@ -1,10 +1,9 @@
-"""A researcher's own files as a record: CSV, Parquet, HDF5 and NetCDF.
+"""Read tabular files (CSV, Parquet, HDF5, NetCDF) as records.
 
-    files -> sheets (what stands there) -> roles (time, trajectory, variables) -> pieces (times put right) -> record
+    files -> sheets (columns as stored) -> columns (time, trajectory, variables) -> sorted trajectories -> record
 
-What is wrong is either put right and said in a sentence (`record.attrs["repairs"]`, one per line), or refused with
-`TableError`, whose message names the row and the column. Nothing in a file is ever run, and nothing in it is taken for
-a path.
+Problems that can be corrected are corrected and listed in `record.attrs["repairs"]`, one warning per line; others raise
+`TableError` naming the row and the column. No content of a file is executed or used as a path.
 """
 
 from workbench._deprecated import moved_names

@@ -1,4 +1,4 @@
-"""Sheets to one record: roles, numbers, times, and what must be said about all of them."""
+"""Assemble sheets into a record: columns, missing values, sampling, units."""
 
 from collections.abc import Sequence
 
@@ -6,200 +6,221 @@ import numpy as np
 import xarray as xr
 
 from workbench.datasets.schema import check
-from workbench.datasets.tabular import sampling as timing
-from workbench.datasets.tabular.columns import MOST_TRAJECTORIES, ColumnRoles, callable_name, roles, same
-from workbench.datasets.tabular.sampling import GAP, Grid, Piece
-from workbench.datasets.tabular.sheet import Sheet, TableError
+from workbench.datasets.tabular import sampling
+from workbench.datasets.tabular.columns import (
+    MAX_TRAJECTORIES,
+    TableColumns,
+    drop_duplicates,
+    identify_columns,
+    valid_name,
+)
+from workbench.datasets.tabular.sampling import GAP, Grid, RawTrajectory
+from workbench.datasets.tabular.sheet import Sheet, TableError, more
 
-FEWEST = 20
-"""Rows of a record, and grid points of its longest stretch without a gap: windows have at least 12."""
-MOST_POINTS = 50_000
-"""Grid points that are learned from; of more, every second, third, ... is taken."""
-FILLERS = (-99.0, -999.0, -9999.0, -99999.0, -999999.0, 9999.0, 99999.0, 999999.0)
-"""Numbers that people write where there is no value."""
+MIN_ROWS = 20
+"""Least number of rows of a record, and of its longest segment without a gap: windows have at least 12."""
+MAX_POINTS = 50_000
+"""Largest number of grid points of a record; longer ones are thinned to every second, third, ... point."""
+MAX_MISSING = 0.9
+"""Largest missing fraction of a variable."""
+FILL_VALUES = (-99.0, -999.0, -9999.0, -99999.0, -999999.0, 9999.0, 99999.0, 999999.0)
+"""Numbers in common use for missing values."""
 
 
-def record(sheets: Sequence[Sheet], repairs: list[str], *, time: str = "", trajectory: str = "") -> xr.Dataset:
-    """The record of the sheets. Raises Refused."""
-    if len(sheets) == 1 and len(sheets[0].rows) < 2:
-        raise sheets[0].refuse(
-            f"one row of values ({sheets[0].place(0)}): expected at least {FEWEST}, one for each time"
-        )
-    first = roles(sheets[0], repairs, time=time, trajectory=trajectory)
-    known = ColumnRoles(first.time, first.trajectory, same(sheets[0], first.variables, repairs))
+def build_record(sheets: Sequence[Sheet], warnings: list[str], *, time: str = "", trajectory: str = "") -> xr.Dataset:
+    """The record of the sheets; corrections are added to `warnings`. Raises TableError."""
+    first = sheets[0]
+    if len(sheets) == 1 and len(first.rows) < 2:
+        raise first.error(f"one row of values ({first.place(0)}): expected at least {MIN_ROWS} rows")
+    columns = identify_columns(first, warnings, time=time, trajectory=trajectory)
+    columns = TableColumns(columns.time, columns.trajectory, drop_duplicates(first, columns.variables, warnings))
     for sheet in sheets:
-        _fits(sheet, known, sheets[0])
-    columns, unit, since = timing.numbers([sheet.columns[known.time] for sheet in sheets])
-    parts: list[Piece] = []
-    for sheet, numbers in zip(sheets, columns, strict=True):
-        parts += _pieces(sheet, known, numbers, repairs, several=len(sheets) > 1)
-    if len(parts) > MOST_TRAJECTORIES:
-        raise TableError(f"{sheets[0].name}: expected at most {MOST_TRAJECTORIES} trajectories, found {len(parts)}")
-    parts, grid = _sampled(parts, repairs)
-    _gaps(parts, known.variables, grid, repairs)
-    units = {name: sheets[0].units.get(name, "") for name in (known.time, *known.variables)}
-    unit = unit or units[known.time] or timing.unit_in(known.time)
+        _require_same_columns(sheet, columns, first)
+    times, unit, start = sampling.numeric_times([sheet.columns[columns.time] for sheet in sheets])
+    parts: list[RawTrajectory] = []
+    for sheet, numbers in zip(sheets, times, strict=True):
+        parts += _trajectories(sheet, columns, numbers, warnings, several=len(sheets) > 1)
+    if len(parts) > MAX_TRAJECTORIES:
+        raise TableError(f"{first.name}: expected at most {MAX_TRAJECTORIES} trajectories, found {len(parts)}")
+    parts, grid = _resample(parts, warnings)
+    _report_missing(parts, columns.variables, grid, warnings)
+    unit = unit or first.units.get(columns.time, "") or sampling.unit_from_name(columns.time)
     names: list[str] = []
-    for name in known.variables:
-        names.append(callable_name(name, names, repairs))
+    for name in columns.variables:
+        names.append(valid_name(name, names, warnings))
     title = ", ".join(dict.fromkeys(sheet.file for sheet in sheets))
-    return _dataset(
-        parts,
-        names,
-        [units[name] for name in known.variables],
-        {
-            "title": title if len(title) < 80 else f"{sheets[0].file} and others",
-            "source": "the researcher's own file",
-            "time": (unit, since),
-            "repairs": repairs,
-            "sampling": _sampling(parts, grid, unit),
-        },
-    )
+    attributes = {
+        "title": title if len(title) < 80 else f"{first.file} and others",
+        "source": "user file",
+        "sampling": _describe_sampling(parts, grid, unit),
+        "repairs": "\n".join(warnings),
+    }
+    units = [first.units.get(name, "") for name in columns.variables]
+    return _dataset(parts, names, units, unit, start).assign_attrs(attributes)
 
 
-def _fits(sheet: Sheet, known: ColumnRoles, first: Sheet) -> None:
-    """Raises Refused for a sheet that has not the columns of the first one."""
-    for name in filter(None, (known.time, known.trajectory, *known.variables)):
+def _require_same_columns(sheet: Sheet, columns: TableColumns, first: Sheet) -> None:
+    """Raise TableError for a sheet without the columns of the first one."""
+    for name in filter(None, (columns.time, columns.trajectory, *columns.variables)):
         if name not in sheet.columns:
-            raise sheet.refuse(f"there is no column {name}, which {first.name} has: expected the same columns in all")
+            raise sheet.error(f"there is no column {name} as in {first.name}: expected the same columns in all files")
         if sheet.columns[name].dtype.kind != first.columns[name].dtype.kind:
-            raise sheet.refuse(f"column {name} does not hold what it holds in {first.name}: expected the same in all")
+            raise sheet.error(f"column {name} differs in type from {first.name}: expected the same type in all files")
 
 
-def _pieces(sheet: Sheet, known: ColumnRoles, times: np.ndarray, repairs: list[str], *, several: bool) -> list[Piece]:
+def _trajectories(
+    sheet: Sheet, columns: TableColumns, times: np.ndarray, warnings: list[str], *, several: bool
+) -> list[RawTrajectory]:
     """The trajectories of one sheet."""
-    values = np.stack([_without_fillers(sheet, name, repairs) for name in known.variables], axis=1)
-    whole = Piece(sheet.label or (sheet.file if several else ""), times, values, sheet, np.arange(len(sheet.rows)))
-    groups = sheet.columns[known.trajectory] if known.trajectory else None
-    return timing.pieces(whole, groups, repairs)
+    values = np.stack([_mask_invalid(sheet, name, warnings) for name in columns.variables], axis=1)
+    label = sheet.label or (sheet.file if several else "")
+    whole = RawTrajectory(label, times, values, sheet, np.arange(len(sheet.rows)))
+    groups = sheet.columns[columns.trajectory] if columns.trajectory else None
+    return sampling.split_trajectories(whole, groups, warnings)
 
 
-def _without_fillers(sheet: Sheet, name: str, repairs: list[str]) -> np.ndarray:
-    """A variable with NaN where it is infinite, or where it is a number that stands for a missing one."""
+def _mask_invalid(sheet: Sheet, name: str, warnings: list[str]) -> np.ndarray:
+    """The values of a variable, NaN where infinite or a fill value."""
     values = sheet.columns[name].copy()
     infinite = np.isinf(values)
     if infinite.any():
-        found = f"{sheet.place(int(np.argmax(infinite)), name)} is infinite"
-        more = f", and so are {infinite.sum() - 1} more" if infinite.sum() > 1 else ""
-        repairs.append(f"{sheet.name}: {found}{more}; taken as missing")
+        first = sheet.place(int(np.argmax(infinite)), name)
+        warnings.append(f"{sheet.name}: {first} is infinite{more(infinite.sum() - 1)}; treated as missing")
         values[infinite] = np.nan
-    large = np.abs(values) > 1e30
-    for filler in FILLERS:
-        others = values[(values != filler) & ~np.isnan(values) & ~large]
-        # one that lies among the others is a value
-        if len(others) and not others.min() - np.ptp(others) <= filler <= others.max() + np.ptp(others):
-            large |= values == filler
-    if large.any():
-        at = int(np.argmax(large))
-        found = f"{sheet.place(at, name)} is {values[at]:g}, which stands for a missing value"
-        repairs.append(f"{sheet.name}: {found}; {large.sum()} such values are taken as missing")
-        values[large] = np.nan
+    filled = np.abs(values) > 1e30
+    for number in FILL_VALUES:
+        others = values[(values != number) & ~np.isnan(values) & ~filled]
+        # a number within the range of the others is a value
+        if len(others) and not others.min() - np.ptp(others) <= number <= others.max() + np.ptp(others):
+            filled |= values == number
+    if filled.any():
+        row = int(np.argmax(filled))
+        problem = f"{sheet.place(row, name)} is the fill value {values[row]:g}{more(filled.sum() - 1)}"
+        warnings.append(f"{sheet.name}: {problem}; treated as missing")
+        values[filled] = np.nan
     return values
 
 
-def _sampled(parts: list[Piece], repairs: list[str]) -> tuple[list[Piece], Grid]:
-    """The trajectories on their grid, thinned if they are too long. Raises Refused if they are too short."""
+def _resample(parts: list[RawTrajectory], warnings: list[str]) -> tuple[list[RawTrajectory], Grid]:
+    """The trajectories on their grid, thinned if too long. Raises TableError if too short."""
     sheet, rows = parts[0].sheet, sum(map(len, parts))
-    if rows < FEWEST:
-        raise sheet.refuse(f"{rows} rows with a time (the last is {parts[-1].place(-1)}): expected at least {FEWEST}")
-    short = [part for part in parts if len(part) < FEWEST // 2]
-    if short and len(short) < len(parts):
-        found = f"trajectory {short[0].label or short[0].sheet.name} has {len(short[0])} rows"
-        more = f", and {len(short) - 1} more are as short" if len(short) > 1 else ""
-        repairs.append(f"{short[0].sheet.name}: {found}{more}: too few to learn from; left out")
-        parts = [part for part in parts if len(part) >= FEWEST // 2]
-    grid = timing.grid(parts)
-    if grid.even:
-        off = max(timing.off_grid(part, grid.step) for part in parts)
-        if off > 1e-3:
-            said = f"times are up to {off:.1%} of a step off an even grid of step {grid.step:.6g}; taken as rounded"
-            repairs.append(f"{sheet.name}: {said}")
-        parts = [timing.on_grid(part, grid.step) for part in parts]
+    if rows < MIN_ROWS:
+        raise sheet.error(f"{rows} rows with a time (up to {parts[-1].place(-1)}): expected at least {MIN_ROWS}")
+    parts = _drop_short(parts, warnings)
+    grid = sampling.find_grid(parts)
+    if grid.uniform:
+        deviation = max(sampling.grid_deviation(part, grid.step) for part in parts)
+        if deviation > 1e-3:
+            problem = f"times deviate by up to {deviation:.1%} of a step from a uniform grid of step {grid.step:.6g}"
+            warnings.append(f"{sheet.name}: {problem}; moved to the grid")
+        parts = [sampling.snap_to_grid(part, grid.step) for part in parts]
     points = sum(map(len, parts))
-    if points > MOST_POINTS:
-        every = -(-points // MOST_POINTS)
-        repairs.append(f"{sheet.name}: {points:,} rows are more than {MOST_POINTS:,}; one of {every} is learned from")
-        parts = [part.at(np.arange(0, len(part), every)) for part in parts]
-        grid = Grid(grid.step * every, grid.even)
+    if points > MAX_POINTS:
+        stride = -(-points // MAX_POINTS)
+        warnings.append(
+            f"{sheet.name}: {points:,} rows exceed the limit of {MAX_POINTS:,}; one row in {stride} is used"
+        )
+        parts = [part.at(np.arange(0, len(part), stride)) for part in parts]
+        grid = Grid(grid.step * stride, grid.uniform)
     return parts, grid
 
 
-def _gaps(parts: list[Piece], variables: Sequence[str], grid: Grid, repairs: list[str]) -> None:
-    """Say what is missing. Raises Refused if no stretch without a gap is long enough, or a variable is not there."""
-    values = np.concatenate([part.values for part in parts])
-    origin = np.concatenate([part.origin for part in parts])
-    name = parts[0].sheet.name
+def _drop_short(parts: list[RawTrajectory], warnings: list[str]) -> list[RawTrajectory]:
+    """The trajectories of at least `MIN_ROWS // 2` rows; all of them if none is that long."""
+    short = [part for part in parts if len(part) < MIN_ROWS // 2]
+    if not short or len(short) == len(parts):
+        return parts
+    first = short[0]
+    problem = f"trajectory {first.label or first.sheet.name} has only {len(first)} rows{more(len(short) - 1)}"
+    warnings.append(f"{first.sheet.name}: {problem}; dropped")
+    return [part for part in parts if len(part) >= MIN_ROWS // 2]
+
+
+def _report_missing(parts: list[RawTrajectory], variables: Sequence[str], grid: Grid, warnings: list[str]) -> None:
+    """Add missing values, missing rows and gaps to `warnings`.
+
+    Raises TableError for a variable that is mostly missing, or if no segment without a gap is long enough.
+    """
     for index, variable in enumerate(variables):
-        gone = np.isnan(values[:, index]) & (origin >= 0)
-        if np.isnan(values[:, index]).mean() > 0.9:
-            raise TableError(
-                f"{name}: column {variable} has {(~np.isnan(values[:, index])).sum()} values on "
-                f"{len(values)} grid points: expected at least one in ten"
-            )
-        part, row = _first(parts, index) if gone.any() else (parts[0], 0)
-        found = f"{part.place(row)}, column {variable}"
-        if gone.any() and (gone.sum() > 1 or not any(found in said for said in repairs)):
-            found += " holds no value"
-            more = f"; {gone.sum()} of {len(gone)} values of this column are missing" if gone.sum() > 1 else ""
-            repairs.append(f"{part.sheet.name}: {found}{more}; the others are used")
-    filled = int((origin < 0).sum())
-    if filled:
-        part = next(part for part in parts if (part.origin < 0).any())
-        first = part.place(int(np.argmax(part.origin < 0)) - 1)
-        are = f"{filled} rows are" if filled > 1 else "1 row is"
-        repairs.append(
-            f"{name}: {are} missing from an even grid of step {grid.step:.6g}, first after {first}; kept as gaps"
+        _report_missing_values(parts, index, variable, warnings)
+    _report_missing_rows(parts, grid, warnings)
+    longest = max(_longest_segment(part, warnings) for part in parts)
+    if longest < MIN_ROWS:
+        name = parts[0].sheet.name
+        raise TableError(f"{name}: the longest segment without a gap has {longest} rows: expected at least {MIN_ROWS}")
+
+
+def _report_missing_values(parts: list[RawTrajectory], index: int, variable: str, warnings: list[str]) -> None:
+    """Report the missing values of one variable; a single one only if no other warning names its cell."""
+    missing = [np.isnan(part.values[:, index]) for part in parts]
+    count, total = int(sum(mask.sum() for mask in missing)), sum(map(len, parts))
+    if count / total > MAX_MISSING:
+        raise TableError(
+            f"{parts[0].sheet.name}: column {variable} has {total - count} values on {total} grid points: "
+            f"expected at least one in ten"
         )
-    longest = 0
-    for part in parts:
-        seen = np.flatnonzero(~np.isnan(part.values).all(axis=1))
-        waits = np.diff(part.times[seen])
-        cuts = np.flatnonzero(waits > GAP * (np.median(waits) if len(waits) else 1) * (1 + 1e-9))
-        for cut in cuts[:1]:
-            found = f"no value for {waits[cut]:.6g} after {part.place(seen[cut])} (time {part.times[seen[cut]]:g})"
-            more = f", and {len(cuts) - 1} more such gaps" if len(cuts) > 1 else ""
-            repairs.append(f"{part.sheet.name}: {found}{more}; the record is cut there")
-        longest = max([longest, *(len(run) for run in np.split(seen, cuts + 1))])
-    if longest < FEWEST:
-        raise TableError(f"{name}: the longest stretch without a gap has {longest} rows: expected at least {FEWEST}")
+    empty = [mask & (part.origin >= 0) for part, mask in zip(parts, missing, strict=True)]
+    count = int(sum(mask.sum() for mask in empty))
+    if not count:
+        return
+    part, row = next((part, int(np.argmax(mask))) for part, mask in zip(parts, empty, strict=True) if mask.any())
+    cell = f"{part.place(row)}, column {variable}"
+    if count > 1 or not any(cell in warning for warning in warnings):
+        others = f"; {count} of {total} values of this column are missing" if count > 1 else ""
+        warnings.append(f"{part.sheet.name}: {cell} has no value{others}")
 
 
-def _first(parts: list[Piece], index: int) -> tuple[Piece, int]:
-    """Where a variable is missing first."""
-    for part in parts:
-        gone = np.isnan(part.values[:, index]) & (part.origin >= 0)
-        if gone.any():
-            return part, int(np.argmax(gone))
-    raise LookupError(index)
-
-
-def _sampling(parts: list[Piece], grid: Grid, unit: str) -> str:
-    """One sentence on the times."""
-    points = sum(map(len, parts))
-    many = (
-        f"{len(parts)} trajectories of {points:,} grid points in all" if len(parts) > 1 else f"{points:,} grid points"
+def _report_missing_rows(parts: list[RawTrajectory], grid: Grid, warnings: list[str]) -> None:
+    """Report the rows that were inserted to complete the grid."""
+    count = sum(int((part.origin < 0).sum()) for part in parts)
+    if not count:
+        return
+    part = next(part for part in parts if (part.origin < 0).any())
+    first = part.place(int(np.argmax(part.origin < 0)) - 1)
+    rows = f"{count} rows are" if count > 1 else "1 row is"
+    warnings.append(
+        f"{parts[0].sheet.name}: {rows} missing from a uniform grid of step {grid.step:.6g}, first after {first}; "
+        f"filled with NaN"
     )
-    space = f" {unit}" if unit else ""
-    if grid.even:
-        return f"{many}, one every {grid.step:.6g}{space}"
+
+
+def _longest_segment(part: RawTrajectory, warnings: list[str]) -> int:
+    """Rows of the longest segment without a gap of more than `GAP` median steps; the first gap is reported."""
+    rows = np.flatnonzero(~np.isnan(part.values).all(axis=1))
+    steps = np.diff(part.times[rows])
+    gaps = np.flatnonzero(steps > GAP * (np.median(steps) if len(steps) else 1) * (1 + 1e-9))
+    if len(gaps):
+        first = gaps[0]
+        before = f"{part.place(rows[first])} (time {part.times[rows[first]]:g})"
+        problem = f"gap of {steps[first]:.6g} after {before}{more(len(gaps) - 1)}"
+        warnings.append(f"{part.sheet.name}: {problem}; the record is split there")
+    return max(len(segment) for segment in np.split(rows, gaps + 1))
+
+
+def _describe_sampling(parts: list[RawTrajectory], grid: Grid, unit: str) -> str:
+    """One sentence on the number of points and the step."""
+    points = f"{sum(map(len, parts)):,} grid points"
+    size = f"{len(parts)} trajectories of {points} in all" if len(parts) > 1 else points
+    suffix = f" {unit}" if unit else ""
+    if grid.uniform:
+        return f"{size}, one every {grid.step:.6g}{suffix}"
     steps = np.concatenate([np.diff(part.times) for part in parts])
-    return f"{many}, unevenly from {steps.min():.4g} to {steps.max():.4g}{space} apart, {grid.step:.4g} in the middle"
+    return f"{size}, uneven steps from {steps.min():.4g} to {steps.max():.4g}{suffix}, median {grid.step:.4g}"
 
 
-def _dataset(parts: list[Piece], names: list[str], units: list[str], told: dict) -> xr.Dataset:
-    unit, since = told["time"]
-    shared = units[0] if len(set(units)) == 1 and units[0] else "1"
-    named = {"long_name": f"time since {since}" if since else "time", "units": unit or "1"}
+def _dataset(parts: list[RawTrajectory], names: list[str], units: list[str], time_unit: str, start: str) -> xr.Dataset:
+    """`data` over (time, variable) with `unit` and, for several trajectories, `trajectory`."""
+    common = units[0] if len(set(units)) == 1 and units[0] else "1"
+    time = {"long_name": f"time since {start}" if start else "time", "units": time_unit or "1"}
     coords = {
-        "time": ("time", np.concatenate([part.times for part in parts]), named),
+        "time": ("time", np.concatenate([part.times for part in parts]), time),
         "variable": ("variable", names, {"long_name": "variable"}),
         "unit": ("variable", [unit or "1" for unit in units], {"long_name": "unit of the variable"}),
     }
     if len(parts) > 1:
-        labels = np.concatenate([np.full(len(part), place) for place, part in enumerate(parts)])
+        labels = np.concatenate([np.full(len(part), index) for index, part in enumerate(parts)])
         listed = ", ".join(part.label for part in parts[:20])
-        coords["trajectory"] = ("time", labels, {"long_name": f"trajectory, counted from 0: {listed}"})
+        coords["trajectory"] = ("time", labels, {"long_name": f"trajectory, from 0: {listed}"})
     values = np.concatenate([part.values for part in parts])
-    data = ("time", "variable"), values, {"units": shared, "long_name": "measured value; NaN: none", "missing": "NaN"}
-    attributes = {"title": told["title"], "source": told["source"], "sampling": told["sampling"]}
-    return check(xr.Dataset({"data": data}, coords=coords, attrs={**attributes, "repairs": "\n".join(told["repairs"])}))
+    attributes = {"units": common, "long_name": "measured value; NaN: missing", "missing": "NaN"}
+    return check(xr.Dataset({"data": (("time", "variable"), values, attributes)}, coords=coords))

@@ -1,4 +1,4 @@
-"""Records that were read are kept in the data folder under a name made of their title and what is in them."""
+"""Store records in the data folder under a name made of their title and a hash of their contents."""
 
 import hashlib
 import re
@@ -11,7 +11,7 @@ _NAME = re.compile(r"[a-z0-9-]{1,32}-[0-9a-f]{12}")
 
 
 def keep(record: xr.Dataset) -> str:
-    """Store a record; its name, the same for the same contents, by which `kept` finds it again."""
+    """Store a record and return its name for `kept`; equal contents have equal names."""
     digest = hashlib.sha256()
     for part in ("time", "data", "variable", "unit", "trajectory"):
         if part in record:
@@ -28,14 +28,12 @@ def keep(record: xr.Dataset) -> str:
 
 
 def kept(name: str) -> xr.Dataset:
-    """The record of that name. Raises ValueError for what is no such name, or if it is not here (any more)."""
+    """Load a stored record. Raises ValueError for an invalid name or a record that is not stored."""
     if not _NAME.fullmatch(name):
-        raise ValueError(
-            f"record: expected `example`, or the name that a file got when it was read, found {name[:60]!r}"
-        )
+        raise ValueError(f"record: expected `example` or the name of a stored table, found {name[:60]!r}")
     path = data_folder() / "tables" / f"{name}.nc"
     if not path.exists():
-        raise ValueError(f"record: there is no table {name} here; upload its file again")
-    with xr.open_dataset(path, engine="h5netcdf", decode_times=False) as found:
-        record = found.load()
+        raise ValueError(f"record: table {name} is not in the data folder; upload its file again")
+    with xr.open_dataset(path, engine="h5netcdf", decode_times=False) as stored:
+        record = stored.load()
     return record.assign_coords({name: record[name].astype(str) for name in ("variable", "unit")})

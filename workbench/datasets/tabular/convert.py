@@ -1,17 +1,30 @@
-"""Arrays of any type, as they come out of binary files, as columns."""
+"""Convert arrays of binary files to columns."""
 
 from typing import Any
 
 import numpy as np
 
 from workbench.datasets.tabular import parse
-from workbench.datasets.tabular.sheet import TableError
+from workbench.datasets.tabular.sheet import TableError, unique_names
+
+Part = tuple[str, np.ndarray, str]
+"""Heading, values and position in the file of a column."""
 
 
-def column(values: np.ndarray, what: str, repairs: list[str]) -> np.ndarray:
-    """Values as float64, datetime64[us] or texts; texts that are numbers or dates become such.
+def to_columns(parts: list[Part], file: str, warnings: list[str]) -> tuple[dict[str, np.ndarray], dict[str, str]]:
+    """Converted columns and units, both by unique name. Raises TableError for values of an unsupported type."""
+    names, units = unique_names([heading for heading, _, _ in parts], file, warnings)
+    columns = {
+        name: to_column(values, f"{file}: {where}", warnings)
+        for name, (_, values, where) in zip(names, parts, strict=True)
+    }
+    return columns, units
 
-    Raises Refused, beginning with `what`, for values of any other type.
+
+def to_column(values: np.ndarray, where: str, warnings: list[str]) -> np.ndarray:
+    """Values as float64, datetime64[us] or str; text is parsed as numbers or dates where possible.
+
+    Raises TableError, starting with `where`, for values of any other type.
     """
     kind = values.dtype.kind
     if kind in "fiub":
@@ -19,15 +32,15 @@ def column(values: np.ndarray, what: str, repairs: list[str]) -> np.ndarray:
     if kind == "M":
         return values.astype("datetime64[us]")
     if kind not in "OSU":
-        raise TableError(f"{what} holds values of type {values.dtype}: expected real numbers, dates or texts")
+        raise TableError(f"{where} has values of type {values.dtype}: expected real numbers, dates or text")
     empty = np.array([_is_empty(value) for value in values], dtype=bool)
     if all(isinstance(value, str | bytes) for value in values[~empty]):
-        texts = ["" if none else _text(value) for value, none in zip(values, empty, strict=True)]
-        return parse.column(texts, ".", lambda row: f"{what}, row {row + 1}", repairs)
+        cells = ["" if none else _text(value) for value, none in zip(values, empty, strict=True)]
+        return parse.parse_column(cells, ".", lambda row: f"{where}, row {row + 1}", warnings)
     for row in np.flatnonzero(~empty):
         if not isinstance(values[row], int | float | np.number | np.bool_):
-            found = type(values[row]).__name__
-            raise TableError(f"{what}, row {row + 1} holds an object of type {found}: expected a number in every row")
+            kind = type(values[row]).__name__
+            raise TableError(f"{where}, row {row + 1} has an object of type {kind}: expected numbers")
     return np.array([np.nan if none else float(value) for value, none in zip(values, empty, strict=True)])
 
 
@@ -39,6 +52,6 @@ def _text(value: str | bytes) -> str:
     return (value.decode("utf-8", errors="replace") if isinstance(value, bytes) else value).strip()
 
 
-def words(error: Exception) -> str:
-    """What a library says of a broken file, in one line."""
+def error_text(error: Exception) -> str:
+    """The message of an error raised by a file library, in one line of at most 160 characters."""
     return " ".join(str(error).split())[:160] or type(error).__name__

@@ -1,4 +1,4 @@
-"""Text files: encoding, separator, decimal sign and header are told from what stands there."""
+"""Read delimited text files; encoding, delimiter, decimal sign and header are detected."""
 
 import csv
 import re
@@ -9,179 +9,180 @@ from dataclasses import dataclass
 import numpy as np
 
 from workbench.datasets.tabular import parse
-from workbench.datasets.tabular.sheet import MOST_COLUMNS, Sheet, TableError, distinct
+from workbench.datasets.tabular.sheet import MAX_COLUMNS, Sheet, TableError, more, unique_names
 
-LOOKED_AT = 200
-"""Lines from which separator and decimal sign are told."""
-SEPARATORS = {"\t": "tab", ";": "semicolon", ",": "comma", "|": "bar", " ": "space"}
-RAGGED = 0.05
-"""The share of lines that may have another number of fields than the others, and are then left out."""
+SAMPLE_LINES = 200
+"""Lines from which delimiter and decimal sign are detected."""
+DELIMITERS = ("\t", ";", ",", "|", " ")
+MAX_RAGGED = 0.05
+"""Fraction of lines that may have another number of fields and are then dropped."""
 _COMMENT = re.compile(r"\s*(?:#|%|//)")
 _BINARY = re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 _Rows = list[tuple[int, list[str]]]
-"""(line, fields) of each."""
+"""Line number and fields of each row."""
 
 
 @dataclass(frozen=True)
-class Layout:
-    """What parts the fields, and which sign the decimals have."""
+class Dialect:
+    """Field delimiter and decimal sign."""
 
-    separator: str
+    delimiter: str
     decimal: str
 
 
-def read(file: str, content: bytes, repairs: list[str]) -> Sheet:
-    """The sheet of a text file. Raises Refused naming the line and, where there is one, the column."""
-    text = _decoded(file, content, repairs)
+def read(file: str, content: bytes, warnings: list[str]) -> Sheet:
+    """The sheet of a text file. Raises TableError naming the line and, where applicable, the column."""
+    text = _decode(file, content, warnings)
     lines = [(i, line) for i, line in enumerate(re.split(r"\r\n|\n|\r", text), start=1) if line.strip()]
-    kept = [(i, line) for i, line in lines if not _COMMENT.match(line)]
-    # a header that is commented out, as numpy writes it
-    if kept and len(kept) < len(lines):
-        first = max((i for i, _ in lines if i < kept[0][0]), default=0)
-        heading = next((line for i, line in lines if i == first), "")
-        kept = _commented_header(first, heading, kept)
-    if not kept:
-        raise TableError(f"{file} is empty: expected a line of column names, and a line of numbers for each time")
-    layout = _layout(file, [line for _, line in kept[:LOOKED_AT]])
-    rows = _even(file, _split(file, kept, layout.separator), layout, repairs)
-    headings, rows = _headings(file, rows, layout, repairs)
+    table = [(i, line) for i, line in lines if not _COMMENT.match(line)]
+    # numpy.savetxt writes the header as a comment
+    if table and len(table) < len(lines):
+        last = max((i for i, _ in lines if i < table[0][0]), default=0)
+        comment = next((line for i, line in lines if i == last), "")
+        table = _with_commented_header(last, comment, table)
+    if not table:
+        raise TableError(f"{file} is empty: expected a header line and one line of numbers per time")
+    dialect = _detect_dialect(file, [line for _, line in table[:SAMPLE_LINES]])
+    rows = _drop_ragged(file, _split(file, table, dialect.delimiter), dialect, warnings)
+    headings, rows = _headings(file, rows, dialect, warnings)
     try:
-        return _sheet(file, headings, rows, layout.decimal, repairs)
-    except TableError as refusal:
-        raise TableError(f"{file}: {refusal}") from None
+        return _sheet(file, headings, rows, dialect.decimal, warnings)
+    except TableError as error:
+        raise TableError(f"{file}: {error}") from None
 
 
-def _decoded(file: str, content: bytes, repairs: list[str]) -> str:
-    """The text, by its byte order mark, as UTF-8, or else as Windows-1252. Raises Refused for what is no text."""
+def _decode(file: str, content: bytes, warnings: list[str]) -> str:
+    """Decode by byte order mark, as UTF-8, or else as Windows-1252. Raises TableError for binary content."""
     for mark, name in ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16")):
         if content.startswith(mark):
             try:
                 return content.decode(name)
             except UnicodeDecodeError as error:
                 raise TableError(
-                    f"{file}: byte {error.start} cannot be read as {name}, which the file says it is"
+                    f"{file}: byte {error.start} is not valid {name}, the encoding of its byte order mark"
                 ) from None
     try:
         text = content.decode("utf-8")
     except UnicodeDecodeError as error:
         line = content[: error.start].count(b"\n") + 1
         text = content.decode("cp1252", errors="replace")
-        word = re.search(rb"[^\s,;|\t]*$", content[: error.start])[0].decode("cp1252", errors="replace")
-        found = re.match(r"[^\s,;|\t]*", text[error.start - len(word) :])[0]
+        before = re.search(rb"[^\s,;|\t]*$", content[: error.start])[0].decode("cp1252", errors="replace")
+        word = re.match(r"[^\s,;|\t]*", text[error.start - len(before) :])[0]
         if not _BINARY.search(text):
-            repairs.append(f"{file}: line {line} is not written in UTF-8; read as Windows-1252, which gives {found!r}")
+            warnings.append(f"{file}: line {line} is not valid UTF-8; decoded as Windows-1252 ({word!r})")
     if match := _BINARY.search(text):
         line = text.count("\n", 0, match.start()) + 1
-        found = f"a byte {ord(match[0]):#04x} stands in line {line}"
-        raise TableError(f"{file} is no text: {found}; expected CSV, Parquet, HDF5 or NetCDF")
+        byte = f"byte {ord(match[0]):#04x} in line {line}"
+        raise TableError(f"{file} is not a text file ({byte}): expected CSV, Parquet, HDF5 or NetCDF")
     return text
 
 
-def _commented_header(line: int, heading: str, kept: list[tuple[int, str]]) -> list[tuple[int, str]]:
-    """`# t x y` over columns of numbers is their header; anything else stays a comment."""
-    words = _COMMENT.sub("", heading, count=1).strip()
-    for separator in SEPARATORS:
-        names, numbers = _fields(words, separator), _fields(kept[0][1], separator)
+def _with_commented_header(number: int, comment: str, lines: list[tuple[int, str]]) -> list[tuple[int, str]]:
+    """The lines with `comment` as their header if it holds as many names as there are columns: `# t x y`."""
+    text = _COMMENT.sub("", comment, count=1).strip()
+    for delimiter in DELIMITERS:
+        names, numbers = _fields(text, delimiter), _fields(lines[0][1], delimiter)
         if len(names) == len(numbers) > 1 and not any(parse.number(name, ".") is not None for name in names):
-            return [(line, words), *kept]
-    return kept
+            return [(number, text), *lines]
+    return lines
 
 
-def _layout(file: str, lines: Sequence[str]) -> Layout:
-    """The separator and decimal sign under which the lines hold most numbers. Raises Refused if none makes columns."""
-    best, found = 0.0, None
-    for separator in SEPARATORS:
-        split = [_fields(line, separator) for line in lines]
+def _detect_dialect(file: str, lines: Sequence[str]) -> Dialect:
+    """The delimiter and decimal sign with which most cells are numbers. Raises TableError for a single column."""
+    best, dialect = 0.0, None
+    for delimiter in DELIMITERS:
+        split = [_fields(line, delimiter) for line in lines]
         width, count = Counter(map(len, split[1:] or split)).most_common(1)[0]
         if width < 2:
             continue
-        body = [cell for row in split[1:] for cell in row if len(row) == width]
+        cells = [cell for row in split[1:] for cell in row if len(row) == width]
         for decimal in (".", ","):
-            worth = sum(_worth(cell, decimal) for cell in body) / max(len(body), 1)
-            score = (0.01 + worth) * count / len(split)
+            numeric = sum(_score(cell, decimal) for cell in cells) / max(len(cells), 1)
+            score = (0.01 + numeric) * count / len(split)
             if score > best + 1e-9:
-                best, found = score, Layout(separator, decimal)
-    if found is None:
+                best, dialect = score, Dialect(delimiter, decimal)
+    if dialect is None:
         raise TableError(
             f"{file} has one column, {lines[0].strip()[:40]!r}: expected a time column and at least one variable, "
-            f"parted by comma, semicolon, tab, bar or spaces"
+            f"separated by commas, semicolons, tabs, bars or spaces"
         )
-    return found
+    return dialect
 
 
-def _worth(cell: str, decimal: str) -> float:
-    """How well a cell fits a decimal sign."""
+def _score(cell: str, decimal: str) -> float:
+    """Score of a cell under a decimal sign, from 0 to 1 (a number or a date)."""
     if parse.is_missing(cell):
         return 0.5
-    if parse.number(cell, decimal) is not None or parse.style(cell):
+    if parse.number(cell, decimal) is not None or parse.date_format(cell):
         return 1.0
-    return 0.5 if parse.grouped(cell, decimal) is not None else 0.0
+    return 0.5 if parse.grouped_number(cell, decimal) is not None else 0.0
 
 
-def _fields(line: str, separator: str) -> list[str]:
-    """The fields of a line on its own."""
-    if separator == " ":
+def _fields(line: str, delimiter: str) -> list[str]:
+    """The fields of a single line."""
+    if delimiter == " ":
         return line.split()
     try:
-        return [cell.strip() for cell in next(csv.reader([line], delimiter=separator, skipinitialspace=True))]
-    except csv.Error:  # told with its line when the file is split
+        return [cell.strip() for cell in next(csv.reader([line], delimiter=delimiter, skipinitialspace=True))]
+    except csv.Error:  # raised again with its line number by _split
         return [line]
 
 
-def _split(file: str, lines: list[tuple[int, str]], separator: str) -> _Rows:
-    if separator == " ":
+def _split(file: str, lines: list[tuple[int, str]], delimiter: str) -> _Rows:
+    """All lines as fields. Raises TableError for an invalid line."""
+    if delimiter == " ":
         return [(number, line.split()) for number, line in lines]
     numbers = [number for number, _ in lines]
-    reader = csv.reader((f"{line}\n" for _, line in lines), delimiter=separator, skipinitialspace=True)
-    rows, before = [], 0
+    reader = csv.reader((f"{line}\n" for _, line in lines), delimiter=delimiter, skipinitialspace=True)
+    rows, position = [], 0
     try:
         for row in reader:
-            rows.append((numbers[before], [cell.strip() for cell in row]))
-            before = reader.line_num
+            rows.append((numbers[position], [cell.strip() for cell in row]))
+            position = reader.line_num
     except csv.Error as error:
-        raise TableError(f"{file}: line {numbers[before]} cannot be parted into fields: {error}") from None
+        raise TableError(f"{file}: line {numbers[position]} cannot be split into fields: {error}") from None
     return rows
 
 
-def _even(file: str, rows: _Rows, layout: Layout, repairs: list[str]) -> _Rows:
-    """The lines of the usual number of fields; few others are left out. Raises Refused for many."""
+def _drop_ragged(file: str, rows: _Rows, dialect: Dialect, warnings: list[str]) -> _Rows:
+    """The rows with the most frequent number of fields. Raises TableError if many rows have another number."""
     width = Counter(len(row) for _, row in rows[1:] or rows).most_common(1)[0][0]
     if all(len(row) == width for _, row in rows):
         return rows
-    if len(rows[0][1]) == width - 1 and layout.separator != " " and all(row[-1] == "" for _, row in rows[1:]):
-        # a separator at the end of every line but the first
+    if len(rows[0][1]) == width - 1 and dialect.delimiter != " " and all(row[-1] == "" for _, row in rows[1:]):
+        # a trailing delimiter on every line but the header
         rows = [rows[0], *((number, row[:-1]) for number, row in rows[1:])]
         width -= 1
-    odd = [(number, len(row)) for number, row in rows if len(row) != width]
-    if not odd:
+    ragged = [(number, len(row)) for number, row in rows if len(row) != width]
+    if not ragged:
         return rows
-    # a title over the table
+    # title lines above the header
     while rows and len(rows[0][1]) != width and len(rows[0][1]) == 1:
         number, row = rows[0]
-        repairs.append(f"{file}: line {number}, {row[0][:40]!r}, is no row of the table; left out")
-        rows, odd = rows[1:], odd[1:]
-    if odd:
-        number, count = odd[0]
-        found = f"line {number} has {count} field{'s' if count != 1 else ''}, most lines have {width}"
-        if len(odd) > max(RAGGED * len(rows), 1) or number == rows[0][0]:
-            raise TableError(f"{file}: {found}; so do {len(odd)} of {len(rows)} lines: expected the same number in all")
-        more = f", and so are {len(odd) - 1} more" if len(odd) > 1 else ""
-        repairs.append(f"{file}: {found}; it is left out{more}")
+        warnings.append(f"{file}: line {number}, {row[0][:40]!r}, is not a table row; dropped")
+        rows, ragged = rows[1:], ragged[1:]
+    if ragged:
+        number, count = ragged[0]
+        problem = f"line {number} has {count} field{'s' if count != 1 else ''}, most lines have {width}"
+        if len(ragged) > max(MAX_RAGGED * len(rows), 1) or number == rows[0][0]:
+            affected = f"{len(ragged)} of {len(rows)} lines differ"
+            raise TableError(f"{file}: {problem} ({affected}): expected the same number of fields in every line")
+        warnings.append(f"{file}: {problem}; dropped{more(len(ragged) - 1)}")
     return [(number, row) for number, row in rows if len(row) == width]
 
 
-def _headings(file: str, rows: _Rows, layout: Layout, repairs: list[str]) -> tuple[list[str], _Rows]:
-    """Column names as they stand, with units in brackets where they have a line of their own; and the other lines."""
+def _headings(file: str, rows: _Rows, dialect: Dialect, warnings: list[str]) -> tuple[list[str], _Rows]:
+    """Column headings, with the units of a separate units line in brackets; and the remaining rows."""
     first = rows[0][1]
-    values = [parse.number(cell, layout.decimal) is not None or bool(parse.style(cell)) for cell in first]
+    values = [_is_value(cell, dialect.decimal) for cell in first]
     if any(values) and all(value or parse.is_missing(cell) for value, cell in zip(values, first, strict=True)):
-        called = f"the columns are called column_1 to column_{len(first)}"
-        repairs.append(f"{file}: line {rows[0][0]} holds numbers, not names: {called}")
+        names = f"column_1 to column_{len(first)}"
+        warnings.append(f"{file}: line {rows[0][0]} has numbers instead of names; columns are named {names}")
         return [f"column_{i}" for i in range(1, len(first) + 1)], rows
     rest = rows[1:]
-    if len(rest) > 1 and _are_units(rest[0][1], rest[1][1], layout.decimal):
+    if len(rest) > 1 and _are_units(rest[0][1], rest[1][1], dialect.decimal):
         number, units = rest[0]
-        repairs.append(f"{file}: line {number} holds units, not values: {', '.join(filter(None, units))[:80]}")
+        warnings.append(f"{file}: line {number} is read as units: {', '.join(filter(None, units))[:80]}")
         first = [
             f"{name} [{unit.strip('[]()')}]" if unit.strip("[]()-") else name
             for name, unit in zip(first, units, strict=True)
@@ -191,38 +192,41 @@ def _headings(file: str, rows: _Rows, layout: Layout, repairs: list[str]) -> tup
 
 
 def _are_units(row: Sequence[str], below: Sequence[str], decimal: str) -> bool:
-    """Whether a line under the header holds no number at all, over a line that does."""
-
-    def numbers(cells_of: Sequence[str]) -> int:
-        return sum(parse.number(cell, decimal) is not None or bool(parse.style(cell)) for cell in cells_of)
-
-    return numbers(row) == 0 and any(not parse.is_missing(cell) for cell in row) and numbers(below) > 1
+    """Whether a row under the header has no values while the row below has."""
+    if any(_is_value(cell, decimal) for cell in row) or all(parse.is_missing(cell) for cell in row):
+        return False
+    return sum(_is_value(cell, decimal) for cell in below) > 1
 
 
-def _sheet(file: str, headings: list[str], rows: _Rows, decimal: str, repairs: list[str]) -> Sheet:
-    if len(headings) > MOST_COLUMNS:
-        raise TableError(f"expected at most {MOST_COLUMNS} columns, found {len(headings)}")
+def _is_value(cell: str, decimal: str) -> bool:
+    """Whether a cell is a number or a date."""
+    return parse.number(cell, decimal) is not None or bool(parse.date_format(cell))
+
+
+def _sheet(file: str, headings: list[str], rows: _Rows, decimal: str, warnings: list[str]) -> Sheet:
+    if len(headings) > MAX_COLUMNS:
+        raise TableError(f"expected at most {MAX_COLUMNS} columns, found {len(headings)}")
     if not rows:
-        raise TableError("a header and no values: expected a line of numbers for each time")
-    names, units = distinct(headings, file, repairs)
+        raise TableError("a header but no values: expected one line of numbers per time")
+    names, units = unique_names(headings, file, warnings)
     lines = np.array([number for number, _ in rows])
     if decimal == ",":
-        repairs.append(f"{file}: numbers are written with a decimal comma, from line {lines[0]} on; read as such")
-    own: list[str] = []
+        warnings.append(f"{file}: decimal commas are read as decimal points, from line {lines[0]}")
+    messages: list[str] = []
     columns = {}
-    for place, name in enumerate(names):
-        columns[name] = parse.column([row[place] for _, row in rows], decimal, _places(lines, name), own)
-    repairs += [f"{file}: {sentence}" for sentence in own]
-    nameless = [n for n, h in zip(names, headings, strict=True) if not h.strip() and _is_nothing(columns[n])]
-    return Sheet(file, {k: v for k, v in columns.items() if k not in nameless}, lines, units, "line")
+    for i, name in enumerate(names):
+        columns[name] = parse.parse_column([row[i] for _, row in rows], decimal, _place(lines, name), messages)
+    warnings += [f"{file}: {message}" for message in messages]
+    unnamed = [name for name, h in zip(names, headings, strict=True) if not h.strip() and _is_index(columns[name])]
+    return Sheet(file, {k: v for k, v in columns.items() if k not in unnamed}, lines, units, "line")
 
 
-def _places(lines: np.ndarray, name: str) -> parse.Place:
+def _place(lines: np.ndarray, name: str) -> parse.Place:
     return lambda row: f"line {lines[row]}, column {name}"
 
 
-def _is_nothing(values: np.ndarray) -> bool:
-    """Whether a column without a name is empty, or only counts its rows, as spreadsheets and data frames write it."""
+def _is_index(values: np.ndarray) -> bool:
+    """Whether an unnamed column is empty or a row index, as spreadsheets and data frames write it."""
     if values.dtype.kind == "f" and len(values) > 1:
         return bool(np.isnan(values).all() or ((np.diff(values) == 1).all() and values[0] in (0, 1)))
     return values.dtype.kind == "O" and not (values != "").any()

@@ -1,7 +1,7 @@
-"""An example of a file as a researcher may bring it: hares and lynx, counted month by month, with what goes wrong.
+"""Example file of hare and lynx populations over time, with missing values and a gap.
 
-Simulated, hares' = 0.5 hares - 0.02 hares lynx, lynx' = -0.4 lynx + 0.01 hares lynx, with noise of 1 %, some values
-missing and three months of no counts. Source of the equations: A. J. Lotka (1925), V. Volterra (1926).
+Simulated: hares' = 0.5 hares - 0.02 hares lynx, lynx' = -0.4 lynx + 0.01 hares lynx, noise of 1 %, a gap of three
+months. Source of the equations: A. J. Lotka (1925), V. Volterra (1926).
 """
 
 from functools import lru_cache
@@ -16,18 +16,18 @@ NAME = "example"
 
 
 def csv() -> str:
-    """The text of the file."""
+    """The content of the file."""
     times = 0.25 * np.arange(320)
     states = reference(
         lambda _, s: (0.5 * s[0] - 0.02 * s[0] * s[1], -0.4 * s[1] + 0.01 * s[0] * s[1]), (60, 20), times
     )
-    random = np.random.default_rng(7)
-    noisy = states + 0.01 * states.std(axis=0) * random.standard_normal(states.shape)
+    generator = np.random.default_rng(7)
+    noisy = states + 0.01 * states.std(axis=0) * generator.standard_normal(states.shape)
     lines = ["time [month],hares [1/km2],lynx [1/km2],station"]
     for row, (time, (hares, lynx)) in enumerate(zip(times, noisy, strict=True)):
         if not 150 <= row < 162:
-            counted = "" if row % 40 == 13 else f"{hares:.3f}"
-            lines.append(f"{time:.2f},{counted},{lynx:.3f},north")
+            count = "" if row % 40 == 13 else f"{hares:.3f}"
+            lines.append(f"{time:.2f},{count},{lynx:.3f},north")
     return "\n".join(lines) + "\n"
 
 
@@ -37,5 +37,5 @@ def _record() -> xr.Dataset:
 
 
 def record() -> xr.Dataset:
-    """What reading the file gives."""
+    """A copy of the record of the file."""
     return _record().copy(deep=True)

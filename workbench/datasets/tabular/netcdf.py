@@ -1,4 +1,4 @@
-"""NetCDF files: variables over time, and over trajectories or a few places beside it."""
+"""Read NetCDF files: variables over time, optionally over trajectories or a short second dimension."""
 
 import io
 from typing import Any
@@ -6,101 +6,104 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from workbench.datasets.tabular.columns import TIMES, TRAJECTORIES, is_called
-from workbench.datasets.tabular.convert import column, words
-from workbench.datasets.tabular.sheet import CELLS, MOST_EXPANDED, Sheet, TableError, distinct
+from workbench.datasets.tabular.columns import TIME_NAMES, TRAJECTORY_NAMES, matches
+from workbench.datasets.tabular.convert import Part, error_text, to_columns
+from workbench.datasets.tabular.sheet import MAX_EXPANDED, MAX_VALUES, Sheet, TableError
 
 
-def read(file: str, content: bytes, repairs: list[str], *, engine: str) -> list[Sheet]:
-    """A sheet per group and per place on a dimension that is called trajectory. Raises Refused naming the variable.
+def read(file: str, content: bytes, warnings: list[str], *, engine: str) -> list[Sheet]:
+    """One sheet per group and per entry of a trajectory dimension. Raises TableError naming the variable.
 
-    engine: "h5netcdf" for NetCDF-4, whose links have been looked at by `hdf5.opened`, "scipy" for NetCDF-3.
+    engine: "h5netcdf" for NetCDF-4, whose links `hdf5.open_checked` has checked, "scipy" for NetCDF-3.
     """
     sheets = []
+    for name, group in _load(file, content, engine).items():
+        sheets += _sheets(file, name.strip("/"), group, warnings)
+    if not sheets:
+        raise TableError(f"{file} has no variable over time: expected variables over (time)")
+    return sheets
+
+
+def _load(file: str, content: bytes, engine: str) -> dict[str, xr.Dataset]:
+    """The groups that have variables, by name."""
     try:
         if engine == "scipy":
             groups = {"/": xr.open_dataset(io.BytesIO(content), engine="scipy", decode_timedelta=False)}
         else:
             groups = xr.open_groups(io.BytesIO(content), engine="h5netcdf", phony_dims="sort", decode_timedelta=False)
-        cells = sum(variable.size for group in groups.values() for variable in group.variables.values())
-        if cells > CELLS:
-            raise TableError(f"{file}: expected at most {CELLS:,} values, found {cells:,}")
-        groups = {name: group.load() for name, group in groups.items() if group.variables}
+        values = sum(variable.size for group in groups.values() for variable in group.variables.values())
+        if values > MAX_VALUES:
+            raise TableError(f"{file}: expected at most {MAX_VALUES:,} values, found {values:,}")
+        return {name: group.load() for name, group in groups.items() if group.variables}
     except TableError:
         raise
-    except Exception as error:  # what is broken breaks the reader in any way
-        raise TableError(f"{file} cannot be read as NetCDF, it may be cut off: {words(error)}") from None
-    for name, group in groups.items():
-        sheets += _sheets(file, name.strip("/"), group, repairs)
-    if not sheets:
-        raise TableError(f"{file} holds no variable over time: expected variables over (time)")
+    except Exception as error:  # a corrupt file can raise any exception
+        raise TableError(f"{file} cannot be read as NetCDF, it may be truncated: {error_text(error)}") from None
+
+
+def _sheets(file: str, label: str, group: xr.Dataset, warnings: list[str]) -> list[Sheet]:
+    group = group.drop_vars(
+        str(variable.attrs["bounds"]) for variable in group.variables.values() if variable.attrs.get("bounds") in group
+    )
+    if "data" in group and "truth" in group:  # a generated record: discovery must not see the truth
+        group = group.drop_vars("truth")
+    time = _time_dimension(file, group)
+    dimension = next((dim for dim in group.dims if dim != time and matches(str(dim), TRAJECTORY_NAMES)), None)
+    if dimension is None:
+        return [_sheet(file, label, group, time, warnings)]
+    entries = group[dimension].values if dimension in group.coords else range(1, group.sizes[dimension] + 1)
+    sheets = []
+    for i, entry in enumerate(entries):
+        name = " ".join(filter(None, (label, f"{dimension} {entry}")))
+        sheets.append(_sheet(file, name, group.isel({dimension: i}, drop=True), time, warnings))
     return sheets
 
 
-def _sheets(file: str, label: str, group: xr.Dataset, repairs: list[str]) -> list[Sheet]:
-    group = group.drop_vars(
-        str(own.attrs["bounds"]) for own in group.variables.values() if own.attrs.get("bounds") in group
-    )
-    if "data" in group and "truth" in group:  # a record of ours: what is true is not to be learned from
-        group = group.drop_vars("truth")
-    time = _time_dimension(file, group)
-    many = next((dim for dim in group.dims if dim != time and is_called(str(dim), TRAJECTORIES)), None)
-    if many is None:
-        return [_sheet(file, label, group, time, repairs)]
-    labels = group[many].values if many in group.coords else range(1, group.sizes[many] + 1)
-    return [
-        _sheet(file, " ".join(filter(None, (label, f"{many} {own}"))), group.isel({many: i}, drop=True), time, repairs)
-        for i, own in enumerate(labels)
-    ]
-
-
 def _time_dimension(file: str, group: xr.Dataset) -> str:
-    """The dimension along which time runs. Raises Refused if none does."""
-    dims = [str(dim) for dim in group.dims]
-    beside = [dim for dim in dims if not is_called(dim, TRAJECTORIES)]
-    for own in group.variables.values():
-        if own.dtype.kind == "M" or own.attrs.get("axis") == "T" or own.attrs.get("standard_name") == "time":
-            for dim in own.dims:
-                if dim in beside:
+    """The time dimension, by metadata first and by name second. Raises TableError if there is none."""
+    dims = [str(dim) for dim in group.dims if not matches(str(dim), TRAJECTORY_NAMES)]
+    for variable in group.variables.values():
+        attributes = variable.attrs
+        if variable.dtype.kind == "M" or attributes.get("axis") == "T" or attributes.get("standard_name") == "time":
+            for dim in variable.dims:
+                if dim in dims:
                     return str(dim)
-    for dim in beside:
-        if is_called(dim, TIMES):
+    for dim in dims:
+        if matches(dim, TIME_NAMES):
             return dim
-    for name, own in group.variables.items():
-        if is_called(str(name), TIMES) and own.dims and own.dims[-1] in beside:
-            return str(own.dims[-1])
-    if len(beside) == 1:
-        return beside[0]
-    name, own = next(iter(group.data_vars.items()), ("", group.to_array() if group.data_vars else None))
-    found = (
-        f"variable {name} lies over ({', '.join(map(str, own.dims))})" if own is not None else "there is no variable"
-    )
-    raise TableError(f"{file}: {found}: expected a dimension called time")
+    for name, variable in group.variables.items():
+        if matches(str(name), TIME_NAMES) and variable.dims and variable.dims[-1] in dims:
+            return str(variable.dims[-1])
+    if len(dims) == 1:
+        return dims[0]
+    contents = next((f"variable {name} is over ({_listed(v.dims)})" for name, v in group.data_vars.items()), "")
+    raise TableError(f"{file}: {contents or 'there is no variable'}: expected a dimension named time")
 
 
-def _sheet(file: str, label: str, group: xr.Dataset, time: str, repairs: list[str]) -> Sheet:
-    """The columns over time; those over one short dimension more become several."""
-    parts: list[tuple[str, np.ndarray, str]] = []
+def _listed(names: tuple[Any, ...]) -> str:
+    return ", ".join(map(str, names))
+
+
+def _sheet(file: str, label: str, group: xr.Dataset, time: str, warnings: list[str]) -> Sheet:
+    """The columns over time; a variable with one further short dimension becomes several columns."""
+    parts: list[Part] = []
     for name, variable in group.variables.items():
         if time not in variable.dims:
             continue
         others = [dim for dim in variable.dims if dim != time]
-        if len(others) > 1 or (others and group.sizes[others[0]] > MOST_EXPANDED):
+        if len(others) > 1 or (others and group.sizes[others[0]] > MAX_EXPANDED):
             sizes = ", ".join(f"{dim}: {group.sizes[dim]}" for dim in variable.dims)
-            allowed = f"time alone, or time and one dimension of at most {MOST_EXPANDED}"
-            raise TableError(f"{file}: variable {name} lies over ({sizes}): expected {allowed}; choose a place first")
+            expected = f"time alone, or time and one dimension of at most {MAX_EXPANDED}"
+            raise TableError(f"{file}: variable {name} is over ({sizes}): expected {expected}; select a subset")
         parts += _parts(group, str(name), others, time)
-    names, units = distinct([heading for heading, _, _ in parts], file, repairs)
-    columns = {
-        name: column(values, f"{file}: {where}", repairs) for name, (_, values, where) in zip(names, parts, strict=True)
-    }
+    columns, units = to_columns(parts, file, warnings)
     if not columns:
-        raise TableError(f"{file}: no variable lies over the dimension {time}")
+        raise TableError(f"{file}: no variable is over the dimension {time}")
     return Sheet(file, columns, np.arange(1, group.sizes[time] + 1), units, label=label)
 
 
-def _parts(group: xr.Dataset, name: str, others: list[Any], time: str) -> list[tuple[str, np.ndarray, str]]:
-    """(heading, values, where) of each column that a variable holds."""
+def _parts(group: xr.Dataset, name: str, others: list[Any], time: str) -> list[Part]:
+    """The columns of a variable over time and at most one other dimension."""
     variable = group[name]
     unit = _unit(variable)
     if not others:
@@ -108,12 +111,12 @@ def _parts(group: xr.Dataset, name: str, others: list[Any], time: str) -> list[t
     values = variable.transpose(time, *others).values
     labels = group[others[0]].values if others[0] in group.coords else np.arange(1, values.shape[1] + 1)
     units = group["unit"].values if "unit" in group and group["unit"].dims == tuple(others) else [unit] * len(labels)
-    made = []
-    for place, (label, own) in enumerate(zip(labels, units, strict=True)):
+    parts = []
+    for i, (label, unit) in enumerate(zip(labels, units, strict=True)):
         heading = str(label) if name == "data" and isinstance(label, str) else f"{name}_{label}"
-        heading = f"{heading} [{own}]" if own and own != "1" else heading
-        made.append((heading, values[:, place], f"variable {name}, {others[0]} {label}"))
-    return made
+        heading = f"{heading} [{unit}]" if unit and unit != "1" else heading
+        parts.append((heading, values[:, i], f"variable {name}, {others[0]} {label}"))
+    return parts
 
 
 def _unit(variable: xr.DataArray) -> str:

@@ -1,35 +1,34 @@
-"""Parquet files, by fastparquet."""
+"""Read Parquet files with fastparquet."""
 
 import io
 
 import numpy as np
 
-from workbench.datasets.tabular.convert import column, words
-from workbench.datasets.tabular.sheet import CELLS, MOST_COLUMNS, Sheet, TableError, distinct
+from workbench.datasets.tabular.convert import error_text, to_column
+from workbench.datasets.tabular.sheet import MAX_COLUMNS, MAX_VALUES, Sheet, TableError, unique_names
 
 
-def read(file: str, content: bytes, repairs: list[str]) -> list[Sheet]:
-    """The one sheet of a Parquet file. Raises Refused for a broken file, too many values, values of no use."""
-    import fastparquet  # slow to import, and only those who have such files need it
+def read(file: str, content: bytes, warnings: list[str]) -> list[Sheet]:
+    """The single sheet of a Parquet file. Raises TableError for a corrupt or too large file or unsupported types."""
+    import fastparquet  # imported here because it is slow and rarely needed
 
     try:
-        opened = fastparquet.ParquetFile(io.BytesIO(content))
-        rows, columns = int(opened.count()), [str(name) for name in opened.columns]
-    except Exception as error:  # what is broken breaks the reader in any way
-        raise TableError(f"{file} cannot be read as Parquet: {words(error)}") from None
-    # a packed file may promise more than any memory holds
-    if len(columns) > MOST_COLUMNS or rows * len(columns) > CELLS:
-        expected = f"expected at most {MOST_COLUMNS} columns and {CELLS:,} values"
+        parquet = fastparquet.ParquetFile(io.BytesIO(content))
+        rows, columns = int(parquet.count()), [str(name) for name in parquet.columns]
+    except Exception as error:  # a corrupt file can raise any exception
+        raise TableError(f"{file} cannot be read as Parquet: {error_text(error)}") from None
+    # checked before decompression, which may need more memory than there is
+    if len(columns) > MAX_COLUMNS or rows * len(columns) > MAX_VALUES:
+        expected = f"expected at most {MAX_COLUMNS} columns and {MAX_VALUES:,} values"
         raise TableError(f"{file}: {expected}, found {len(columns)} columns of {rows:,} rows")
     if rows == 0 or not columns:
-        raise TableError(f"{file} has {len(columns)} columns and {rows} rows: expected a row for each time")
+        raise TableError(f"{file} has {len(columns)} columns and {rows} rows: expected one row per time")
     try:
-        frame = opened.to_pandas(columns=columns, index=False)
+        frame = parquet.to_pandas(columns=columns, index=False)
     except Exception as error:
-        raise TableError(f"{file} cannot be read as Parquet: {words(error)}") from None
-    names, units = distinct([str(name) for name in frame.columns], file, repairs)
-    made = {
-        name: column(frame.iloc[:, place].to_numpy(), f"{file}: column {name}", repairs)
-        for place, name in enumerate(names)
+        raise TableError(f"{file} cannot be read as Parquet: {error_text(error)}") from None
+    names, units = unique_names([str(name) for name in frame.columns], file, warnings)
+    values = {
+        name: to_column(frame.iloc[:, i].to_numpy(), f"{file}: column {name}", warnings) for i, name in enumerate(names)
     }
-    return [Sheet(file, made, np.arange(1, rows + 1), units)]
+    return [Sheet(file, values, np.arange(1, rows + 1), units)]

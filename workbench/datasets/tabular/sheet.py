@@ -1,28 +1,28 @@
-"""What stands in a file, before anyone knows what it means."""
+"""Columns of a file as stored, before their meaning is known."""
 
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 
-MOST_COLUMNS = 200
+MAX_COLUMNS = 200
 """Columns of a sheet; a table of time series has a few."""
-CELLS = 20_000_000
+MAX_VALUES = 20_000_000
 """Values of a file."""
-MOST_EXPANDED = 20
-"""The length of a dimension beside time whose places become columns."""
+MAX_EXPANDED = 20
+"""Length up to which a dimension other than time is expanded into columns."""
 
 
 class TableError(ValueError):
-    """A file cannot be used; the message says what is wrong, where it stands, and what was expected."""
+    """A file cannot be used; the message gives the problem, its position and what was expected."""
 
 
 @dataclass(frozen=True, eq=False)
 class Sheet:
-    """Columns of one length: float64 (NaN: missing), datetime64 (NaT: missing) or texts of type object ("": missing).
+    """Columns of equal length: float64 (NaN: missing), datetime64 (NaT: missing) or str as object ("": missing).
 
-    rows: what each row is called in the file, counted from 1 in whatever `unit_of_rows` says: "line" or "row". units:
-    of the columns that have one. label: what tells this sheet from the others of its file, "" if it is the only one.
+    rows: number of each row in the file, from 1, counted in `unit_of_rows`: "line" or "row". units: units of the
+    columns that have one. label: distinguishes the sheets of a file, "" for a single sheet.
     """
 
     file: str
@@ -34,46 +34,43 @@ class Sheet:
 
     @property
     def name(self) -> str:
-        """The file, and the part of it."""
+        """The file name and the label."""
         return f"{self.file} ({self.label})" if self.label else self.file
 
     def place(self, row: int, column: str = "") -> str:
-        """`line 7, column x`: row counted from 0."""
+        """`line 7, column x` for the row of index `row`."""
         return f"{self.unit_of_rows} {self.rows[row]}" + (f", column {column}" if column else "")
 
-    def refuse(self, text: str) -> TableError:
-        """An error that names the file first."""
+    def error(self, text: str) -> TableError:
+        """An error whose message starts with the file name."""
         return TableError(f"{self.name}: {text}")
-
-    def at(self, index: np.ndarray) -> "Sheet":
-        """Some of the rows: a mask or places."""
-        return replace(self, columns={k: v[index] for k, v in self.columns.items()}, rows=self.rows[index])
-
-    def without(self, *names: str) -> "Sheet":
-        """The other columns."""
-        return replace(self, columns={k: v for k, v in self.columns.items() if k not in names})
 
 
 def missing(values: np.ndarray) -> np.ndarray:
-    """Which values of a column are not there."""
+    """Mask of the missing values of a column."""
     if values.dtype.kind == "O":
         return values == ""
     return np.isnat(values) if values.dtype.kind == "M" else np.isnan(values)
+
+
+def more(count: int) -> str:
+    """` (and 3 more)`; "" for none."""
+    return f" (and {count} more)" if count else ""
 
 
 _UNIT = re.compile(r"^(?P<name>.*?\S)\s*(?:\[(?P<square>[^\[\]]*)\]|\((?P<round>[^()]*)\))$")
 
 
 def split_unit(heading: str) -> tuple[str, str]:
-    """`x [m]` and `x (m)` -> ("x", "m"); no unit: ""."""
-    found = _UNIT.match(heading.strip())
-    if found is None:
+    """Name and unit of `x [m]` or `x (m)`; the unit is "" if there is none."""
+    match = _UNIT.match(heading.strip())
+    if match is None:
         return heading.strip(), ""
-    return found["name"], (found["square"] if found["square"] is not None else found["round"]).strip()
+    return match["name"], (match["square"] if match["square"] is not None else match["round"]).strip()
 
 
-def distinct(headings: list[str], file: str, repairs: list[str]) -> tuple[list[str], dict[str, str]]:
-    """Names that differ, and units by name, from headings as they stand; what had to be changed goes to `repairs`."""
+def unique_names(headings: list[str], file: str, warnings: list[str]) -> tuple[list[str], dict[str, str]]:
+    """Unique column names, and units by name, from headings; renamed columns are added to `warnings`."""
     names: list[str] = []
     units = {}
     for number, heading in enumerate(headings, start=1):
@@ -84,7 +81,7 @@ def distinct(headings: list[str], file: str, repairs: list[str]) -> tuple[list[s
             first, new = names.index(name) + 1, f"{name}_{number}"
             while new in names:
                 new += "_"
-            repairs.append(f"{file}: columns {first} and {number} are both called {name}; the second is now {new}")
+            warnings.append(f"{file}: columns {first} and {number} are both named {name}; the second is renamed {new}")
             name = new
         names.append(name)
         if unit:

@@ -1,1 +1,1 @@
-"""The estimator behind `discover`: variable projection, then Gauss-Newton on states and coefficients together."""
+"""Estimator behind `discover`: variable projection, then Gauss-Newton on states and coefficients jointly."""

@@ -1,7 +1,7 @@
-"""Variable projection: coefficients as one linear least-squares problem, initial values fitted and projected out.
+"""Variable projection: linear least squares for the coefficients, with the initial values projected out.
 
-Inside, every variable is divided by its standard deviation and every candidate by its size, so that no result depends
-on units.
+Variables are divided by their standard deviation and candidates by their root mean square, so that results do not
+depend on units.
 """
 
 from collections.abc import Callable
@@ -17,15 +17,15 @@ from workbench.discovery.engine.tangent import Rows, Tangent
 from workbench.symbolic.library import Library
 
 CHUNK = 2**20
-"""Numbers of right-hand side that go through the solver at once; it bounds the memory, and more of them take longer:
-the answers no longer fit into the cache. Far fewer leave too little work to each thread."""
+"""Right-hand side values per call of the solver. It bounds the memory; larger chunks are slower because the solutions
+exceed the cache, much smaller ones leave too little work per thread."""
 Answers = Callable[[np.ndarray, slice], tuple[Tensor, Tensor, Tensor]]
-"""(labels, variables) -> states answering to initial values (I, W, T, D), candidates (P, W, T, D), what is known."""
+"""(labels, variables) -> responses to initial values (I, W, T, D), to candidates (P, W, T, D), and the fixed part."""
 
 
 @dataclass(frozen=True, eq=False)
 class Scaler:
-    """Physical and standardised coefficients: the inputs are divided by `scale` (S), candidates by `sizes` (C)."""
+    """Conversion of physical and standardised coefficients: `scale` (S) of inputs, `sizes` (C) of candidates."""
 
     library: Library
     scale: Tensor
@@ -33,57 +33,57 @@ class Scaler:
 
     @classmethod
     def of(cls, states: Tensor, library: Library, times: Tensor | None = None) -> "Scaler":
-        """From states (N, S) at times (N); the derivatives of order 2 are divided by the scale of their variable.
+        """The scaler of states (N, S) at times (N); for order 2, derivatives have the scale of their variable.
 
-        Raises ValueError for a variable that is constant, or a candidate without values or zero on all of the record.
+        Raises ValueError for a constant variable, or a candidate that is non-finite or zero on the whole data set.
         """
         D = len(library.variables)
         scale = states[:, :D].std(dim=0)
-        # rounding moves what is constant, too
+        # constant data may vary by rounding
         floor = 1e-12 * states[:, :D].abs().amax(dim=0)
         for name, moves in zip(library.variables, (scale > floor).tolist(), strict=True):
             if not moves:
-                raise ValueError(f"variable {name} never changes: there is no equation to discover for it")
+                raise ValueError(f"variable {name} is constant: there is no equation to discover for it")
         sizes = library.sizes(states, times)
         for name, value in zip(library.names, sizes.tolist(), strict=True):
             if not value > 0:
-                raise ValueError(f"candidate {name} is zero on all of the record")
+                raise ValueError(f"candidate {name} is zero on the whole data set")
         return cls(library, scale.repeat(library.order), sizes)
 
     @property
     def own(self) -> Tensor:
-        """The scale of the variables alone (D)."""
+        """Scale (D) of the variables without derivatives."""
         return self.scale[: len(self.library.variables)]
 
     def physical(self, coefficients: Tensor) -> Tensor:
-        """Xi (C, D) of the standardised variables -> Xi of the variables as they are."""
+        """Convert standardised coefficients (C, D) to physical units."""
         return coefficients * self.own / self.sizes[:, None]
 
     def standardised(self, coefficients: Tensor) -> Tensor:
-        """The other way."""
+        """Convert physical coefficients (C, D) to standardised ones."""
         return coefficients * self.sizes[:, None] / self.own
 
     def to(self, dtype: torch.dtype) -> "Scaler":
-        """The same in another floating-point type."""
+        """The scaler in another floating-point type."""
         return Scaler(self.library, self.scale.to(dtype), self.sizes.to(dtype))
 
     def candidates(self, states: Tensor, times: Tensor | None = None) -> Tensor:
-        """Standardised states (..., S) -> candidates (..., C)."""
+        """Standardised candidates (..., C) at standardised states (..., S)."""
         return self.library(states * self.scale, times) / self.sizes
 
     def slopes(self, states: Tensor, times: Tensor, coefficients: Tensor) -> Tensor:
-        """J (..., D, S), the derivative of candidates @ coefficients with respect to the states."""
+        """Jacobian (..., D, S) of candidates @ coefficients with respect to the states."""
         flow = self.library.right_hand_side(self.physical(coefficients).numpy())
-        jacobian = flow.tangent(times, states * self.scale)[..., -len(self.own) :, :]
+        jacobian = flow.jacobian(times, states * self.scale)[..., -len(self.own) :, :]
         return jacobian * self.scale / self.own[:, None]
 
 
 @dataclass(frozen=True, eq=False)
 class Block:
-    """The least-squares problem of P coefficients, per window a triangle over [initial values | candidates | data].
+    """Least-squares problem of P coefficients, as a triangle over [initial values | candidates | data] per window.
 
-    labels (P, 2): candidate and variable of each coefficient. triangles: (W, I + P + 1, I + P + 1), of rows over the
-    noise.
+    labels (P, 2): candidate and variable of each coefficient. triangles (W, I + P + 1, I + P + 1): of rows divided by
+    the noise level.
     """
 
     labels: np.ndarray
@@ -95,21 +95,21 @@ class Block:
 
     @property
     def reduced(self) -> Tensor:
-        """The triangles (W, P + 1, P + 1) with the initial values projected out."""
+        """Triangles (W, P + 1, P + 1) with the initial values projected out."""
         return self.triangles[:, self.initials :, self.initials :]
 
     @cached_property
     def grams(self) -> np.ndarray:
-        """[candidates | data]^T [candidates | data] of each window (W, P + 1, P + 1)."""
+        """Gram matrices [candidates | data]^T [candidates | data] (W, P + 1, P + 1) of the windows."""
         return (self.reduced.mT @ self.reduced).numpy()
 
     @cached_property
     def triangle(self) -> np.ndarray:
-        """One triangle (P + 1, P + 1) for all windows."""
+        """Triangle (P + 1, P + 1) of all windows."""
         return _triangle(self.reduced.flatten(0, 1)).numpy()
 
     def initial(self, values: Tensor) -> Tensor:
-        """The best initial values (W, I) for coefficients (P)."""
+        """Optimal initial values (W, I) for coefficients (P)."""
         I = self.initials
         right = self.triangles[:, :I, -1:] - self.triangles[:, :I, I:-1] @ values[:, None]
         return torch.from_numpy(np.linalg.solve(self.triangles[:, :I, :I].numpy(), right.numpy()))[..., 0]
@@ -117,10 +117,10 @@ class Block:
 
 @dataclass(frozen=True, eq=False)
 class Linearised:
-    """The equations about standardised `states` (W, T, S) of `windows`, whose values are standardised too.
+    """The equations linearised about standardised `states` (W, T, S) of `windows` with standardised values.
 
-    coefficients (C, D): of the present equations, for J; None: J = 0, as if the candidates were known functions of
-    time. known (C, D): the part of Xi that is not sought. noise (D): the size of an error in each variable.
+    coefficients (C, D): of the present equations, for J; None: J = 0, so that candidates are functions of time. known
+    (C, D): the fixed part of Xi. noise (D): noise level of each variable.
     """
 
     units: Scaler
@@ -132,9 +132,9 @@ class Linearised:
     noise: Tensor
 
     def blocks(self, free: np.ndarray) -> list[Block]:
-        """The problems for the coefficients where free (C, D): one for each variable if J = 0, else one for all.
+        """Problems of the coefficients where `free` (C, D): one per variable if J = 0, else one for all.
 
-        Raises FloatingPointError for answers that are not finite.
+        Raises FloatingPointError for non-finite responses.
         """
         D = free.shape[1]
         if self.coefficients is None:
@@ -146,14 +146,14 @@ class Linearised:
         parts = [self._triangles(part, groups) for part in torch.arange(len(self.windows)).split(at_once)]
         found = [Block(labels, torch.cat(own)) for labels, own in zip(groups, zip(*parts, strict=True), strict=True)]
         if not all(block.triangles.isfinite().all() for block in found):
-            raise FloatingPointError("the solver's answers to the candidates are not finite")
+            raise FloatingPointError("the responses to the candidates are not finite")
         return found
 
     def follow(self, blocks: list[Block], coefficients: Tensor) -> Tensor:
-        """The states (W, T, S) that the linearised equations give for Xi (C, D), from the best initial values."""
+        """States (W, T, S) of the linearised equations with Xi (C, D), from the optimal initial values."""
         order, D = self.rows.order, coefficients.shape[1]
         starts = [b.initial(coefficients[b.labels[:, 0], b.labels[:, 1]]) for b in blocks]
-        # those of single variables are (W, order) each
+        # problems of single variables have initial values (W, order)
         initial = torch.stack(starts, dim=-1).flatten(-2) if self.coefficients is None else starts[0]
         at_once = max(1, CHUNK // (self.windows.length * D * order))
         found = []
@@ -174,7 +174,7 @@ class Linearised:
         return self.units.slopes(self.states[part], self.windows.times[part], self.coefficients)
 
     def _pull(self, part: Tensor, slopes: Tensor | None) -> Tensor | float:
-        """J u, which the linearised equation has on both sides."""
+        """J u, the correction of the linearised forcing."""
         return 0.0 if slopes is None else (slopes @ self.states[part][..., None])[..., 0]
 
     def _tangent(self, part: Tensor, slopes: Tensor | None) -> Tangent:
@@ -194,7 +194,7 @@ class Linearised:
         return found
 
     def _separate(self, part: Tensor) -> Answers:
-        """Answers of one variable: all variables answer alike, so that every candidate is pushed through once."""
+        """Responses for J = 0, which are equal for all variables, so that each candidate is integrated once."""
         theta, order = self._candidates(part), self.rows.order
         C, (W, T) = theta.shape[-1], theta.shape[:2]
         forcing = torch.cat([theta.movedim(-1, 0), theta.new_zeros(order, W, T)])[..., None]
@@ -208,7 +208,7 @@ class Linearised:
         return answers
 
     def _joint(self, part: Tensor, labels: np.ndarray) -> Answers:
-        """Answers of all variables at once: what enters one equation moves the others too."""
+        """Responses of the coupled variables."""
         theta, slopes = self._candidates(part), self._slopes(part)
         (W, T, _), S, P, D = theta.shape, self.states.shape[-1], len(labels), self.known.shape[1]
         forcing = theta.new_zeros(S + P + 1, W, T, D)
@@ -222,11 +222,11 @@ class Linearised:
 
 
 def _triangle(columns: Tensor) -> Tensor:
-    """The triangle R (..., n, n) with R^T R = A^T A for columns A (..., m, n), by shifted Cholesky QR in three passes.
+    """Triangle R (..., n, n) with R^T R = A^T A for columns A (..., m, n), by shifted Cholesky QR in three passes.
 
-    As accurate as Householder's where the condition is below 1e12; a column that depends on the others gets a diagonal
-    of 1e-13 of its length. It is products of matrices, and small factorisations by numpy: torch's LAPACK wakes and
-    waits for its threads at each of many small matrices, seconds instead of milliseconds where others use the machine.
+    As accurate as Householder QR for a condition below 1e12; a linearly dependent column gets a diagonal of 1e-13 of
+    its length. It uses matrix products and small factorisations by NumPy: the LAPACK of torch synchronises its threads
+    for each of many small matrices, which takes seconds instead of milliseconds on a shared machine.
     Source: Fukaya, Kannan, Nakatsukasa, Yamamoto, Yanagisawa, "Shifted Cholesky QR for computing the QR factorization
     of ill-conditioned matrices" (2020).
     """

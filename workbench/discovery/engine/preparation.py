@@ -1,4 +1,4 @@
-"""What a record says before there is any equation: smooth states, noise, units, and how long windows should be."""
+"""Preparation of data for discovery: smoothed states, noise level, scales and window length."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from workbench.discovery.data import Segment, Trajectory, refined, runs
+from workbench.discovery.data import Segment, Trajectory, refine, split_segments
 from workbench.discovery.engine.blocks import Scaler
 from workbench.discovery.engine.responses import Integrator
 from workbench.discovery.engine.tangent import Rows
@@ -18,19 +18,19 @@ from workbench.symbolic.library import Library
 SPANS = 4.5
 """Length of the first windows in units of the time in which the fastest variable changes by its standard deviation."""
 FINE = 48
-"""Grid points in a span that K = 6 derivatives need to follow an unstable solution as closely as noise of 1 % tells."""
+"""Grid points per span for which K = 6 derivatives represent an unstable solution to within noise of 1 %."""
 FINEST = 4
-"""Parts of a step, at most: the work grows with them."""
+"""Maximum number of parts of a step; the cost grows with it."""
 CLEAN = 1e-3
-"""Noise over the standard deviation below which the states are left as they are: measured on Lorenz, h = .01, K = 6,
-where both ways are as good: J = 0 does not mind the truncation of unstable solutions, Gauss-Newton not the noise."""
+"""Noise level over standard deviation below which states are not corrected: measured on Lorenz, h = .01, K = 6, where
+both ways are equally accurate. J = 0 is insensitive to truncation of unstable solutions, Gauss-Newton to noise."""
 FLOOR = 1e-12
-"""Noise is at least that share of the standard deviation: weights are one over it."""
+"""Lower bound of noise level over standard deviation; its inverse is a weight."""
 
 
 @dataclass(frozen=True)
 class Settings:
-    """How to discover.
+    """Settings of `discover`.
 
     window: grid points of the first windows; 0: chosen from the data.
     min_contribution: see `Criterion`.
@@ -56,10 +56,10 @@ class Settings:
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
-    """Standardised: runs, smooth `states` (points, S), `noise` (D), `known` (C, D); NaN states where no run is.
+    """Standardised segments `runs`, smoothed `states` (points, S), NaN in gaps, `noise` (D) and fixed `known` (C, D).
 
-    points: how many grid points each trajectory has. free (C, D): which coefficients are sought. length: of the first
-    windows. parts: into how many each step of the record was divided. denoise: whether Gauss-Newton is to follow.
+    points: grid points of each trajectory. free (C, D): coefficients to estimate. length: of the first windows. parts:
+    parts of each step of the data. denoise: whether Gauss-Newton follows.
     """
 
     units: Scaler
@@ -76,9 +76,9 @@ class Prepared:
 
 
 def prepare(trajectories: Sequence[Trajectory], library: Library, settings: Settings) -> Prepared:
-    """Raises ValueError, in words, for what nothing can be discovered from."""
+    """Prepare trajectories for discovery. Raises ValueError for unsuitable data or settings."""
     D, order = len(library.variables), library.order
-    coarse = runs(trajectories)
+    coarse = split_segments(trajectories)
     if coarse[0].values.shape[1] != D:
         raise ValueError(f"trajectories: expected {D} variables {library.variables}, found {coarse[0].values.shape[1]}")
     if settings.derivatives <= order:
@@ -92,8 +92,8 @@ def prepare(trajectories: Sequence[Trajectory], library: Library, settings: Sett
     parts = _parts(_span(coarse, smoothed, D), noisy=noisy)
     fine = coarse
     if parts > 1:
-        trajectories = [refined(trajectory, parts) for trajectory in trajectories]
-        fine = runs(trajectories)
+        trajectories = [refine(trajectory, parts) for trajectory in trajectories]
+        fine = split_segments(trajectories)
         smoothed = _smoothed(fine, settings)
     times = torch.cat([run.times for run in fine])
     units = Scaler.of(smoothed[:, : D * order], library, times)
@@ -118,13 +118,13 @@ def prepare(trajectories: Sequence[Trajectory], library: Library, settings: Sett
 
 
 def _smoothed(parts: Sequence[Segment], settings: Settings) -> Tensor:
-    """Smooth variables and their derivatives of all runs, one after the other (points of runs, 2 D)."""
+    """Smoothed variables and derivatives (points, 2 D) of all segments."""
     integrator = Integrator(1.0, settings.derivatives, settings.backend, settings.method)
     return torch.cat([smooth(run, integrator)[0].transpose(1, 2).flatten(1) for run in parts])
 
 
 def _span(parts: Sequence[Segment], smoothed: Tensor, variables: int) -> float:
-    """Grid points in which the fastest variable changes SPANS times by its standard deviation."""
+    """Grid points in which the fastest variable changes by SPANS standard deviations."""
     states, rates = smoothed.split(variables, dim=1)
     fastest = (rates.square().mean(dim=0).sqrt() / states.std(dim=0).clamp(min=1e-300)).max()
     step = torch.cat([run.times.diff() for run in parts]).median()
@@ -132,16 +132,16 @@ def _span(parts: Sequence[Segment], smoothed: Tensor, variables: int) -> float:
 
 
 def _parts(span: float, *, noisy: bool) -> int:
-    """In how many parts each step is divided, so that a span has about FINE grid points; at most FINEST.
+    """Parts of each step, at most FINEST, for about FINE grid points per span.
 
-    A record without noise is left as it is where that will do: J = 0 is then the more accurate way.
+    Noise-free data keep their grid if it is fine enough: J = 0 is then more accurate.
     """
     wanted = min(max(round(FINE / span), 1), FINEST)
     return wanted if noisy or span < FINE / 3 else 1
 
 
 def _known(known: np.ndarray | None, shape: tuple[int, int]) -> tuple[np.ndarray, Tensor]:
-    """Which coefficients are free, and the values of the others."""
+    """Which coefficients are free (C, D), and the values of the others."""
     known = np.full(shape, np.nan) if known is None else np.asarray(known, dtype=float)
     if known.shape != shape or np.isinf(known).any():
         raise ValueError(
@@ -151,6 +151,6 @@ def _known(known: np.ndarray | None, shape: tuple[int, int]) -> tuple[np.ndarray
 
 
 def _length(parts: Sequence[Segment], span: float, derivatives: int) -> int:
-    """A span, but at least four windows in the longest run, and never fewer than 2 K points."""
+    """One span, but at most a quarter of the longest segment and at least 2 K grid points."""
     longest, least = max(map(len, parts)), 2 * derivatives
     return min(max(min(round(span), longest // 4), least), longest)

@@ -1,6 +1,6 @@
-"""Discovery of u' = Theta(u) Xi, or u'' = Theta(u, u') Xi: variable projection, and Gauss-Newton around it.
+"""Discovery of u' = Theta(u) Xi, or u'' = Theta(u, u') Xi, by variable projection and Gauss-Newton.
 
-`adam` has the published network model.
+The published network model is in `workbench.discovery.neural.adam`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,37 +21,37 @@ from workbench.discovery.uncertainty import NORMAL_95, spread
 from workbench.symbolic.library import Library
 
 MOST = 200
-"""Coefficients that a round of Gauss-Newton chooses from; if there are more, the first fit picks those."""
+"""Maximum number of coefficients in a round of Gauss-Newton; the first fit preselects them."""
 ROUNDS = 8
-"""Rounds with windows of one length, at most; two to four are usual."""
+"""Maximum number of rounds per window length; two to four are usual."""
 GROWTH = 4
-"""The longest window over the first."""
+"""Longest window length over the first."""
 WORSE = 1.5
-"""Growth of the misfit in one round from which on it has gone astray."""
+"""Growth of the misfit in one round above which the iteration diverges."""
 FINER = 4
-"""Derivatives more than the settings ask for, in the last fit of clean data: on Lorenz, h = .01, 6 leave an error of
-2e-5, 10 one of 3e-7, at the same cost; more are lost to rounding."""
+"""Additional derivatives in the last fit of noise-free data: on Lorenz, h = .01, the error is 2e-5 with 6 derivatives
+and 3e-7 with 10, at the same cost; with more, rounding dominates."""
 
 
 class Projection:
-    """Equations from trajectories, in three stages of steps.
+    """Discovery of equations from trajectories, in steps of three stages.
 
-    First, J = 0: the record is smoothed for the candidates' sake, every candidate is pushed through the solver over
-    every window, and Xi minimises sum |u - data|^2 / noise^2, initial values projected out. Then every equation drops
-    its least term, one per step, as long as `Criterion` lets it. Without noise these are fitted with more derivatives,
-    whose last one tells the truncation error. If there is noise, rounds of Gauss-Newton follow:
-    the equations are linearised about the states, u' = J u + Theta(u^) Xi - J u^, so that states and Xi are corrected
-    together; all terms are candidates again until the same ones are kept, and these are followed until they settle.
-    Then the windows are doubled, as long as the noise explains what they leave over. At the end all terms are
-    candidates once more; if others are kept now, they are followed in turn.
+    1. Projection, J = 0: the data are smoothed for the candidates, every candidate is integrated by the solver over
+    every window, and Xi minimises sum |u - data|^2 / noise^2 with the initial values projected out.
+    2. Selection: every equation drops its least significant term, one per step, as far as `Criterion` permits. Without
+    noise the result is refitted with more derivatives, the last of which estimates the truncation error.
+    3. With noise, rounds of Gauss-Newton: the equations are linearised about the states,
+    u' = J u + Theta(u^) Xi - J u^, so that states and Xi are corrected jointly. All terms are candidates until the
+    selection repeats; then the selected terms are iterated to convergence. The windows are doubled as long as the noise
+    explains the residuals. At the end all terms are candidates once more, and a new selection is iterated in turn.
 
-    Raises ValueError for what cannot be discovered from: constant variables, candidates without values, too short.
+    Raises ValueError for unsuitable data: constant variables, non-finite candidates, too few grid points.
     Source: Golub & Pereyra, "The Differentiation of Pseudo-Inverses and Nonlinear Least Squares Problems Whose
     Variables Separate" (1973); Bock, "Numerical treatment of inverse problems in chemical reaction kinetics" (1981).
     """
 
-    monitor = None
-    era = 0
+    monitored_metric = None
+    stage = 0
 
     def __init__(self, trajectories: Sequence[Trajectory], library: Library, settings: Settings | None = None) -> None:
         self.library = library
@@ -71,9 +71,9 @@ class Projection:
         return self._ended
 
     def step(self) -> dict[str, float]:
-        """The fit of all terms, a drop of one term per equation, or a round of Gauss-Newton.
+        """The fit of all terms, the removal of one term per equation, or a round of Gauss-Newton.
 
-        Raises FloatingPointError for answers of the solver that are not finite.
+        Raises FloatingPointError for non-finite solutions of the solver.
         """
         self._result = None
         loss = self._drop() if self._now is None else self._round()
@@ -84,7 +84,7 @@ class Projection:
         return self._prepared.length if self._now is None else self._now.length
 
     def _drop(self) -> float:
-        """One term less in every equation; when none may go any more, the states follow."""
+        """Drop one term of every equation; after the last one, estimate the states."""
         problem = self._problem()
         fits = estimates.chosen(problem, self._drops)
         self._fit = estimates.spread_out(problem, [own.values for own in fits]) + problem.linearised.known
@@ -101,7 +101,7 @@ class Projection:
         return sqrt(sum(fit.rss for fit in fits) / (problem.criterion.samples * len(fits)))
 
     def _problem(self) -> Problem:
-        """The first problem, kept while terms are dropped."""
+        """The first problem, cached while terms are dropped."""
         if self._first is None:
             prepared = self._prepared
             self._first = estimates.pose(prepared, None, prepared.length, self.settings, prepared.free)
@@ -115,12 +115,12 @@ class Projection:
         return estimates.pose(prepared, None, prepared.length, self.settings, prepared.free)
 
     def _kept(self, problem: Problem) -> list[Fit]:
-        """The terms there are now, fitted to a problem."""
+        """Fits of the present terms to a problem."""
         there = self._fit.numpy() != 0
         return [fit(block, there[tuple(block.labels.T)]) for block in problem.blocks]
 
     def _round(self) -> float:
-        """States and equations corrected together once; where that fails the last good estimate is the result."""
+        """One round of Gauss-Newton; on failure the last good estimate is the result."""
         before = self._now
         try:
             self._now = self._improved(before)
@@ -144,7 +144,7 @@ class Projection:
         return estimates.estimate(self._prepared, before, problem, estimates.chosen(problem))
 
     def _candidates(self) -> np.ndarray:
-        """The coefficients (C, D) to choose from: all that are free, or those MOST the first fit would drop last."""
+        """Coefficients (C, D) to select from: all free ones, or those MOST that the first fit drops last."""
         free = self._prepared.free
         if free.sum() <= MOST:
             return free
@@ -156,7 +156,7 @@ class Projection:
         return (estimates.spread_out(problem, kept) > 0).numpy()
 
     def _grow(self) -> None:
-        """Windows twice as long, if those of now are better than the last ones and there is room for longer ones."""
+        """Double the window length if the noise explains the residuals and the segments are long enough."""
         now, best = self._now, self._best
         if best.joint and not self._revised and not estimates.explained(now, best):
             self._finish()
@@ -170,7 +170,7 @@ class Projection:
             self._now = replace(now, length=longer)
 
     def _finish(self) -> None:
-        """The end, unless other terms would be kept now; that is asked once."""
+        """End, unless a final selection, done once, gives other terms."""
         self._last = problem = self._about(self._best)
         fits = estimates.chosen(problem)
         kept = estimates.spread_out(problem, [own.kept.astype(float) for own in fits]) != 0
@@ -182,28 +182,28 @@ class Projection:
             self._revised, self._rounds, self._last = True, 0, None
 
     def _about(self, now: Estimate) -> Problem:
-        """The problem of all candidates about an estimate."""
+        """The problem of all candidates, linearised about an estimate."""
         return estimates.pose(self._prepared, now, now.length, self.settings, self._candidates())
 
     def _end(self, message: str) -> float:
-        """Back to the best estimate, which is the result."""
+        """Return to the best estimate, which is the result."""
         self._now, self._fit, self._ended, self._message = self._best, self._best.coefficients, True, message
         return self._best.misfit(self._prepared.noise)
 
-    # what was found
+    # results
 
     def coefficients(self) -> np.ndarray:
         """Xi (C, D) in physical units."""
         return self._prepared.units.physical(self._fit).numpy()
 
     def result(self) -> Discovery:
-        """All that is known now; before the first step nothing is, and every term is zero."""
+        """The present result; before the first step all coefficients are zero."""
         if self._result is None:
             self._result = self._discovery()
         return self._result
 
     def _judged(self) -> tuple[Problem, list[Fit], Tensor]:
-        """The problem about what is known now, its fits, and the truncation error of the coefficients (C, D)."""
+        """The problem about the best estimate, its fits, and the truncation error (C, D) of the coefficients."""
         now = self._best
         if now is None:
             problem = self._problem()
@@ -214,7 +214,7 @@ class Projection:
         problem, coarser = self._finer(FINER), self._finer(FINER - 1)
         fits, others = self._kept(problem), self._kept(coarser)
         values, coarse = (estimates.spread_out(problem, [own.values for own in group]) for group in (fits, others))
-        # what smoothing and truncation leave over is alike from point to point
+        # residuals of smoothing and truncation are correlated between grid points
         criterion = replace(problem.criterion, samples=problem.criterion.samples * now.independent)
         return replace(problem, criterion=criterion), fits, (values - coarse).abs()
 
@@ -228,16 +228,16 @@ class Projection:
         ]
         arrays = {
             name: estimates.spread_out(problem, [getattr(own, name) for own in spreads])
-            for name in ("deviation", "lower", "upper", "inclusion")
+            for name in ("standard_error", "lower", "upper", "inclusion")
         }
         known = torch.where(torch.from_numpy(prepared.free), 0.0, prepared.known)
-        margin = NORMAL_95 * arrays["deviation"] + truncation
+        margin = NORMAL_95 * arrays["standard_error"] + truncation
         physical = {
             "lower": self._fit - margin,
             "upper": self._fit + margin,
-            "deviation": arrays["deviation"],
-            "drawn_lower": arrays["lower"] - truncation + known,
-            "drawn_upper": arrays["upper"] + truncation + known,
+            "standard_error": arrays["standard_error"],
+            "bootstrap_lower": arrays["lower"] - truncation + known,
+            "bootstrap_upper": arrays["upper"] + truncation + known,
             "truncation": truncation,
         }
         states = (prepared.states if now is None else now.states) * units.scale
@@ -256,17 +256,17 @@ class Projection:
         )
 
     def _front(self, problem: Problem, fits: list[Fit]) -> dict[str, np.ndarray]:
-        """Numbers of terms and errors of the models on the way down, and of the one that was chosen."""
+        """Numbers of terms and errors of the models of backward elimination, and of the selected one."""
         terms, rss = descent(problem.blocks, problem.sizes)
         terms = np.append(terms, sum(int(own.kept.sum()) for own in fits))
         rss = np.append(rss, sum(own.rss * size**2 for own, size in zip(fits, problem.sizes, strict=True)))
         known = np.count_nonzero(self._prepared.known.numpy()[~self._prepared.free])
         return {"terms": terms + known, "errors": np.sqrt(rss / problem.count)}
 
-    # the state
+    # state
 
     def state(self) -> dict[str, np.ndarray]:
-        """Counters, the fit, and both estimates, field by field."""
+        """Counters, the fit, and the fields of both estimates."""
         counters = [self._drops, self._rounds, self._ended, self._searching, self._revised]
         found = {"counters": np.array(counters, dtype=int), "fit": self._fit.numpy().copy()}
         found["message"] = np.frombuffer(self._message.encode(), dtype=np.uint8).copy()
@@ -294,7 +294,7 @@ def _estimate(state: Mapping[str, np.ndarray], name: str) -> Estimate | None:
 
 
 def discover(trajectories: Sequence[Trajectory], library: Library, settings: Settings | None = None) -> Discovery:
-    """`Projection` to its end, and what it found."""
+    """Run `Projection` to the end and return its result."""
     model = Projection(trajectories, library, settings)
     while not model.done:
         model.step()

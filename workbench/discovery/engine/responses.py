@@ -1,20 +1,19 @@
-"""The solver as discovery uses it: its answers to many right-hand sides of u' = f at once, and as a smoother."""
+"""Integration of many right-hand sides of u' = f, and smoothing, by the solver."""
 
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from workbench.discovery.solving import solved
+from workbench.discovery.solving import solve_states
 from workbench.solver import LinearODE, Weights
 
 
 @dataclass(frozen=True, eq=False)
 class Integrator:
-    """u' = f on a grid of `step`, K = `derivatives` kept, solved by `backend` with `method`.
+    """Integrates u' = f on a grid of step size `step` with K = `derivatives`, by `backend` and `method`.
 
-    step: one for all, or a tensor (..., T - 1 or 1). The left-hand side is the same for every f, so that the solver
-    factors once and treats all f as right-hand sides.
+    step: one number, or a tensor (..., T - 1 or 1). All f share the left-hand side and one factorisation.
     """
 
     step: float | Tensor
@@ -23,9 +22,9 @@ class Integrator:
     method: str = "qr"
 
     def __call__(self, forcing: Tensor, initial: Tensor) -> Tensor:
-        """u (..., T) for f (..., T) and u(0) (...); differentiable, and linear in both.
+        """Solutions u (..., T) for f (..., T) and u(0) (...); differentiable, and linear in both.
 
-        A value that is not finite gives NaN in its own system: nothing here waits for the device.
+        A non-finite value gives NaN in its system only; nothing here synchronises with the device.
         """
         problem = LinearODE(
             self._derivative(1, forcing),
@@ -34,13 +33,13 @@ class Integrator:
             self.steps(forcing),
             n_steps=forcing.shape[-1],
         )
-        return solved(problem, self.backend, self.method, check=False)[..., 0, 0]
+        return solve_states(problem, self.backend, self.method, check=False)[..., 0, 0]
 
     def smooth(self, data: Tensor, stiffness: Tensor, present: Tensor | None = None) -> Tensor:
-        """The smooth curve near data (..., T) and its derivative, (..., T, 2).
+        """Smoothed data (..., T) and their derivative, as (..., T, 2).
 
-        Data rows of weight 1, 0 where not `present` (..., T), Taylor rows of weight `stiffness` (...). There is no
-        equation; the Taylor rows alone ask that the top derivative changes little. `stiffness` is a pure number: all
+        Data rows have weight 1, or 0 where not `present` (..., T); Taylor rows have weight `stiffness` (...) and
+        penalise changes of the highest derivative. There are no equation rows. `stiffness` is dimensionless, as all
         rows have the unit of the data.
         """
         weight = 1.0 if present is None else present.to(data.dtype)[..., None, None]
@@ -52,16 +51,16 @@ class Integrator:
             weights=Weights(equation=0.0, initial=weight, taylor=stiffness[..., None, None]),
             n_steps=data.shape[-1],
         )
-        return solved(problem, self.backend, self.method, check=False)[..., 0, :2]
+        return solve_states(problem, self.backend, self.method, check=False)[..., 0, :2]
 
     def steps(self, like: Tensor) -> Tensor:
-        """The steps as the solver takes them."""
+        """Steps in the shape that the solver expects."""
         return torch.as_tensor(self.step, dtype=like.dtype, device=like.device).reshape(
             (1,) if isinstance(self.step, float) else self.step.shape
         )
 
     def _derivative(self, order: int, like: Tensor) -> Tensor:
-        """Coefficients (1, 1, 1, K) that pick one derivative."""
+        """Coefficients (1, 1, 1, K) that select one derivative."""
         coefficients = like.new_zeros(1, 1, 1, self.derivatives)
         coefficients[..., order] = 1.0
         return coefficients

@@ -1,30 +1,35 @@
-"""What discovery hands over."""
+"""Result of a discovery."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
+from workbench._deprecated import warn
+
+RENAMED = {"deviation": "standard_error", "drawn_lower": "bootstrap_lower", "drawn_upper": "bootstrap_upper"}
+"""Deprecated name of a field -> its name."""
+
 
 @dataclass(frozen=True, eq=False)
 class Discovery:
-    """Coefficients (C, D) in physical units and how sure they are; 0 where a term is not in the equation.
+    """Coefficients (C, D) in physical units and their uncertainty; 0 where a term is not in the equation.
 
-    lower, upper (C, D): 95 % intervals. deviation (C, D): standard errors by the covariance of the fit. drawn_lower,
-    drawn_upper (C, D): 95 % intervals by bootstrap over windows. inclusion (C, D): in what share of the bootstrap
-    samples a term was kept. truncation (C, D): by how much one derivative less changes a coefficient of clean data; it
-    widens both intervals; 0 where noise is what counts. noise (D): estimated from the record alone, in the units of the
-    variables; residual (D): what states and equations leave over. states: per trajectory (N, S), without the noise, NaN
-    where there was a gap. terms, errors (M): of all models on the way from all terms to none, and at the end of the one
-    that was chosen; root mean square errors in standard deviations of the variables. window: grid points of the last
-    windows. denoised: whether Gauss-Newton made the states. message: what stopped it early, empty if nothing did.
+    lower, upper (C, D): 95 % intervals. standard_error (C, D): by the covariance of the fit. bootstrap_lower,
+    bootstrap_upper (C, D): 95 % intervals by bootstrap over windows. inclusion (C, D): fraction of bootstrap samples in
+    which a term is selected. truncation (C, D): change of a coefficient of noise-free data with one derivative less;
+    it widens both intervals; 0 if noise dominates. noise (D): estimated noise level in the units of the variables.
+    residual (D): root mean square residual of states and equations. states: denoised, per trajectory (N, S), NaN in
+    gaps. terms, errors (M): of the models of backward elimination and, last, of the selected model; errors are root
+    mean squares in standard deviations of the variables. window: grid points of the last windows. denoised: whether
+    Gauss-Newton estimated the states. message: reason of an early stop, else empty.
     """
 
     coefficients: np.ndarray
     lower: np.ndarray
     upper: np.ndarray
-    deviation: np.ndarray
-    drawn_lower: np.ndarray
-    drawn_upper: np.ndarray
+    standard_error: np.ndarray
+    bootstrap_lower: np.ndarray
+    bootstrap_upper: np.ndarray
     inclusion: np.ndarray
     truncation: np.ndarray
     noise: np.ndarray
@@ -35,3 +40,10 @@ class Discovery:
     window: int
     denoised: bool
     message: str
+
+    def __getattr__(self, name: str) -> np.ndarray:
+        """Fields by their deprecated names."""
+        if name not in RENAMED:
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        warn(f"Discovery.{name}", f"Discovery.{RENAMED[name]}")
+        return getattr(self, RENAMED[name])

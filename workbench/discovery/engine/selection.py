@@ -1,4 +1,4 @@
-"""Which terms an equation has: backward elimination by what a term explains and by how significant that is."""
+"""Selection of terms by backward elimination, exchange and cross-validation."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -11,12 +11,12 @@ from workbench.discovery.engine.blocks import Block
 
 @dataclass(frozen=True)
 class Criterion:
-    """When a term goes.
+    """Criterion for dropping a term.
 
-    min_contribution: if what only this term explains is less than that share of how its variable changes within a
-    window, in the norm. Else if the extended Bayesian information criterion is lower without it:
-    n log(1 + gain / rss) < log n + 2 log C, for `samples` n that are independent and C = `candidates` to choose from.
-    cv_folds: 2 or more: cross-validation over so many groups of windows decides instead, see `cross_validated`.
+    min_contribution: a term is dropped if its contribution is less than this fraction of the change of its variable
+    within a window, in the norm. It is also dropped if the extended Bayesian information criterion decreases:
+    n log(1 + gain / rss) < log n + 2 log C, for n = `samples` independent samples and C = `candidates`.
+    cv_folds: with 2 or more, cross-validation over that many groups of windows is used, see `cross_validated`.
     Source: Chen & Chen, "Extended Bayesian information criteria for model selection with large model spaces" (2008).
     """
 
@@ -27,23 +27,23 @@ class Criterion:
 
     @property
     def penalty(self) -> float:
-        """What a term costs."""
+        """Penalty per term."""
         return log(max(self.samples, 2.0)) + 2 * log(max(self.candidates, 1))
 
     def droppable(self, gains: np.ndarray, rss: np.ndarray, totals: np.ndarray) -> np.ndarray:
-        """Which terms may go: gains (..., P) in the squared residual rss (..., 1), totals (P): what there is."""
+        """Which terms may be dropped, by their gains (..., P) in rss (..., 1), and the squared change totals (P)."""
         with np.errstate(over="ignore", invalid="ignore"):
             insignificant = self.samples * np.log1p(np.maximum(gains, 0) / np.maximum(rss, 1e-300)) < self.penalty
         return insignificant | (gains < self.min_contribution**2 * totals)
 
     def value(self, rss: float, terms: int) -> float:
-        """The criterion itself, the lower the better."""
+        """Value of the criterion; lower is better."""
         return self.samples * log(max(rss, 1e-300)) + self.penalty * terms
 
 
 @dataclass(frozen=True)
 class Fit:
-    """Coefficients (P), 0 where not `kept` (P); rss: what they leave over; covariance (P, P) per unit variance."""
+    """Coefficients (P), 0 where not `kept` (P); rss: residual sum of squares; covariance (P, P) for unit variance."""
 
     kept: np.ndarray
     values: np.ndarray
@@ -52,23 +52,23 @@ class Fit:
 
     @property
     def gains(self) -> np.ndarray:
-        """By how much the squared residual grows without each term (P), infinite for those that are not kept."""
+        """Increase of the squared residual without each term (P), infinite for dropped terms."""
         return np.where(self.kept, self.values**2 / np.where(self.kept, np.diag(self.covariance), 1.0), np.inf)
 
     def deviations(self, samples: float) -> np.ndarray:
-        """Standard errors (P), where the residual holds `samples` independent errors."""
+        """Standard errors (P) for `samples` independent residuals."""
         variance = self.rss / max(samples - self.kept.sum(), 1.0)
         return np.sqrt(variance * np.diag(self.covariance))
 
 
 def fit(block: Block, kept: np.ndarray) -> Fit:
-    """The least-squares fit of the terms kept, by an orthogonal factorisation: accurate where the grams are not."""
+    """Least-squares fit of the kept terms by an orthogonal factorisation, which is more accurate than Gram matrices."""
     terms = np.flatnonzero(kept)
     columns = block.triangle[:, [*terms, -1]]
     lengths = np.maximum(np.linalg.norm(columns, axis=0), 1e-300)
     triangle = np.linalg.qr(columns / lengths, mode="r")
     lengths, own = lengths[:-1], triangle[:-1, :-1]
-    # a diagonal of 1e-14 is what rounding leaves of a candidate that follows from the others
+    # a linearly dependent candidate has a diagonal of about 1e-14 by rounding
     own = own + np.diag(np.where(np.abs(np.diag(own)) < 1e-14, 1e-14, 0.0))
     inverse = np.linalg.inv(own) / lengths[:, None]
     size = np.linalg.norm(block.triangle[:, -1])
@@ -81,9 +81,9 @@ def fit(block: Block, kept: np.ndarray) -> Fit:
 def backward(
     block: Block, totals: np.ndarray, criterion: Criterion, *, kept: np.ndarray | None = None, rounds: int | None = None
 ) -> Fit:
-    """As long as any term may go, the one that explains least goes, and the rest is fitted again; at most `rounds`.
+    """Backward elimination: drop the droppable term with the smallest gain and refit, at most `rounds` times.
 
-    totals (P): see `Criterion.droppable`. kept (P): the terms to begin with, None: all.
+    totals (P): see `Criterion.droppable`. kept (P): initial terms; None: all.
     """
     kept = np.ones(len(block.labels), dtype=bool) if kept is None else kept
     found, left = fit(block, kept), len(kept) if rounds is None else rounds
@@ -99,10 +99,10 @@ def backward(
 
 
 def exchanged(block: Block, totals: np.ndarray, criterion: Criterion, found: Fit) -> Fit:
-    """A better set of terms near that of `found`, if there is one: each absent term is let in, and the others judged.
+    """Improve the terms of `found` by adding each absent term and eliminating backward again.
 
-    A term that nearly follows from others may take their place on the way back; this takes it out again. The best of
-    all such sets is the next one, until none has a lower criterion.
+    It corrects the selection of a nearly dependent term instead of the true ones. The best such set is taken until none
+    has a lower criterion.
     """
     while True:
         value = criterion.value(found.rss, int(found.kept.sum()))
@@ -118,9 +118,9 @@ def exchanged(block: Block, totals: np.ndarray, criterion: Criterion, found: Fit
 
 
 def descent(blocks: Sequence[Block], sizes: Sequence[float]) -> tuple[np.ndarray, np.ndarray]:
-    """Numbers of terms and squared residuals (P + 1) as terms go one by one, always the one that explains least.
+    """Numbers of terms and squared residuals (P + 1) as the term with the smallest gain is dropped repeatedly.
 
-    sizes: by what the residuals of each block are multiplied, so that those of all are alike.
+    sizes: factors that make the residuals of the blocks comparable.
     """
     fits = [fit(block, np.ones(len(block.labels), dtype=bool)) for block in blocks]
     terms, rss = [], []
@@ -137,11 +137,11 @@ def descent(blocks: Sequence[Block], sizes: Sequence[float]) -> tuple[np.ndarray
 
 
 def cross_validated(block: Block, totals: np.ndarray, criterion: Criterion) -> Fit:
-    """The fewest terms on the way of backward elimination that foretell windows left out as well as any.
+    """The smallest model of backward elimination that predicts held-out windows as well as the best one.
 
-    The windows are dealt into `cv_folds` groups; every model on the way is fitted to all groups but one and judged on
-    that one, initial values projected out. As well as any: worse than the best by no more than two standard errors of
-    the difference. Terms below `min_contribution` go in any case.
+    The windows form `cv_folds` groups; every model is fitted to all groups but one and evaluated on that one, with
+    initial values projected out. A model is as good as the best if its error is larger by at most two standard errors
+    of the difference. Terms below `min_contribution` are always dropped.
     Source: Hastie, Tibshirani, Friedman, "The Elements of Statistical Learning" (2009), 7.10.
     """
     cv_folds = min(criterion.cv_folds, len(block.triangles))
@@ -161,15 +161,15 @@ def cross_validated(block: Block, totals: np.ndarray, criterion: Criterion) -> F
 
 
 def _left_out(others: Block, gram: np.ndarray, kept: np.ndarray) -> float:
-    """The squared error on windows with [candidates | data]^T [candidates | data] = `gram` of the fit to the others."""
+    """Squared error of the fit to `others` on windows with Gram matrix `gram` of [candidates | data]."""
     ahead = np.append(-fit(others, kept).values, 1.0)
     return float(ahead @ gram @ ahead)
 
 
 def eliminate(grams: np.ndarray, totals: np.ndarray, criterion: Criterion) -> np.ndarray:
-    """The terms (B, P) that `backward` keeps, for B problems [candidates | data]^T [candidates | data] (B, P+1, P+1).
+    """Terms (B, P) that `backward` keeps, for B Gram matrices of [candidates | data] (B, P + 1, P + 1).
 
-    All problems at once, and less accurate: for samples by the hundred.
+    Batched and less accurate than `backward`, for hundreds of bootstrap samples.
     """
     P, every = grams.shape[-1] - 1, np.arange(len(grams))
     kept = np.ones((len(grams), P), dtype=bool)
@@ -177,7 +177,7 @@ def eliminate(grams: np.ndarray, totals: np.ndarray, criterion: Criterion) -> np
         return kept
     lengths = np.sqrt(np.maximum(np.einsum("bpp->bp", grams)[:, :P], 1e-300))
     scaled = grams[:, :P, :P] / (lengths[:, :, None] * lengths[:, None, :])
-    # far below what noise or truncation leaves; candidates that are one and the same become a pair of weak ones
+    # far below noise and truncation; identical candidates become a pair of weak ones
     inverse = np.linalg.inv(scaled + 1e-13 * np.eye(P))
     right = grams[:, :P, P] / lengths
     values = np.einsum("bpq,bq->bp", inverse, right)

@@ -1,21 +1,21 @@
-"""The equations about the present states: how states answer to candidates and to initial values, by the solver."""
+"""Linearised equations: responses of the states to candidates and initial values, by the solver."""
 
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from workbench.discovery.solving import solved
+from workbench.discovery.solving import solve_states
 from workbench.solver import LinearODE, Weights
 
 EQUATION_WEIGHT = 100.0
-"""Weight of the equation rows, in units of the Taylor rows: the equation holds at the grid points, and what K
-derivatives cannot follow is left to the Taylor rows. From 10 to 10,000 results are the same to four digits."""
+"""Weight of the equation rows relative to the Taylor rows: the equation holds at the grid points, and the truncation
+error of K derivatives is in the Taylor rows. Results agree to four digits from 10 to 10,000."""
 
 
 @dataclass(frozen=True)
 class Rows:
-    """How an equation becomes rows of the solver: K = `derivatives`, u' or u'' by `order`, and who solves them."""
+    """Discretisation of an equation: K = `derivatives`, the order of the equation, backend and method."""
 
     derivatives: int
     order: int = 1
@@ -25,10 +25,10 @@ class Rows:
 
 @dataclass(frozen=True, eq=False)
 class Tangent:
-    """u^(order) = J u + f on windows, linear in f and in the initial values of the `inputs` (u, and u' for order 2).
+    """u^(order) = J u + f on windows, linear in f and in the initial values of u (and u' for order 2).
 
-    steps: (1, 1) or (W, T - 1). slopes: J (W, T, D, S) with S = D * order, S ordered as the inputs of a library are;
-    None: J = 0, every variable is on its own and all may share one factor.
+    steps: (1, 1) or (W, T - 1). slopes: the Jacobian J (W, T, D, S) with S = D * order in the order of the inputs of a
+    library; None: J = 0, so that variables are uncoupled and share one factorisation.
     """
 
     rows: Rows
@@ -36,7 +36,7 @@ class Tangent:
     slopes: Tensor | None = None
 
     def __call__(self, forcing: Tensor, initial: Tensor) -> Tensor:
-        """States (M, W, T, S) for f (M, W, T, D) and u(0) (M, W, S); not finite where the solver gives up."""
+        """States (M, W, T, S) for f (M, W, T, D) and u(0) (M, W, S); non-finite where the solver fails."""
         _, W, T, D = forcing.shape
         order = self.rows.order
         initial = initial.unflatten(-1, (order, D)).mT  # (M, W, D, order)
@@ -59,7 +59,7 @@ class Tangent:
     def _solve(self, coefficients: Tensor, forcing: Tensor, initial: Tensor, steps: Tensor) -> Tensor:
         """The derivatives below `order` of the solution (..., T, D, order)."""
         order, unit = self.rows.order, steps.mean()
-        # with h^k before the k-th derivative all rows have the unit of the variable
+        # the factor h^k of the k-th derivative gives all rows the unit of the variable
         powers = unit ** torch.arange(order, dtype=steps.dtype)
         problem = LinearODE(
             coefficients,
@@ -69,4 +69,4 @@ class Tangent:
             weights=Weights(EQUATION_WEIGHT * float(unit) ** order, powers.expand(1, 1, order)),
             n_steps=forcing.shape[-2],
         )
-        return solved(problem, self.rows.backend, self.rows.method, check=False)[..., :order]
+        return solve_states(problem, self.rows.backend, self.rows.method, check=False)[..., :order]

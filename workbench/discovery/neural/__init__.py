@@ -1,1 +1,1 @@
-"""Discovery by the networks of the paper and Adam."""
+"""Discovery with neural networks, trained by Adam."""

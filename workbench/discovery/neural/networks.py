@@ -1,4 +1,4 @@
-"""The two networks of the published Lorenz model, with parameters drawn from a generator of their own.
+"""Networks of the published Lorenz model, initialised from a given random generator.
 
 Source: Chen, Yao, Locatello, Alistarh et al., "Scalable Mechanistic Neural Networks", ICLR 2025.
 """
@@ -10,22 +10,23 @@ import torch
 from torch import Tensor, nn
 
 LATENT = 64
+"""Size of the latent vector of `Coefficients`."""
 
 
 def layers(sizes: tuple[int, ...], generator: torch.Generator) -> nn.Sequential:
-    """Linear layers of these sizes with ReLU between them; weights and biases U(-1, 1) / sqrt(inputs)."""
-    made = []
+    """Linear layers of the given sizes with ReLU between them; weights and biases from U(-1, 1) / sqrt(inputs)."""
+    modules = []
     for inputs, outputs in pairwise(sizes):
         linear = nn.utils.skip_init(nn.Linear, inputs, outputs)
         with torch.no_grad():
             for parameter in linear.parameters():
                 parameter.uniform_(-1 / sqrt(inputs), 1 / sqrt(inputs), generator=generator)
-        made += [linear, nn.ReLU()]
-    return nn.Sequential(*made[:-1])
+        modules += [linear, nn.ReLU()]
+    return nn.Sequential(*modules[:-1])
 
 
 class Denoiser(nn.Module):
-    """A window (..., T, D) -> a window (..., T, D): T D -> hidden -> hidden -> T D."""
+    """Maps windows (..., T, D) to windows (..., T, D): T D -> hidden -> hidden -> T D."""
 
     def __init__(self, window: int, variables: int, hidden: int, generator: torch.Generator) -> None:
         super().__init__()

@@ -1,1 +1,1 @@
-"""Discovery of u_t = Theta(u, u_x, ...) Xi from a field on a periodic interval."""
+"""Discovery of partial differential equations, u_t = Theta(u, u_x, ...) Xi, on a periodic interval."""

@@ -1,7 +1,7 @@
-"""What a partial differential equation u_t = Theta(u, u_x, ...) Xi on a periodic interval may be made of.
+"""Candidate terms of u_t = Theta(u, u_x, ...) Xi on a periodic interval, and their spectra.
 
-Every candidate is scale * d^outer/dx^outer (d^a u/dx^a d^b u/dx^b ...), so that Fourier modes see as few derivatives of
-the data as can be: u u_x is half the slope of u^2, whose error is the noise and not its derivative.
+Every candidate is scale * d^outer/dx^outer (d^a u/dx^a d^b u/dx^b ...), which differentiates the data as little as
+possible: u u_x = (u^2)_x / 2 needs u^2 only, whose error is the noise and not its derivative.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ Spectrum = NDArray[np.complex128]
 
 @dataclass(frozen=True)
 class Term:
-    """One candidate; `inner` are the orders of the derivatives that are multiplied, `outer` that of the product."""
+    """A candidate; `inner`: orders of the multiplied derivatives, `outer`: order of the derivative of the product."""
 
     name: str
     latex: str
@@ -27,7 +27,7 @@ class Term:
 
     @property
     def linear(self) -> bool:
-        """Whether it is a derivative of u, or u itself."""
+        """Whether the term is u or a derivative of u."""
         return len(self.inner) == 1
 
 
@@ -40,7 +40,7 @@ def derivative(order: int) -> Term:
 def library(orders: int) -> tuple[Term, ...]:
     """u and its derivatives up to `orders`, then products of two and three factors with at most two derivatives.
 
-    A constant is not among them: only the mean of u could tell it, and the mean is left out of the fit.
+    There is no constant term: it affects only the mean of u, which the fit excludes.
     """
     products = (
         Term("u^2", "u^2", 0, (0, 0)),
@@ -55,9 +55,10 @@ def library(orders: int) -> tuple[Term, ...]:
 
 @dataclass(frozen=True, eq=False)
 class Field:
-    """u (T, N) every `step` of time on a periodic interval `length` long, N grid points.
+    """u (T, N) at T times, `step` apart, on N grid points of a periodic interval of length `length`.
 
-    Raises ValueError for what is not such a field: other dimensions, values that are not finite, no change in time.
+    Raises ValueError for other dimensions, fewer than 8 times or grid points, non-finite values, a `step` or `length`
+    that is not positive, or a field that is constant in time.
     """
 
     values: Array
@@ -66,62 +67,62 @@ class Field:
 
     def __post_init__(self) -> None:
         if self.values.ndim != 2 or min(self.values.shape) < 8:
-            raise ValueError(f"a field: expected at least 8 times and 8 grid points, found {self.values.shape}")
+            raise ValueError(f"field: expected at least 8 times and 8 grid points, found {self.values.shape}")
         if not np.isfinite(self.values).all():
             time, point = np.argwhere(~np.isfinite(self.values))[0]
-            raise ValueError(f"a field: expected finite values, found {self.values[time, point]} at {time}, {point}")
+            raise ValueError(f"field: expected finite values, found {self.values[time, point]} at {time}, {point}")
         if not (self.step > 0 and self.length > 0):
-            raise ValueError(f"a field: expected step and length > 0, found {self.step} and {self.length}")
+            raise ValueError(f"field: expected step and length > 0, found {self.step} and {self.length}")
         if np.ptp(self.values, axis=0).max() == 0:
-            raise ValueError("a field: it never changes, there is no equation to discover for it")
+            raise ValueError("field: expected changes in time, found a constant field")
 
     @property
     def waves(self) -> Array:
-        """The wave numbers of `spectrum` (N // 2 + 1)."""
+        """Wave numbers (N // 2 + 1) of `spectrum`."""
         return 2 * pi * np.arange(self.values.shape[1] // 2 + 1) / self.length
 
     @property
     def spectrum(self) -> Spectrum:
-        """Amplitudes (T, N // 2 + 1)."""
+        """Fourier amplitudes (T, N // 2 + 1)."""
         return transform(self.values)
 
     def smooth(self, order: int, modes: int) -> Array:
         """d^order u / dx^order of the first `modes` waves."""
-        kept = np.where(np.arange(len(self.waves)) <= modes, (1j * self.waves) ** order, 0.0)
-        return np.fft.irfft(self.spectrum * kept, n=self.values.shape[1], axis=-1, norm="forward")
+        factors = np.where(np.arange(len(self.waves)) <= modes, (1j * self.waves) ** order, 0.0)
+        return np.fft.irfft(self.spectrum * factors, n=self.values.shape[1], axis=-1, norm="forward")
 
 
 def transform(values: Array) -> Spectrum:
-    """Amplitudes (..., N // 2 + 1) of values (..., N)."""
+    """Fourier amplitudes (..., N // 2 + 1) of values (..., N)."""
     return np.fft.rfft(values, axis=-1, norm="forward")
 
 
 def spectra(field: Field, terms: Sequence[Term], modes: int, smooth: int) -> Spectrum:
-    """The first `modes` waves, and the mean, of every term (C, T, modes + 1).
+    """Amplitudes (C, T, modes + 1) of the mean and the first `modes` waves of every term.
 
-    Derivatives inside a product are taken of the first `smooth` waves; u itself enters as it is: noise that is
-    multiplied with itself changes the mean alone.
+    Derivatives inside products use the first `smooth` waves; u is not filtered, as the square of the noise affects the
+    mean only.
     """
     inner = {order: field.smooth(order, smooth) for term in terms for order in term.inner if order}
     inner[0] = field.values
-    slope = 1j * field.waves[: modes + 1]
-    found = []
+    gradient = 1j * field.waves[: modes + 1]
+    amplitudes = []
     for term in terms:
         product = np.prod([inner[order] for order in term.inner], axis=0)
-        found.append(term.scale * slope**term.outer * transform(product)[:, : modes + 1])
-    return np.stack(found)
+        amplitudes.append(term.scale * gradient**term.outer * transform(product)[:, : modes + 1])
+    return np.stack(amplitudes)
 
 
 @dataclass(frozen=True)
 class Floor:
-    """The mean power of each wave, of noise alone: the same for all. `noise`: its standard deviation on the grid."""
+    """Noise floor: mean power per wave of white noise. `noise`: its standard deviation on the grid."""
 
     power: float
     points: int
 
     @classmethod
     def of(cls, field: Field) -> "Floor":
-        """From the upper quarter of the spectrum, where smooth fields have nothing."""
+        """Estimate from the upper quarter of the spectrum, where smooth fields have no power."""
         power = mean_power(field)
         return cls(float(np.median(power[3 * len(power) // 4 :])), field.values.shape[1])
 
@@ -130,12 +131,12 @@ class Floor:
         return float(np.sqrt(self.power * self.points))
 
     def cut(self, field: Field, ratio: float) -> int:
-        """The last wave whose power is `ratio` times the floor; at least 3, and below the last of the grid."""
+        """Last wave with a power of at least `ratio` times the floor; at least 3, and below the last of the grid."""
         above = np.flatnonzero(mean_power(field) >= ratio * self.power)
         last = len(field.waves) - 2
         return int(min(max(above[-1] if len(above) else 0, 3), last))
 
 
 def mean_power(field: Field) -> Array:
-    """The power of each wave (N // 2 + 1), its mean over time."""
+    """Power of each wave (N // 2 + 1), averaged over time."""
     return (np.abs(field.spectrum) ** 2).mean(axis=0)

@@ -1,12 +1,12 @@
-"""The symmetries of u_t + u u_x + u_xxx = 0 as ways to make new samples of old ones.
+"""Data augmentation by the symmetries of u_t + u u_x + u_xxx = 0.
 
-With u(x, t) every one of these solves it, too:
+If u(x, t) is a solution, so are
 
-    shift    u(x + a, t)                        on the circle, by any a
-    boost    u(x - v t, t) + v                  (Galileo)
+    shift    u(x + a, t)                        on a periodic interval, for any a
+    boost    u(x - v t, t) + v                  (Galilean)
     scale    s^2 u(s x, s^3 t)
 
-and u(x, t + b), which is a window that begins elsewhere.
+and u(x, t + b), which is a window with another start.
 Sources: P. J. Olver, "Applications of Lie Groups to Differential Equations" (1986), section 2.4; Brandstetter, Welling,
 Worrall, "Lie Point Symmetry Data Augmentation for Neural PDE Solvers", ICML 2022.
 """
@@ -20,7 +20,7 @@ from torch import Tensor
 
 @dataclass(frozen=True)
 class Ranges:
-    """Largest shift (in interval lengths), boost (in units of u) and change of scale (s - 1), each to either side."""
+    """Largest absolute shift (in interval lengths), boost (in units of u) and change of scale (s - 1)."""
 
     shift: float = 0.0
     boost: float = 0.0
@@ -31,26 +31,26 @@ class Ranges:
         return max(self.shift, self.boost, self.scale) > 0
 
 
-def move(u: Tensor, places: Tensor) -> Tensor:
-    """u (B, T, N) read at places (B, T) interval lengths further on: exact for what the grid resolves."""
+def shift_periodic(u: Tensor, shifts: Tensor) -> Tensor:
+    """u (B, T, N) at x + shifts (B, T), in interval lengths; spectrally exact."""
     N = u.shape[-1]
-    numbers = torch.arange(N // 2 + 1, device=u.device, dtype=u.dtype)
-    # the highest wave of an even grid is a cosine that cannot be moved
-    kept = (numbers != N / 2).to(u.dtype)
-    turn = torch.polar(kept.expand(*places.shape, -1), 2 * pi * places[..., None] * numbers)
-    return torch.fft.irfft(torch.fft.rfft(u) * turn, n=N)
+    wavenumbers = torch.arange(N // 2 + 1, device=u.device, dtype=u.dtype)
+    # the Nyquist mode of an even grid is a cosine that cannot be shifted
+    amplitude = (wavenumbers != N / 2).to(u.dtype)
+    phase = torch.polar(amplitude.expand(*shifts.shape, -1), 2 * pi * shifts[..., None] * wavenumbers)
+    return torch.fft.irfft(torch.fft.rfft(u) * phase, n=N)
 
 
 def augment(u: Tensor, step: Tensor, length: Tensor, ranges: Ranges, generator: torch.Generator) -> Tensor:
-    """Each sample of u (B, T, N) under a symmetry of its own; step, length (B): of its time grid and its interval.
+    """Apply a random symmetry to each sample of u (B, T, N); step, length (B): time step and interval length.
 
-    The grid goes with the scale: the values alone change by s^2, and dx by 1/s, dt by 1/s^3.
+    Scaling also scales the grid, dx by 1/s and dt by 1/s^3, so only the values change, by s^2.
     """
     if not ranges.any:
         return u
     limits = torch.tensor([ranges.shift, ranges.boost, ranges.scale], dtype=u.dtype)
-    drawn = (2 * torch.rand(len(u), 3, generator=generator, dtype=u.dtype) - 1) * limits
-    shift, boost, scale = drawn.to(u.device).unbind(1)
+    random = (2 * torch.rand(len(u), 3, generator=generator, dtype=u.dtype) - 1) * limits
+    shift, boost, scale = random.to(u.device).unbind(1)
     times = step[:, None] * torch.arange(u.shape[1], device=u.device, dtype=u.dtype)
-    u = move(u, shift[:, None] - boost[:, None] * times / length[:, None]) + boost[:, None, None]
+    u = shift_periodic(u, shift[:, None] - boost[:, None] * times / length[:, None]) + boost[:, None, None]
     return u * (1 + scale[:, None, None]).square()

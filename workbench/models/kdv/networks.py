@@ -1,6 +1,6 @@
-"""Networks that turn ten frames of a periodic field into one linear ODE per grid point, and the field that solves them.
+"""Networks that predict one linear ODE per grid point from ten frames of a periodic field.
 
-Nothing here knows where a grid point lies: a field shifted by whole grid points gives the same forecast, shifted.
+All networks are translation equivariant: a field shifted by whole grid points has the shifted forecast.
 Source: the KdV example of "Scalable Mechanistic Neural Networks", ICLR 2025.
 """
 
@@ -15,7 +15,7 @@ from torch.nn import functional
 from workbench.solver import LinearODE, solve
 
 FRAMES = 10
-"""Frames in and out; the first that comes out is the last that goes in."""
+"""Frames of input and output; the first output frame is the last input frame."""
 ORDER = 4
 START_STEP = 0.05
 LEAST_STEP = 1e-3
@@ -25,9 +25,9 @@ LEAST_STEP = 1e-3
 class Preset:
     """Sizes of the networks.
 
-    widths: filters of the residual blocks in turn. initial, step: filters of the two plain networks; dense: layers
-    behind those of the step. shared: one residual network for coefficients and forcing, with a linear filter `reach`
-    points wide beside it, which begins at persistence; else two networks that begin at random, as published.
+    widths: channels of the residual blocks. initial, step: channels of the plain networks for initial values and step;
+    dense: dense layers after those of the step. shared: one residual network for coefficients and forcing plus a linear
+    filter `reach` points wide, initialized to persistence; else two randomly initialized networks, as published.
     """
 
     widths: tuple[int, ...]
@@ -41,8 +41,8 @@ class Preset:
 
 PRESETS = {
     "small": Preset((48,) * 6, 7, (32, 32), (32, 32), shared=True, reach=65),
-    # the published dense layer from the whole circle to every initial value would know places; its numbers stand
-    # behind the step, where they cost nothing
+    # the published dense layer from all grid points to every initial value is not translation equivariant; its
+    # parameters are in the dense layers of the step, where they cost nothing
     "paper": Preset(
         (64,) * 4 + (128,) * 4 + (256,) * 2, 9, (64, 128, 256, 256, 128, 64, 32), (64, 128), shared=False,
         dense=(1440, 1440),
@@ -51,7 +51,7 @@ PRESETS = {
 
 
 class Convolution(nn.Conv1d):
-    """A convolution on a circle: (B, C, N) -> (B, C', N); the kernel is odd."""
+    """Circular convolution (B, C, N) -> (B, C', N) with an odd kernel."""
 
     def forward(self, x: Tensor) -> Tensor:
         reach = self.kernel_size[0] // 2
@@ -59,7 +59,7 @@ class Convolution(nn.Conv1d):
 
 
 class ResidualBlock(nn.Module):
-    """x + conv(relu(conv(relu(x)))); new channels of x are zeros, half on either side."""
+    """x + conv(relu(conv(relu(x)))); additional channels of x are zero-padded on both sides."""
 
     def __init__(self, inputs: int, outputs: int, kernel: int, *, first: bool) -> None:
         super().__init__()
@@ -74,7 +74,7 @@ class ResidualBlock(nn.Module):
 
 
 def residual(widths: tuple[int, ...], kernel: int, outputs: int, head: int) -> nn.Sequential:
-    """(B, FRAMES, N) -> (B, outputs, N): a convolution, pre-activation blocks, a convolution `head` wide."""
+    """(B, FRAMES, N) -> (B, outputs, N): convolution, pre-activation residual blocks, convolution of width `head`."""
     parts = [Convolution(FRAMES, widths[0], kernel), nn.ReLU()]
     for index, outputs_of_block in enumerate(widths):
         parts.append(ResidualBlock(widths[max(index - 1, 0)], outputs_of_block, kernel, first=index == 0))
@@ -82,14 +82,14 @@ def residual(widths: tuple[int, ...], kernel: int, outputs: int, head: int) -> n
 
 
 def plain(widths: tuple[int, ...], kernel: int, outputs: int) -> nn.Sequential:
-    """(B, FRAMES, N) -> (B, outputs, N): convolutions with relu between them."""
+    """(B, FRAMES, N) -> (B, outputs, N): convolutions and ReLUs."""
     sizes = (FRAMES, *widths, outputs)
     parts = [part for a, b in pairwise(sizes) for part in (Convolution(a, b, kernel), nn.ReLU())]
     return nn.Sequential(*parts[:-1])
 
 
 class Step(nn.Module):
-    """(B, FRAMES, N) -> (B,): convolutions, their mean over the circle, dense layers: the same wherever the wave is."""
+    """(B, FRAMES, N) -> (B,): convolutions, mean over grid points, dense layers; translation invariant."""
 
     def __init__(self, widths: tuple[int, ...], dense: tuple[int, ...]) -> None:
         super().__init__()
@@ -99,7 +99,7 @@ class Step(nn.Module):
 
     @property
     def last(self) -> nn.Module:
-        """The layer that says the number."""
+        """The output layer."""
         return self.whole[-1] if len(self.whole) else self.local[-1]
 
     def forward(self, x: Tensor) -> Tensor:
@@ -108,7 +108,7 @@ class Step(nn.Module):
 
 @dataclass(frozen=True, eq=False)
 class PointODEs:
-    """Per grid point sum_k c_k(t) u_k = r(t): c (B, N, T, K), r (B, N, T), initial (B, N, ORDER), steps (B)."""
+    """ODEs sum_k c_k(t) u_k = r(t) per grid point: c (B, N, T, K), r (B, N, T), initial (B, N, ORDER), steps (B)."""
 
     coefficients: Tensor
     forcing: Tensor
@@ -116,15 +116,15 @@ class PointODEs:
     steps: Tensor
 
     def problem(self) -> LinearODE:
-        """In float64, a system per sample and grid point."""
+        """The ODEs in float64, one system per sample and grid point."""
         c, r, v, h = (x.double() for x in (self.coefficients, self.forcing, self.initial, self.steps))
         return LinearODE(c[..., None, None, :], r[..., None], v[..., None, None, :], h[:, None, None], n_steps=FRAMES)
 
 
 class WaveForecaster(nn.Module):
-    """Frames (B, FRAMES, N) -> the next ones (B, FRAMES, N), the first of them the last of x.
+    """Frames x (B, FRAMES, N) -> frames (B, FRAMES, N), the first of which is the last of x.
 
-    Parameters are drawn by torch's default rules from `generator`.
+    Parameters are initialized by PyTorch's defaults from `generator`.
     """
 
     def __init__(
@@ -143,10 +143,10 @@ class WaveForecaster(nn.Module):
                 self.forcing = residual(preset.widths, preset.kernel, FRAMES, 7)
             self.initial = plain(preset.initial, 7, ORDER - 1)
             self.step = Step(preset.step, preset.dense)
-        self._begin()
+        self._initialize()
 
-    def _begin(self) -> None:
-        """Steps begin at START_STEP; what is shared begins at persistence, u = the last frame."""
+    def _initialize(self) -> None:
+        """Initialize the step to START_STEP, and shared networks to persistence, u = the last frame."""
         with torch.no_grad():
             self.step.last.weight.zero_()
             self.step.last.bias.fill_(torch.tensor(START_STEP).logit())
@@ -157,12 +157,12 @@ class WaveForecaster(nn.Module):
                 self.linear.weight.zero_()
 
     def networks(self, x: Tensor) -> tuple[Tensor, ...]:
-        """What the networks say of x: coefficients and forcing (B, FRAMES (K + 1), N), initial values, step."""
+        """Network outputs: coefficients and forcing (B, FRAMES (K + 1), N), initial values, step."""
         both = self.both(x) if self.preset.shared else torch.cat([self.coefficients(x), self.forcing(x)], dim=1)
         return both, self.initial(x), self.step(x)
 
-    def pieces(self, x: Tensor, *, half: bool = False) -> PointODEs:
-        """The ODEs of every grid point; half: the networks compute in bfloat16."""
+    def odes(self, x: Tensor, *, half: bool = False) -> PointODEs:
+        """The ODEs of all grid points; half: evaluate the networks in bfloat16."""
         K = ORDER + 1
         with torch.autocast(x.device.type, dtype=torch.bfloat16, enabled=half):
             both, initial, step = (part.float() for part in self.networks(x))
@@ -176,8 +176,8 @@ class WaveForecaster(nn.Module):
     def _shared(self, x: Tensor, c: Tensor, r: Tensor, initial: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """(1 + c_0) u + sum_k c_k START_STEP^k u_k = last frame + linear filter + r.
 
-        The networks count in frames; the powers of START_STEP make of that the unit of time of the ODE. Initial
-        derivatives are backward differences of the frames, plus what the network says.
+        The outputs of the networks are per frame; powers of START_STEP convert them to the time unit of the ODE.
+        Initial derivatives are backward differences of the frames plus the network output.
         """
         scale = START_STEP ** torch.arange(ORDER + 1, device=x.device)
         c = (c + torch.eye(ORDER + 1, device=x.device)[0]) * scale
@@ -186,19 +186,18 @@ class WaveForecaster(nn.Module):
         return c, r, (initial + differences) / scale[1:ORDER, None]
 
     def forward(self, x: Tensor, *, half: bool = False) -> Tensor:
-        u = solve(self.pieces(x, half=half).problem(), backend=self.backend, method=self.method, check=False).u
+        u = solve(self.odes(x, half=half).problem(), backend=self.backend, method=self.method, check=False).u
         return u[..., 0, 0].mT.to(x.dtype)
 
     @torch.no_grad()
     def roll_out(self, x: Tensor, frames: int, *, half: bool = False) -> Tensor:
-        """The `frames` frames after x (B, FRAMES, N): every call sees the last FRAMES of what there is."""
-        found, ahead = x, FRAMES
-        while ahead < frames + FRAMES:
-            found = torch.cat([found, self(found[:, -FRAMES:], half=half)[:, 1:]], dim=1)
-            ahead += FRAMES - 1
-        return found[:, FRAMES : FRAMES + frames]
+        """Predict the `frames` frames after x (B, FRAMES, N) autoregressively."""
+        u = x
+        while u.shape[1] < frames + FRAMES:
+            u = torch.cat([u, self(u[:, -FRAMES:], half=half)[:, 1:]], dim=1)
+        return u[:, FRAMES : FRAMES + frames]
 
 
 def count(module: nn.Module) -> int:
-    """How many parameters a module has."""
+    """Number of parameters of a module."""
     return sum(prod(parameter.shape) for parameter in module.parameters())

@@ -1,1 +1,1 @@
-"""Models of single ordinary differential equations."""
+"""Fits of single ordinary differential equations."""

@@ -1,4 +1,4 @@
-"""The solver against a closed form: one linear system solved with more and more derivatives."""
+"""Validation of the solver: error against a closed form for increasing numbers of derivatives."""
 
 from collections.abc import Mapping
 
@@ -6,21 +6,21 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from workbench.discovery.solving import solved
+from workbench.discovery.solving import solve_states
 from workbench.solver import LinearODE
 
 DERIVATIVES = (2, 3, 4, 5)
 
 
 class Validation:
-    """y' = A y + b from y(0), solved with K = 2, 3, 4, 5 derivatives per grid point, a step each; nothing is learned.
+    """Solve y' = A y + b from y(0) with K = 2, 3, 4, 5 derivatives per grid point, one K per step; no training.
 
-    Error: max over t and variables of |u - exact| over max |exact|. Only y(0) is
-    given, all weights are 1. exact: (T, D), every `step` of time. A (D, D), b (D).
+    Error: max over t and variables of |u - exact|, over max |exact|. Only y(0) is given; all weights are 1.
+    exact: (T, D), evenly spaced by `step`. A (D, D), b (D).
     """
 
-    monitor = None
-    era = 0
+    monitored_metric = None
+    stage = 0
     total_steps = len(DERIVATIVES)
 
     def __init__(self, exact: Tensor, A: Tensor, b: Tensor, *, step: float, backend: str, method: str) -> None:
@@ -35,7 +35,7 @@ class Validation:
         return self._count >= self.total_steps
 
     def step(self) -> dict[str, float]:
-        """Solve with the next K; the error."""
+        """Solve with the next K; loss: its error."""
         K = DERIVATIVES[self._count]
         self._curve = self._solve(K)
         self.errors[K] = float((self._curve - self._exact).abs().max() / self._exact.abs().max())
@@ -49,14 +49,14 @@ class Validation:
         c[0, :, :, 0], c[0, :, :, 1] = -self._A, torch.eye(D, dtype=torch.float64)
         steps = torch.full((T - 1,), self._step, dtype=torch.float64)
         problem = LinearODE(c, self._b[None], self._exact[:1, :, None], steps)
-        return solved(problem, self._backend, self._method)[..., 0]
+        return solve_states(problem, self._backend, self._method)[..., 0]
 
     def curve(self) -> Tensor:
-        """u (T, D) of the last K; NaN before the first."""
+        """u (T, D) of the last K; NaN before the first step."""
         return self._curve
 
     def coefficients(self) -> None:
-        """None: they are given."""
+        """None: the coefficients are given."""
 
     def state(self) -> dict[str, np.ndarray]:
         errors = np.array([self.errors[K] for K in DERIVATIVES[: self._count]])

@@ -1,4 +1,4 @@
-"""A motion continued: from a window of it a network makes an ODE whose solution is the window and what comes next."""
+"""Window network: predicts, from a window of a trajectory, an ODE whose solution extends over the next window."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,21 +9,21 @@ import torch
 from torch import Tensor
 
 from workbench.discovery.engine.tangent import Rows
-from workbench.discovery.solving import solved
+from workbench.discovery.solving import solve_states
 from workbench.solver import LinearODE
 
 UNIT_STEP = 0.1
-"""The step of the ODE, in a time of its own: the published start of the learned steps."""
+"""Step of the ODE in its internal time: the published initial value of the learned steps."""
 DRIFT = 0.01
-"""How far windows are moved while learning, over the standard deviation of the record: a roll-out is never quite on
-the orbit, and has to find back."""
+"""Shift of training windows, over the standard deviation of the data: a roll-out leaves the orbit slightly, and the
+network must return to it."""
 RIDGE = 1e-8
-"""Weight of the size of the output layer, per window."""
+"""Ridge penalty of the output layer, per window."""
 
 
 @dataclass(frozen=True)
 class WindowNetworkConfig:
-    """`window` points in and as many out, `hidden` units, `passes` over all windows, each moved anew by `seed`."""
+    """Window length, hidden units and epochs (`passes`) of a `Continuation`; `seed` of its weights and shifts."""
 
     window: int = 50
     hidden: int = 200
@@ -32,38 +32,38 @@ class WindowNetworkConfig:
 
 
 class Continuation:
-    """u'' = b(t; x) for every coordinate; b from a network of one hidden layer, whose output layer is solved for.
+    """u'' = b(t; x) for every coordinate, with b from a network of one hidden layer and a least-squares output layer.
 
-    The network sees the vector between the two bodies over a window, so that it does not matter where they are. The
-    positions of the window are initial rows; the solution covers the window and as many points after it. The solver is
-    linear in b and in the window, u = S_b b + S_v w, and b = W phi(x) is linear in the output layer W: the W of least
-    sum |u - positions|^2 is S_b^+ R Phi^+, R = positions - S_v w, with a small ridge. The hidden layer is drawn once.
-    A step is a pass over all windows, each moved by an offset and a drift of its own; what it adds to the normal
-    equations is kept. The published model learns all layers by Adam instead.
+    The input of the network is the vector between the two bodies over a window, so that predictions are invariant to
+    translation. The positions of the window are initial rows; the solution covers the window and as many points after
+    it. The solution is linear in b and in the window w, u = S_b b + S_v w, and b = W phi(x) is linear in the output
+    layer W: the W that minimizes sum |u - positions|^2 is S_b^+ R Phi^+, R = positions - S_v w, with a small ridge
+    penalty. The hidden layer is random and fixed. A step is an epoch over all windows, each with a random offset and
+    drift, which accumulates the normal equations. The published model trains all layers by Adam instead.
 
-    record: positions (N, 4) in the order x1, y1, x2, y2, evenly spaced.
+    record: positions (N, 4) in the order x1, y1, x2, y2, evenly spaced. Raises ValueError for fewer than 2 T points.
     Source: the two-body example of "Mechanistic Neural Networks for Scientific Machine Learning", ICML 2024; Golub &
     Pereyra (1973), for variable projection.
     """
 
-    monitor = None
-    era = 0
+    monitored_metric = None
+    stage = 0
 
-    def __init__(self, record: Tensor, course: WindowNetworkConfig, rows: Rows) -> None:
-        T = course.window
+    def __init__(self, record: Tensor, config: WindowNetworkConfig, rows: Rows) -> None:
+        T = config.window
         if len(record) < 2 * T:
-            raise ValueError(f"the record: expected two windows of {T} grid points or more, found {len(record)}")
-        self.course, self.total_steps = course, course.passes
+            raise ValueError(f"record: expected at least two windows of {T} grid points, found {len(record)}")
+        self.config, self.total_steps = config, config.passes
         self._rows, self._scale = rows, record.std()
         self._positions = record / self._scale
-        self._generator = torch.Generator().manual_seed(course.seed)
-        self._hidden = self._normal(2 * T, course.hidden) / sqrt(2 * T)
-        self._bias = self._normal(course.hidden)
+        self._generator = torch.Generator().manual_seed(config.seed)
+        self._hidden = self._normal(2 * T, config.hidden) / sqrt(2 * T)
+        self._bias = self._normal(config.hidden)
         zeros, eye = torch.zeros(1, 2 * T, dtype=torch.float64), torch.eye(2 * T, dtype=torch.float64)
-        self._by_forcing = self._solve(eye, zeros[:, :T]).T
-        self._by_window = self._solve(zeros, eye[:T, :T]).T
-        self._inverse = torch.from_numpy(np.linalg.pinv(self._by_forcing.numpy(), rcond=RIDGE))
-        size = course.hidden + 1
+        self._forcing_response = self._solve(eye, zeros[:, :T]).T
+        self._window_response = self._solve(zeros, eye[:T, :T]).T
+        self._inverse = torch.from_numpy(np.linalg.pinv(self._forcing_response.numpy(), rcond=RIDGE))
+        size = config.hidden + 1
         self._gram = torch.zeros(size, size, dtype=torch.float64)
         self._right = torch.zeros(size, 2 * T * record.shape[1], dtype=torch.float64)
         self._output = torch.zeros_like(self._right)
@@ -74,37 +74,37 @@ class Continuation:
         return self._count >= self.total_steps
 
     def step(self) -> dict[str, float]:
-        """One pass over all windows; the root mean square error of where they lead to, over the deviation."""
-        T = self.course.window
+        """Run one epoch; loss: root mean square error of the predicted windows, over the standard deviation."""
+        T = self.config.window
         starts = torch.arange(len(self._positions) - 2 * T + 1)[:, None]
-        pieces = self._positions[starts + torch.arange(2 * T)]
-        moved = self._moved(pieces[:, :T])
-        features = self._features(moved)
-        forcing = _applied(self._inverse, pieces - _applied(self._by_window, moved))
+        segments = self._positions[starts + torch.arange(2 * T)]
+        shifted = self._shift(segments[:, :T])
+        features = self._features(shifted)
+        forcing = _apply(self._inverse, segments - _apply(self._window_response, shifted))
         self._gram += features.T @ features
         self._right += features.T @ forcing.flatten(1)
         self._count += 1
         ridge = RIDGE * self._count * len(starts) * np.eye(len(self._gram))
         self._output = torch.from_numpy(np.linalg.solve(self._gram.numpy() + ridge, self._right.numpy()))
-        error = self._continued(pieces[:, :T]) - pieces
+        error = self._predict(segments[:, :T]) - segments
         return {"loss": float(error[:, T:].square().mean().sqrt())}
 
-    def _moved(self, windows: Tensor) -> Tensor:
-        """Windows (W, T, D), each coordinate with an offset and a drift."""
+    def _shift(self, windows: Tensor) -> Tensor:
+        """Add a random offset and drift to each coordinate of windows (W, T, D)."""
         W, T, D = windows.shape
         offset, drift = DRIFT * self._normal(2, W, 1, D)
         return windows + offset + drift * torch.linspace(-1, 0, T, dtype=windows.dtype)[:, None]
 
     def _features(self, windows: Tensor) -> Tensor:
         """phi (W, hidden + 1) of windows (W, T, 4)."""
-        apart = (windows[..., 2:] - windows[..., :2]).flatten(1)
-        hidden = torch.tanh(apart @ self._hidden + self._bias)
+        difference = (windows[..., 2:] - windows[..., :2]).flatten(1)
+        hidden = torch.tanh(difference @ self._hidden + self._bias)
         return torch.cat([hidden, torch.ones_like(hidden[:, :1])], dim=1)
 
-    def _continued(self, windows: Tensor) -> Tensor:
-        """Positions (W, 2 T, 4): the windows (W, T, 4) and what comes next."""
+    def _predict(self, windows: Tensor) -> Tensor:
+        """Positions (W, 2 T, 4) over windows (W, T, 4) and the next T points."""
         forcing = (self._features(windows) @ self._output).unflatten(1, (-1, windows.shape[2]))
-        return _applied(self._by_forcing, forcing) + _applied(self._by_window, windows)
+        return _apply(self._forcing_response, forcing) + _apply(self._window_response, windows)
 
     def _solve(self, forcing: Tensor, window: Tensor) -> Tensor:
         """u (B, 2 T) of u'' = b for b (B, 2 T) and initial rows (B, T)."""
@@ -112,25 +112,22 @@ class Continuation:
         c[..., 2] = 1.0
         steps = torch.full((1,), UNIT_STEP, dtype=torch.float64)
         problem = LinearODE(c, forcing[..., None], window[..., None, None], steps)
-        return solved(problem, self._rows.backend, self._rows.method)[..., 0, 0]
+        return solve_states(problem, self._rows.backend, self._rows.method)[..., 0, 0]
 
     def _normal(self, *shape: int) -> Tensor:
         return torch.randn(*shape, generator=self._generator, dtype=torch.float64)
 
     def roll_out(self, start: Tensor, points: int) -> Tensor:
-        """Positions (points, 4) after the window `start` (T, 4), each window of them from the one before.
-
-        NaN from where they are far away.
-        """
-        T = self.course.window
-        pieces = [(start / self._scale)[None]]
-        while len(pieces) * T < points + T:
-            after = self._continued(pieces[-1])[:, T:]
-            pieces.append(torch.where((after.abs() < 100).all(), after, torch.nan))
-        return torch.cat(pieces[1:], dim=1)[0, :points] * self._scale
+        """Predict the positions (points, 4) after the window `start` (T, 4), window by window; NaN after divergence."""
+        T = self.config.window
+        segments = [(start / self._scale)[None]]
+        while len(segments) * T < points + T:
+            following = self._predict(segments[-1])[:, T:]
+            segments.append(torch.where((following.abs() < 100).all(), following, torch.nan))
+        return torch.cat(segments[1:], dim=1)[0, :points] * self._scale
 
     def coefficients(self) -> None:
-        """None: the forcing belongs to a window, not to an equation."""
+        """None: the forcing depends on the window."""
 
     def state(self) -> dict[str, np.ndarray]:
         tensors = {"gram": self._gram, "right": self._right, "output": self._output}
@@ -145,6 +142,6 @@ class Continuation:
         self._generator.set_state(torch.from_numpy(np.array(state["generator"])))
 
 
-def _applied(matrix: Tensor, series: Tensor) -> Tensor:
-    """A matrix (M, N) along the time of series (W, N, D): (W, M, D). A broadcast product would copy it W times."""
+def _apply(matrix: Tensor, series: Tensor) -> Tensor:
+    """Product (W, M, D) of a matrix (M, N) and series (W, N, D). A broadcast product would copy the matrix W times."""
     return torch.einsum("mn,wnd->wmd", matrix, series)

@@ -1,4 +1,4 @@
-"""A linear ODE with seasonal forcing for every cell, found without a network, then tried on what came later."""
+"""Seasonal linear ODEs per cell, fitted by marginal likelihood and evaluated out of sample."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,69 +7,71 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from workbench.models.sst import correction as coupling
-from workbench.models.sst.kriging import BATCH, KrigingForecaster, evidence, leading, probabilities
+from workbench.discovery.uncertainty import NORMAL_95
+from workbench.models.sst import correction
+from workbench.models.sst.kriging import BATCH, KrigingForecaster, leading, log_marginal_likelihood, probabilities
 from workbench.models.sst.ode_library import ODELibrary, members
 
-KEPT = 4
-"""Operators of forecasts that are remembered."""
-SURE = 1.96
-"""Standard deviations of a 95 % interval."""
+CACHED = 4
+"""Cached forecast operators."""
 
 
 @dataclass(frozen=True)
 class ForecastSettings:
-    """How to learn and to forecast: training times, harmonics, leads in grid points, points of a piece and of memory.
+    """Options of the fit and the forecasts; all lengths in grid points.
 
-    given: how many true points of the target the published protocol hands over.
+    training: length of the training period; leads: lead times; segment: length of the segments of the likelihood;
+    history: values before the origin that a forecast uses.
     """
 
     training: int
     harmonics: int
     leads: tuple[int, ...]
-    piece: int
-    memory: int
-    given: int = 10
+    segment: int
+    history: int
     backend: str = "auto"
     method: str = "qr"
 
 
 class SeasonalForecaster:
-    """Probabilities of a library of ODEs for every cell from the training times; then forecasts from later origins.
+    """Posterior probabilities of a library of ODEs per cell from the training period, then forecasts from test origins.
 
-    days (T) whole numbers that increase, values (T, D), area (D). Steps: the evidence of BATCH members each, then one
-    origin each: all points of the test period. Nothing of the test period is read before the forecasts begin, and none
-    reads what comes after its origin. A few evenly sampled series with a long record are also coupled (`coupling`).
-    loss: e to the power of minus the log evidence per value of the likeliest member so far, averaged over cells: about
-    the size, in degC, of what cannot be foretold one point ahead.
+    days (T) increasing integers, values (T, D), area (D). The first steps evaluate the marginal likelihood of BATCH
+    members each, the following steps forecast from one origin of the test period each. The fit does not read the test
+    period, and no forecast reads values after its origin. Few, evenly sampled series with long data are also coupled
+    (`correction`).
+    loss: exp(-log marginal likelihood per value) of the most likely member so far, averaged over cells: approximately
+    the standard deviation of one-step forecast errors, in degC.
     """
 
-    monitor = None
-    era = 0
+    monitored_metric = None
+    stage = 0
 
     def __init__(self, days: Tensor, values: Tensor, area: Tensor, plan: ForecastSettings) -> None:
         self.plan, self._days, self._values, self._area = plan, days, values, area
         T, D = values.shape
         self.odes = members()
-        reach = int((days[plan.piece :] - days[: -plan.piece]).max()) if plan.piece < T else int(days[-1] - days[0])
-        memory = int((days[plan.memory :] - days[: -plan.memory]).max()) if plan.memory < T else int(days[-1] - days[0])
         ahead = int(days[-1] - days[plan.training - 1])
-        self.library = ODELibrary(self.odes, max(reach, memory + ahead), plan.backend, plan.method)
+        longest = max(_longest(days, plan.segment), _longest(days, plan.history) + ahead)
+        self.library = ODELibrary(self.odes, longest, plan.backend, plan.method)
         self._batches = torch.arange(len(self.odes)).split(BATCH)
         self.origins = range(plan.training, T - 1)
         self.total_steps = len(self._batches) + len(self.origins)
         self._count = 0
-        self._log_evidence = torch.full((len(self.odes), D), -torch.inf, dtype=torch.float64)
+        self._log_likelihood = torch.full((len(self.odes), D), -torch.inf, dtype=torch.float64)
         self._variance = torch.ones(len(self.odes), D, dtype=torch.float64)
         self.squared_errors = torch.zeros(len(plan.leads), D, dtype=torch.float64)
         self.inside = torch.zeros(len(plan.leads), dtype=torch.float64)
-        self._forecaster = None
-        self._known = {}
-        self._corrections = {}
-        self._pace = int(days[1] - days[0])
-        even = bool((days.diff() == self._pace).all())
-        self.coupled = even and 1 < D <= coupling.MOST_SERIES and plan.training - plan.memory > 4 * (T - plan.training)
+        self._reset()
+        self._spacing = int(days[1] - days[0])
+        even = bool((days.diff() == self._spacing).all())
+        long = plan.training - plan.history > 4 * (T - plan.training)
+        self.coupled = even and 1 < D <= correction.MOST_SERIES and long
         self._features = None
+
+    def _reset(self) -> None:
+        """Discard all values derived from the likelihoods."""
+        self._forecaster, self._operators, self._corrections = None, {}, {}
 
     @property
     def done(self) -> bool:
@@ -77,135 +79,144 @@ class SeasonalForecaster:
 
     @property
     def fitted(self) -> bool:
-        """Whether every member has been judged."""
+        """Whether the likelihood of every member has been evaluated."""
         return self._count >= len(self._batches)
 
     def step(self) -> dict[str, float]:
-        """Judge the next members, or forecast from the next origin."""
+        """Evaluate the likelihood of the next members, or forecast from the next origin."""
         metrics = {}
         if not self.fitted:
-            self._judge(self._batches[self._count])
+            self._evaluate_members(self._batches[self._count])
         else:
-            metrics["origin"] = float(self._try(self.origins[self._count - len(self._batches)]))
+            origin = self.origins[self._count - len(self._batches)]
+            self._evaluate_forecasts(origin)
+            metrics["origin"] = float(origin)
         self._count += 1
-        surprise = -self._log_evidence.amax(0) / self.plan.training
-        return {"loss": float(surprise.mean().exp()), **metrics}
+        negative = -self._log_likelihood.amax(0) / self.plan.training
+        return {"loss": float(negative.mean().exp()), **metrics}
 
-    def _judge(self, chosen: Tensor) -> None:
+    def _evaluate_members(self, chosen: Tensor) -> None:
         N, plan = self.plan.training, self.plan
-        found = evidence(
-            self.library, chosen, self._days[:N], self._values[:N], harmonics=plan.harmonics, piece=plan.piece
+        self._log_likelihood[chosen], self._variance[chosen] = log_marginal_likelihood(
+            self.library, chosen, self._days[:N], self._values[:N], harmonics=plan.harmonics, segment=plan.segment
         )
-        self._log_evidence[chosen], self._variance[chosen] = found
-        self._forecaster, self._known, self._corrections = None, {}, {}
+        self._reset()
 
     @property
     def forecaster(self) -> KrigingForecaster:
-        """Made of what the training times say, once; before all members are judged, of those that are."""
+        """Forecaster of the leading members among those evaluated, cached."""
         if self._forecaster is None:
-            posterior = probabilities(self._log_evidence, self._area)
+            posterior = probabilities(self._log_likelihood, self._area)
             chosen, weights = leading(posterior, self._area)
             self._forecaster = KrigingForecaster(
                 self.library, chosen, weights, self._variance[chosen], self.plan.harmonics
             )
         return self._forecaster
 
-    def _try(self, origin: int) -> int:
+    def _evaluate_forecasts(self, origin: int) -> None:
+        """Add the squared errors and the coverage of the forecasts from an origin."""
         leads = torch.tensor([lead for lead in self.plan.leads if origin + lead < len(self._days)])
         if len(leads):
             mean, variance = self.forecast(origin, leads)
             error = mean - self._values[origin + leads]
             self.squared_errors[: len(leads)] += error.square()
-            inside = (error.abs() <= SURE * variance.sqrt()).double()
+            inside = (error.abs() <= NORMAL_95 * variance.sqrt()).double()
             self.inside[: len(leads)] += inside @ (self._area / self._area.sum())
-        return origin
 
     def forecast(self, origin: int, leads: Tensor) -> tuple[Tensor, Tensor]:
-        """Mean and variance (L, D) so many grid points after `origin`, from values up to it."""
-        mean, variance = self._alone(origin, leads)
+        """Mean and variance (L, D) at `leads` grid points after `origin`, from values up to the origin."""
+        mean, variance = self._uncoupled_forecast(origin, leads)
         if self.coupled:
-            self._correct(leads)
-            features = self._memories()[origin]
+            self._fit_corrections(leads)
+            features = self._ewma_features()[origin]
             corrections = [self._corrections[int(lead)] for lead in leads]
-            mean = mean + torch.stack([features @ correction.coefficients for correction in corrections])
-            variance = variance * torch.stack([correction.left for correction in corrections])
+            mean = mean + torch.stack([features @ c.coefficients for c in corrections])
+            variance = variance * torch.stack([c.error_ratio for c in corrections])
         return mean, variance
 
-    def _memories(self) -> Tensor:
+    def _ewma_features(self) -> Tensor:
         if self._features is None:
             plan = self.plan
-            self._features = coupling.memories(self._days, self._values, plan.training, plan.harmonics)
+            self._features = correction.ewma_features(self._days, self._values, plan.training, plan.harmonics)
         return self._features
 
-    def _correct(self, leads: Tensor) -> None:
-        """Fit the corrections so far ahead that are not known, from all origins whose targets are training times."""
+    def _fit_corrections(self, leads: Tensor) -> None:
+        """Fit the missing corrections at `leads`, from all origins whose targets are in the training period."""
         new = [int(lead) for lead in leads if int(lead) not in self._corrections]
         if not new:
             return
-        memory, N, D = self.plan.memory, self.plan.training, self._values.shape[1]
-        known = self._values[:N].unfold(0, memory, 1)  # (origins, D, memory)
-        origins = len(known)
-        operators = self.forecaster.operators(
-            self._days[:memory], self._days[memory - 1] + self._pace * torch.tensor(new)
-        )
+        history, N, D = self.plan.history, self.plan.training, self._values.shape[1]
+        inputs = self._values[:N].unfold(0, history, 1)  # (origins, D, history)
+        origins = len(inputs)
+        targets = self._days[history - 1] + self._spacing * torch.tensor(new)
         one = self.forecaster
+        operators = one.operators(self._days[:history], targets)
         all_origins = KrigingForecaster(
             self.library, one.chosen, one.weights.repeat(1, origins), one.variance.repeat(1, origins), one.harmonics
         )
-        told = all_origins(operators, known.permute(2, 0, 1).reshape(memory, -1))[0].unflatten(1, (origins, D))
-        for lead, forecasts in zip(new, told, strict=True):
-            count = origins - lead
-            rest = self._values[memory - 1 + lead : N] - forecasts[:count]
-            self._corrections[lead] = coupling.fit(self._memories()[memory - 1 : N - lead], rest, lead)
+        means = all_origins(operators, inputs.permute(2, 0, 1).reshape(history, -1))[0].unflatten(1, (origins, D))
+        for lead, forecasts in zip(new, means, strict=True):
+            errors = self._values[history - 1 + lead : N] - forecasts[: origins - lead]
+            features = self._ewma_features()[history - 1 : N - lead]
+            self._corrections[lead] = correction.fit(features, errors, lead)
 
-    def _alone(self, origin: int, leads: Tensor) -> tuple[Tensor, Tensor]:
-        """The forecast of every series from its own past."""
-        first = max(origin + 1 - self.plan.memory, 0)
+    def _uncoupled_forecast(self, origin: int, leads: Tensor) -> tuple[Tensor, Tensor]:
+        """Forecast of every series from its own past."""
+        first = max(origin + 1 - self.plan.history, 0)
         days = self._days[first : origin + 1]
         targets = self._days[origin + leads]
-        # evenly spaced records need the operators once: harmonics of a shifted calendar span the same space
+        # evenly spaced data need the operators once: harmonics of a shifted calendar span the same space
         key = ((days - days[-1]).numpy().tobytes(), (targets - days[-1]).numpy().tobytes())
-        if key not in self._known:
-            if len(self._known) >= KEPT:
-                self._known.clear()
-            self._known[key] = self.forecaster.operators(days, targets)
-        return self.forecaster(self._known[key], self._values[first : origin + 1])
+        if key not in self._operators:
+            if len(self._operators) >= CACHED:
+                self._operators.clear()
+            self._operators[key] = self.forecaster.operators(days, targets)
+        return self.forecaster(self._operators[key], self._values[first : origin + 1])
 
     def seasonal(self) -> Tensor:
-        """Rest level and harmonics (m, 1 + 2 harmonics, D) under each leading member, from the last training times."""
-        known = slice(max(self.plan.training - self.plan.memory, 0), self.plan.training)
-        return self.forecaster.seasonal(self._days[known], self._values[known])
+        """Mean and harmonics (m, 1 + 2 harmonics, D) under each leading member, from the end of the training period."""
+        last = slice(max(self.plan.training - self.plan.history, 0), self.plan.training)
+        return self.forecaster.seasonal(self._days[last], self._values[last])
 
     def path(self, *, given: int = 0) -> tuple[Tensor, Tensor]:
-        """Mean and variance (T - training, D) of the whole test period from its first `given` values; 0: from none."""
+        """Mean and variance (T - training, D) over the test period, from its first `given` values."""
         origin = self.plan.training - 1 + given
         ahead = len(self._days) - 1 - origin
         mean, variance = self.forecast(origin, torch.arange(1, ahead + 1))
-        known = self._values[self.plan.training : origin + 1]
-        return torch.cat([known, mean]), torch.cat([torch.zeros_like(known), variance])
+        first = self._values[self.plan.training : origin + 1]
+        return torch.cat([first, mean]), torch.cat([torch.zeros_like(first), variance])
 
     def skill(self, reference: Tensor) -> Tensor:
-        """1 - squared error over that of a reference (L, D), both area-weighted sums: (L)."""
+        """1 - squared error / that of a reference (L, D), both summed with area weights: (L)."""
         return 1 - (self.squared_errors @ self._area) / (reference @ self._area)
 
     def trials(self) -> Tensor:
-        """How many origins each lead was tried from (L)."""
-        tried = max(self._count - len(self._batches), 0)
+        """Number of evaluated forecasts at each lead (L)."""
+        evaluated = max(self._count - len(self._batches), 0)
         last = len(self._days) - 1
-        counts = [sum(o + lead <= last for o in self.origins[:tried]) for lead in self.plan.leads]
+        counts = [sum(o + lead <= last for o in self.origins[:evaluated]) for lead in self.plan.leads]
         return torch.tensor(counts, dtype=torch.float64)
 
     def coefficients(self) -> None:
-        """None: every cell has its own."""
+        """None: the coefficients vary from cell to cell."""
 
     def state(self) -> dict[str, np.ndarray]:
-        kept = {"log_evidence": self._log_evidence, "variance": self._variance, "inside": self.inside}
-        kept["squared_errors"] = self.squared_errors
-        return {"count": np.array(self._count), **{name: x.numpy().copy() for name, x in kept.items()}}
+        tensors = {
+            "log_evidence": self._log_likelihood,
+            "variance": self._variance,
+            "inside": self.inside,
+            "squared_errors": self.squared_errors,
+        }
+        return {"count": np.array(self._count), **{name: x.numpy().copy() for name, x in tensors.items()}}
 
     def restore(self, state: Mapping[str, np.ndarray]) -> None:
         self._count = int(state["count"])
-        self._log_evidence, self._variance, self.inside, self.squared_errors = (
+        self._log_likelihood, self._variance, self.inside, self.squared_errors = (
             torch.from_numpy(np.array(state[name])) for name in ("log_evidence", "variance", "inside", "squared_errors")
         )
-        self._forecaster, self._known, self._corrections = None, {}, {}
+        self._reset()
+
+
+def _longest(days: Tensor, points: int) -> int:
+    """Largest number of days over `points` consecutive steps, or over all days if there are fewer."""
+    return int((days[points:] - days[:-points]).max()) if points < len(days) else int(days[-1] - days[0])

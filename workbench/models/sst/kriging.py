@@ -1,13 +1,13 @@
-"""Seasonal ODEs for every cell at once: evidence, projection of the forcing, forecasts with their uncertainty.
+"""Universal kriging with a library of seasonal ODEs: marginal likelihood, posterior probabilities, forecasts.
 
-    y = rest + seasonal cycle + x + m,   x, m as in `ode_library`
+    y = mean + seasonal cycle + x + m,   x, m as in `ode_library`
 
-The rest level and the seasonal harmonics, the steady answer of a constant-coefficient ODE to periodic forcing, enter
-linearly: for every ODE they are solved for exactly (generalised least squares, variable projection) and integrated out
-of the evidence (REML). The variance of each cell is profiled out. What is left are probabilities of the library's ODEs
-per cell, whose prior is learned from all cells together (empirical Bayes by EM, cells weighted by area).
+The mean and the seasonal harmonics, the steady response of a constant-coefficient ODE to periodic forcing, enter
+linearly: for every ODE they are estimated by generalized least squares (variable projection) and integrated out of the
+likelihood (REML). The variance of each cell is profiled out. The prior of the ODEs is estimated from all cells
+(empirical Bayes by EM, cells weighted by area) and gives their posterior probabilities per cell.
 Sources: Patterson and Thompson, Biometrika 58 (1971); Robbins, Proc. 3rd Berkeley Symp. (1956); Cressie, Statistics for
-Spatial Data (1993), universal kriging. The combination with a library of ODEs is this project's own.
+Spatial Data (1993), universal kriging. The combination with a library of ODEs is original to this project.
 """
 
 from collections.abc import Iterator
@@ -20,24 +20,25 @@ from torch import Tensor
 from workbench.models.sst.ode_library import DAY, ODELibrary
 
 BATCH = 12
-"""Members treated together: it bounds the memory at (BATCH, n, n)."""
+"""Library members per batch, which bounds the memory at (BATCH, n, n)."""
 CELLS = 4096
-ROUNDS = 40
+"""Cells per batch."""
+EM_ITERATIONS = 40
 
 
 def basis(days: Tensor, harmonics: int) -> Tensor:
-    """1 and the harmonics of the year at whole days (n): (n, 1 + 2 harmonics)."""
+    """1 and the annual harmonics (n, 1 + 2 harmonics) at integer days (n)."""
     angle = 2 * pi * DAY * days.double()[:, None] * torch.arange(1, harmonics + 1, dtype=torch.float64)
     return torch.cat([torch.ones(len(days), 1, dtype=torch.float64), angle.cos(), angle.sin()], dim=1)
 
 
 @dataclass(frozen=True, eq=False)
 class Kriging:
-    """What members say of values at days (n): `projector` P (m, n, n), `solver` G (m, 1 + 2 harmonics, n), `spread`
-    (m, p, p) of what G estimates, `log_volume` (m): log det K + log det H^T K^-1 H.
+    """Generalized least squares of m library members for values y at days (n), with p = 1 + 2 harmonics.
 
-    K covariance, H basis: G = (H^T K^-1 H)^-1 H^T K^-1 gives rest and harmonics, P = K^-1 - K^-1 H G the rest of a
-    value that they do not explain: y^T P y is the misfit.
+    K covariance, H basis: `inverse` (m, n, n) = K^-1; `solver` G (m, p, n) = (H^T K^-1 H)^-1 H^T K^-1 estimates mean
+    and harmonics with covariance `spread` (m, p, p); `projector` P (m, n, n) = K^-1 - K^-1 H G gives the weighted sum
+    of squared residuals y^T P y; `log_volume` (m) = log det K + log det H^T K^-1 H.
     """
 
     projector: Tensor
@@ -61,9 +62,9 @@ class Kriging:
 
 @dataclass(frozen=True)
 class Segments:
-    """A record cut for judging: `length` grid points each, from the end; the first is as long as what is left.
+    """Slices of `length` grid points, from the end of the data; the first contains the remaining points.
 
-    A first piece shorter than half of the others is left out.
+    A first segment shorter than half of `length` is omitted.
     """
 
     points: int
@@ -77,36 +78,36 @@ class Segments:
                 yield slice(start, stop)
 
 
-def evidence(
-    library: ODELibrary, chosen: Tensor, days: Tensor, values: Tensor, *, harmonics: int, piece: int
+def log_marginal_likelihood(
+    library: ODELibrary, chosen: Tensor, days: Tensor, values: Tensor, *, harmonics: int, segment: int
 ) -> tuple[Tensor, Tensor]:
-    """The log evidence (m, D) of members for values (N, D) at days (N), and the variance of each cell under each.
+    """Log marginal likelihood (m, D) of members for values (N, D) at days (N), and the variance (m, D) of each cell.
 
-    The record is judged in pieces of `piece` grid points, as if they were independent: the cost is linear in N.
+    Segments of `segment` grid points are treated as independent, so the cost is linear in N.
     """
-    misfit = torch.zeros(len(chosen), values.shape[1], dtype=torch.float64)
-    volume, free = torch.zeros(len(chosen), dtype=torch.float64), 0
+    squares = torch.zeros(len(chosen), values.shape[1], dtype=torch.float64)
+    volume, freedom = torch.zeros(len(chosen), dtype=torch.float64), 0
     kriging, spacing = None, None
-    for part in Segments(len(days), piece):
-        # a piece with the same spacing is the same problem: harmonics of a shifted calendar span the same space
+    for part in Segments(len(days), segment):
+        # segments with the same spacing share the operators: harmonics of a shifted calendar span the same space
         if spacing is None or not torch.equal(days[part].diff(), spacing):
             kriging, spacing = Kriging.of(library, chosen, days[part], harmonics), days[part].diff()
         for first in range(0, values.shape[1], CELLS):
-            some = values[part, first : first + CELLS]
-            some = some - some.mean(dim=0)  # P removes a constant: this keeps the digits
-            misfit[:, first : first + CELLS] += ((kriging.projector @ some) * some).sum(1)
+            y = values[part, first : first + CELLS]
+            y = y - y.mean(dim=0)  # P removes a constant; subtracting it first reduces rounding errors
+            squares[:, first : first + CELLS] += ((kriging.projector @ y) * y).sum(1)
         volume += kriging.log_volume
-        free += part.stop - part.start - (1 + 2 * harmonics)
-    variance = (misfit / free).clamp(min=torch.finfo(torch.float64).tiny)
-    return -0.5 * (volume[:, None] + free * variance.log()), variance
+        freedom += part.stop - part.start - (1 + 2 * harmonics)
+    variance = (squares / freedom).clamp(min=torch.finfo(torch.float64).tiny)
+    return -0.5 * (volume[:, None] + freedom * variance.log()), variance
 
 
-def probabilities(log_evidence: Tensor, area: Tensor) -> Tensor:
-    """(M, D): of the members for each cell, under the prior that is most likely for all cells together."""
-    likelihood = (log_evidence - log_evidence.amax(dim=0)).exp()
+def probabilities(log_likelihood: Tensor, area: Tensor) -> Tensor:
+    """Posterior probabilities (M, D) of the members per cell, with the maximum-likelihood prior of all cells."""
+    likelihood = (log_likelihood - log_likelihood.amax(dim=0)).exp()
     weight = area / area.sum()
     prior = torch.full((len(likelihood),), 1 / len(likelihood), dtype=torch.float64)
-    for _ in range(ROUNDS):
+    for _ in range(EM_ITERATIONS):
         joint = likelihood * prior[:, None]
         posterior = joint / joint.sum(0)
         prior = posterior @ weight
@@ -114,19 +115,19 @@ def probabilities(log_evidence: Tensor, area: Tensor) -> Tensor:
 
 
 def leading(posterior: Tensor, area: Tensor, mass: float = 0.99) -> tuple[Tensor, Tensor]:
-    """The members that hold `mass` of the probability over all cells, and theirs (m, D), summing to 1 again."""
-    share, order = (posterior @ (area / area.sum())).sort(descending=True)
-    count = int((share.cumsum(0) < mass).sum()) + 1
+    """The members with `mass` of the mean probability over all cells, and their renormalized probabilities (m, D)."""
+    mean, order = (posterior @ (area / area.sum())).sort(descending=True)
+    count = int((mean.cumsum(0) < mass).sum()) + 1
     chosen = order[:count].sort().values
-    kept = posterior[chosen] + 1e-12
-    return chosen, kept / kept.sum(0)
+    weights = posterior[chosen] + 1e-12
+    return chosen, weights / weights.sum(0)
 
 
 @dataclass(frozen=True, eq=False)
 class KrigingForecaster:
-    """Forecasts from any origin: those of the members `chosen`, weighted by their probabilities (m, D).
+    """Forecasts of the members `chosen`, averaged with `weights` (m, D), their probabilities.
 
-    variance: (m, D) of the cells under each member.
+    variance (m, D): of each cell under each member.
     """
 
     library: ODELibrary
@@ -136,36 +137,36 @@ class KrigingForecaster:
     harmonics: int
 
     def operators(self, days: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-        """What turns values at days (n) into those at targets (L), per member: (m, L, n); relative variances (m, L)."""
-        answers, spreads = [], []
+        """Per member, the map (m, L, n) from values at days (n) to targets (L), and relative variances (m, L)."""
+        maps, variances = [], []
         H = basis(targets, self.harmonics)
-        for some in self.chosen.split(BATCH):
-            kriging = Kriging.of(self.library, some, days, self.harmonics)
-            between = self.library.covariance(some, targets, days)
-            answers.append(H @ kriging.solver + between @ kriging.projector)
-            off = H - between @ kriging.inverse @ basis(days, self.harmonics)
-            own = self.library.table[some, :1]
-            known = ((between @ kriging.inverse) * between).sum(-1)
-            spreads.append(own - known + ((off @ kriging.spread) * off).sum(-1))
-        return torch.cat(answers), torch.cat(spreads)
+        for batch in self.chosen.split(BATCH):
+            kriging = Kriging.of(self.library, batch, days, self.harmonics)
+            cross = self.library.covariance(batch, targets, days)
+            maps.append(H @ kriging.solver + cross @ kriging.projector)
+            difference = H - cross @ kriging.inverse @ basis(days, self.harmonics)
+            prior = self.library.table[batch, :1]
+            explained = ((cross @ kriging.inverse) * cross).sum(-1)
+            variances.append(prior - explained + ((difference @ kriging.spread) * difference).sum(-1))
+        return torch.cat(maps), torch.cat(variances)
 
     def __call__(self, operators: tuple[Tensor, Tensor], values: Tensor) -> tuple[Tensor, Tensor]:
         """Mean and variance (L, D) from values (n, D)."""
-        answers, spreads = operators
-        m, L, n = answers.shape
+        maps, relative = operators
+        m, L, n = maps.shape
         means, variances = [], []
-        for some, weights, variance in zip(
+        for y, weights, variance in zip(
             *(x.split(CELLS // 4, dim=1) for x in (values, self.weights, self.variance)), strict=True
         ):
-            level = some.mean(dim=0)
-            each = (answers.reshape(m * L, n) @ (some - level)).reshape(m, L, -1)
-            mean = torch.einsum("md,mld->ld", weights, each)
-            within = torch.einsum("md,ml->ld", weights * variance, spreads)
+            level = y.mean(dim=0)
+            forecasts = (maps.reshape(m * L, n) @ (y - level)).reshape(m, L, -1)
+            mean = torch.einsum("md,mld->ld", weights, forecasts)
+            within = torch.einsum("md,ml->ld", weights * variance, relative)
             means.append(mean + level)
-            variances.append(within + torch.einsum("md,mld->ld", weights, (each - mean).square()))
+            variances.append(within + torch.einsum("md,mld->ld", weights, (forecasts - mean).square()))
         return torch.cat(means, dim=1), torch.cat(variances, dim=1)
 
     def seasonal(self, days: Tensor, values: Tensor) -> Tensor:
-        """Rest level and harmonics (m, 1 + 2 harmonics, D) under each member."""
-        parts = [Kriging.of(self.library, some, days, self.harmonics).solver for some in self.chosen.split(BATCH)]
+        """Mean and harmonics (m, 1 + 2 harmonics, D) under each member."""
+        parts = [Kriging.of(self.library, batch, days, self.harmonics).solver for batch in self.chosen.split(BATCH)]
         return torch.cat(parts) @ values

@@ -1,11 +1,11 @@
-"""A library of linear ODEs for a quantity that noise drives around a rest level and a seasonal cycle.
+"""Library of noise-driven linear ODEs for anomalies about a mean and a seasonal cycle.
 
-    x'' + c1 x' + c0 x = white noise      the fast part: two rates, or a damped oscillation; of first order: x' + c0 x
-    m' + m / tau       = white noise      the slow part, `share` times the variance of the fast one
+    x'' + c1 x' + c0 x = white noise      fast component: two rates or a damped oscillation; first order: x' + c0 x
+    m' + m / tau       = white noise      slow component, with `share` times the variance of the fast one
 
-The autocovariance of the solution of such an ODE solves the ODE itself, from (1, 0) for the second order and (1, -c0)
-for the first (Onsager's regression; Yule and Walker): so one call of the solver, with a system per ODE on a grid of
-days, gives everything that is needed to judge the ODEs by data at any times that are whole days apart.
+The autocovariance of the solution solves the ODE itself, from (1, 0) for second order and (1, -c0) for first order
+(Onsager's regression; Yule and Walker). One solver call, with one system per ODE on a grid of days, thus gives the
+covariances of data at any times that are whole days apart.
 """
 
 from dataclasses import dataclass, field
@@ -20,12 +20,12 @@ from workbench.solver import LinearODE, solve
 DAY = 1 / 365.2425
 DERIVATIVES = 6
 JITTER = 1e-6
-"""Share of white measurement noise in the variance: it keeps covariances invertible."""
+"""Relative variance of white measurement noise, which keeps covariances invertible."""
 
 
 @dataclass(frozen=True)
 class Ode:
-    """One member. Rates are per year, `slow` in years; c1 is None for the first order."""
+    """A library member. Rates are per year, `slow` is tau in years; c1 is None for first order."""
 
     c0: float
     c1: float | None
@@ -34,12 +34,12 @@ class Ode:
 
     @property
     def coefficients(self) -> tuple[float, float, float]:
-        """Of x, x', x''."""
+        """Coefficients of x, x', x''."""
         return (self.c0, 1.0, 0.0) if self.c1 is None else (self.c0, self.c1, 1.0)
 
     @property
     def damping(self) -> float:
-        """The rate at which the slowest part of an anomaly x dies, per year."""
+        """Decay rate of the slowest mode of x, per year."""
         if self.c1 is None:
             return self.c0
         root = self.c1**2 / 4 - self.c0
@@ -47,7 +47,7 @@ class Ode:
 
     @property
     def frequency(self) -> float:
-        """Of the oscillation, in radians per year; 0 where x only decays."""
+        """Angular frequency in radians per year; 0 if x does not oscillate."""
         return 0.0 if self.c1 is None else max(self.c0 - self.c1**2 / 4, 0.0) ** 0.5
 
 
@@ -57,21 +57,21 @@ def members(
     shares: tuple[float, ...] = (0.03, 0.1, 0.3, 0.8),
     slow: tuple[float, ...] = (3.0, 10.0),
 ) -> tuple[Ode, ...]:
-    """Decays over `fast` months after `inertia` months (0: first order), and oscillations of 1.5 to 4 years."""
-    found = []
+    """Members that decay over `fast` months after `inertia` months (0: first order), or oscillate in 1.5 to 4 years."""
+    odes = []
     for decay, lag, share, years in product(fast, inertia, shares, slow):
         a, b = 12 / decay, 12 / lag if lag else inf
         if b > 1.2 * a:
-            found.append(Ode(a, None, years, share) if lag == 0 else Ode(a * b, a + b, years, share))
+            odes.append(Ode(a, None, years, share) if lag == 0 else Ode(a * b, a + b, years, share))
     for decay, period, share in product((6.0, 12.0), (18.0, 30.0, 48.0), (0.03, 0.2)):
         a, w = 12 / decay, 24 * pi / period
-        found.append(Ode(a**2 + w**2, 2 * a, 10.0, share))
-    return tuple(found)
+        odes.append(Ode(a**2 + w**2, 2 * a, 10.0, share))
+    return tuple(odes)
 
 
 @dataclass(frozen=True, eq=False)
 class ODELibrary:
-    """The members and their autocovariances at lags of 0, 1, .. `days` days: `table` (M, days + 1), 1 + share at 0."""
+    """Members and `table` (M, days + 1), their autocovariances at lags 0 to `days`; 1 + share at lag 0."""
 
     odes: tuple[Ode, ...]
     days: int
@@ -90,11 +90,11 @@ class ODELibrary:
     def __len__(self) -> int:
         return len(self.odes)
 
-    def _responses(self, coefficients: list[tuple[float, float, float]], slopes: list[float]) -> Tensor:
-        """The solutions (M, days + 1) from 1 with these slopes, without forcing."""
-        c = torch.zeros(len(slopes), 1, 1, 1, DERIVATIVES, dtype=torch.float64)
+    def _responses(self, coefficients: list[tuple[float, float, float]], derivatives: list[float]) -> Tensor:
+        """Homogeneous solutions (M, days + 1) with initial value 1 and the given initial derivatives."""
+        c = torch.zeros(len(derivatives), 1, 1, 1, DERIVATIVES, dtype=torch.float64)
         c[:, 0, 0, 0, :3] = torch.tensor(coefficients, dtype=torch.float64)
-        start = torch.stack([torch.ones(len(slopes)), torch.tensor(slopes)], dim=-1).double()
+        start = torch.stack([torch.ones(len(derivatives)), torch.tensor(derivatives)], dim=-1).double()
         problem = LinearODE(
             c,
             c.new_zeros(1, 1),
@@ -105,7 +105,7 @@ class ODELibrary:
         return solve(problem, backend=self.backend, method=self.method).u[..., 0, 0]
 
     def covariance(self, chosen: Tensor, one: Tensor, other: Tensor) -> Tensor:
-        """Of x + m between days `one` (n) and `other` (k), for the members `chosen`: (len(chosen), n, k).
+        """Covariance (len(chosen), n, k) of x + m between days `one` (n) and `other` (k).
 
         Raises ValueError for a lag beyond the table.
         """

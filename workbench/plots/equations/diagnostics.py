@@ -1,4 +1,4 @@
-"""How far discovered equations can be trusted: sentences, and the figures that go with them."""
+"""Diagnostics of discovered equations: text summary and figures."""
 
 from html import escape
 
@@ -14,23 +14,24 @@ from workbench.plots.picture import options
 HEIGHT = 270
 
 
-def sentences(found: Diagnostics) -> str:
-    """What was found, as an HTML list."""
-    items = "".join(f"<li>{escape(sentence[:1].upper() + sentence[1:])}.</li>" for sentence in found.sentences)
-    return f'<div class="judgement"><ul>{items}</ul></div>'
+def sentences(diagnostics: Diagnostics) -> str:
+    """Text summary as an HTML list."""
+    items = "".join(f"<li>{escape(sentence[:1].upper() + sentence[1:])}.</li>" for sentence in diagnostics.sentences)
+    return f'<div class="diagnostics"><ul>{items}</ul></div>'
 
 
-def figures(found: Diagnostics, trajectory: xr.Dataset | None) -> dict[str, list[hv.Overlay]]:
-    """Figures by what they show; what is not known has none."""
+def figures(diagnostics: Diagnostics, trajectory: xr.Dataset | None) -> dict[str, list[hv.Overlay]]:
+    """Figures of the available diagnostics, by title."""
     shown = {}
-    if found.front is not None:
-        shown["Terms"] = [pareto(found.front, chosen=found.chosen)]
+    if diagnostics.front is not None:
+        shown["Terms"] = [pareto(diagnostics.front, chosen=diagnostics.chosen)]
     if trajectory is not None and "estimate" in trajectory:
-        horizon = None if found.horizon is None or found.horizon.whole else found.horizon.time
+        horizon = None if diagnostics.horizon is None or diagnostics.horizon.whole else diagnostics.horizon.time
         shown["Simulation"] = list(simulated(trajectory, horizon))
-    if found.residuals is not None:
+    if diagnostics.residuals is not None:
         unit = "1" if trajectory is None else str(trajectory["time"].attrs.get("units", "1"))
-        shown["Residuals"] = list(residuals(found.residuals, found.inputs, found.units, unit))
+        shown["Residuals"] = list(residuals(diagnostics.residuals, diagnostics.inputs, diagnostics.units, unit))
     return {
-        name: [options(figure, height=HEIGHT, legend_position="top") for figure in own] for name, own in shown.items()
+        title: [options(figure, height=HEIGHT, legend_position="top") for figure in group]
+        for title, group in shown.items()
     }

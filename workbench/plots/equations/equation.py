@@ -1,7 +1,7 @@
-"""Equations as HTML with MathML inside, term by term, so that a long one wraps instead of running out of its card.
+"""Equations as HTML with one MathML element per term, so that long equations wrap.
 
-Browsers set MathML themselves. MathJax in Bokeh's page keeps everything that it has ever set: a run that was followed
-for half an hour took a gigabyte of the browser.
+Browsers render MathML natively. MathJax in the page of Bokeh keeps all rendered formulas: half an hour of updates took
+a gigabyte of browser memory.
 """
 
 import re
@@ -11,23 +11,25 @@ from html import escape
 
 from latex2mathml.converter import convert
 
+from workbench._deprecated import moved_names
 from workbench.experiments.equation import Equation, latex_number
 
 
 def html(equations: Sequence[Equation], digits: int = 3, true: Sequence[Equation] = ()) -> str:
     """The equations as HTML.
 
-    A term that none of the `true` equations has is marked with the class "extra" (only when `true` is given). Each
-    equation is a `role="math"` element whose label is the plain text, for screen readers and tests.
+    Terms that are not in the `true` equations, if given, have the class "extra". Each equation is a `role="math"`
+    element labelled by its plain text, for screen readers and tests.
     """
-    known = {equation.left_text: {name for _, _, name in equation.terms} for equation in true}
-    return "".join(_row(equation, digits, known.get(equation.left_text)) for equation in equations)
+    true_terms = {equation.left_text: {name for _, _, name in equation.terms} for equation in true}
+    return "".join(_row(equation, digits, true_terms.get(equation.left_text)) for equation in equations)
 
 
-def _row(equation: Equation, digits: int, known: set[str] | None) -> str:
+def _row(equation: Equation, digits: int, true_terms: set[str] | None) -> str:
     parts = [f"<span aria-hidden='true'>{_mathml(equation.left_latex + ' =')}</span>"]
     for position, (coefficient, latex, text) in enumerate(equation.terms):
-        extra = ' class="extra" title="not in the true equation"' if known is not None and text not in known else ""
+        is_extra = true_terms is not None and text not in true_terms
+        extra = ' class="extra" title="not in the true equation"' if is_extra else ""
         term = _mathml(_term(coefficient, latex, digits, first=position == 0))
         parts.append(f"<span aria-hidden='true'{extra}>{term}</span>")
     if not equation.terms:
@@ -49,24 +51,24 @@ def _term(coefficient: float, latex: str, digits: int, *, first: bool) -> str:
 
 
 def metrics(values: Mapping[str, float], names: Mapping[str, str]) -> str:
-    """Metrics as HTML, a number over its name; `names` says more than the key where it can."""
+    """Metrics as HTML tiles of a number above its label; `names`: labels by key."""
     tiles = [
         f"<div><b>{_number(value)}</b><span>{escape(names.get(key, key))}</span></div>" for key, value in values.items()
     ]
     return f'<div class="metrics">{"".join(tiles)}</div>' if tiles else ""
 
 
-def raised(term: str) -> str:
-    """A term in plain text, such as x^2 y, as HTML with its powers raised."""
+def with_superscripts(term: str) -> str:
+    """HTML of a plain-text term such as x^2 y, with superscripts."""
     return re.sub(r"\^(\d+)", r"<sup>\1</sup>", escape(term))
 
 
-def doubts(sentences: Sequence[str]) -> str:
-    """Why the result may not be trusted, as an HTML list; nothing if nothing is in doubt."""
+def warnings(sentences: Sequence[str]) -> str:
+    """Warnings about the result as an HTML list; "" if there are none."""
     if not sentences:
         return ""
     items = "".join(f"<li>{escape(sentence[:1].upper() + sentence[1:])}.</li>" for sentence in sentences)
-    return f'<div class="doubts"><b>In doubt</b><ul>{items}</ul></div>'
+    return f'<div class="warnings"><b>Warnings</b><ul>{items}</ul></div>'
 
 
 def _number(value: float) -> str:
@@ -76,3 +78,12 @@ def _number(value: float) -> str:
         return f"{value:.4g}"
     digits, power = f"{value:.1e}".split("e")
     return f"{digits} &times; 10<sup>{int(power)}</sup>"
+
+
+__getattr__ = moved_names(
+    __name__,
+    {
+        "doubts": "plots.equations.equation:warnings",
+        "raised": "plots.equations.equation:with_superscripts",
+    },
+)

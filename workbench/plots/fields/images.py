@@ -1,4 +1,4 @@
-"""Fields over time and place: truth, forecast and error as images, one frame after the other, and errors by frame.
+"""Figures of fields over (time, x): images, single frames, animations, errors per frame, maps of coefficients.
 
 Every function takes a part of a Report: `image` over (time, x), `profile` over (frame), `maps` over (order, frame, x).
 """
@@ -13,20 +13,22 @@ from bokeh.models import BasicTicker, ColorBar, ColumnDataSource, DataRange1d, L
 from bokeh.palettes import Cividis256
 from bokeh.plotting import figure
 
+from workbench._deprecated import moved_names
 from workbench.plots import palette
+from workbench.plots.bokeh_figure import new_figure
 from workbench.plots.picture import framed, options
 
 HEIGHT = 300
-NAMES = {"truth": "truth", "data": "data, with noise", "estimate": "found"}
+NAMES = {"truth": "truth", "data": "noisy data", "estimate": "estimate"}
 LINES = {"truth": palette.TRUTH, "data": palette.DATA, "estimate": palette.FOUND}
-MOST_FRAMES = 70
-"""Frames of an animation that stands alone."""
+MAX_FRAMES = 70
+"""Maximum number of frames of an animation."""
 
 
 def panels(image: xr.Dataset) -> dict[str, np.ndarray]:
-    """What is drawn, by title: truth, the data where they differ from it, what was found, and its error."""
+    """Images by title: truth, noisy data, estimate and its error, as far as available."""
     shown = {"truth": image["truth"].values} if "truth" in image else {}
-    if noisy(image):
+    if shows_data(image):
         shown[NAMES["data"]] = image["data"].values
     elif "truth" not in image:
         shown["field"] = image["data"].values
@@ -37,24 +39,24 @@ def panels(image: xr.Dataset) -> dict[str, np.ndarray]:
     return shown
 
 
-def noisy(image: xr.Dataset) -> bool:
-    """Whether the model saw something else than the truth."""
+def shows_data(image: xr.Dataset) -> bool:
+    """Whether the data differ from the truth."""
     return "data" in image and "truth" in image and not np.array_equal(image.data, image.truth)
 
 
 def scale(image: xr.Dataset) -> float:
-    """The end of the one colour scale, which is even about 0: the largest value of truth, else of the data."""
-    known = image["truth" if "truth" in image else "data"].values
-    return float(np.nanmax(np.abs(known))) or 1.0
+    """Limit of the symmetric colour scale: largest magnitude of the truth, else of the data."""
+    reference = image["truth" if "truth" in image else "data"].values
+    return float(np.nanmax(np.abs(reference))) or 1.0
 
 
 def image_columns(image: xr.Dataset) -> dict[str, dict[str, list]]:
-    """The columns of each of `images`, by title."""
+    """Columns of `images`, by title."""
     return {title: {"image": [values.astype(np.float32)]} for title, values in panels(image).items()}
 
 
 def images(sources: Mapping[str, ColumnDataSource], image: xr.Dataset) -> list[figure]:
-    """Images of x against time with one colour scale, which survives grey print and colour blindness.
+    """Images of x against time with a shared colour scale, suited to grey print and colour blindness.
 
     sources: of `image_columns`, by title; the caller replaces their data when the image changes.
     """
@@ -73,32 +75,29 @@ def images(sources: Mapping[str, ColumnDataSource], image: xr.Dataset) -> list[f
 
 
 def _frame(title: str, across: str, up: str, height: int, **more: Any) -> figure:
-    plot = figure(
-        title=title or None, height=height, sizing_mode="stretch_width", x_axis_label=across, y_axis_label=up,
+    plot = new_figure(
+        title=title or None, height=height, x_axis_label=across, y_axis_label=up,
         tools="xwheel_zoom,xpan,reset,save", **more,
     )  # fmt: skip
-    plot.outline_line_color = None
-    plot.toolbar.logo = None
-    plot.toolbar.autohide = True
     plot.grid.visible = False
     plot.xaxis.ticker.desired_num_ticks = 4
-    for own in (plot.x_range, plot.y_range):
-        if isinstance(own, DataRange1d):
-            own.range_padding = 0
+    for axis_range in (plot.x_range, plot.y_range):
+        if isinstance(axis_range, DataRange1d):
+            axis_range.range_padding = 0
     return plot
 
 
 def lines(image: xr.Dataset, frame: int) -> dict[str, np.ndarray]:
-    """The columns of `moment`: x, and truth, data and estimate of one frame, NaN for what is not there."""
+    """Columns of `snapshot`: x, and truth, data and estimate of one frame, NaN where missing."""
     shown = {"x": image["x"].values}
     for name in NAMES:
-        there = name in image and (name != "data" or noisy(image))
-        shown[name] = image[name].values[frame] if there else np.full(image.sizes["x"], np.nan)
+        available = name in image and (name != "data" or shows_data(image))
+        shown[name] = image[name].values[frame] if available else np.full(image.sizes["x"], np.nan)
     return shown
 
 
-def moment(source: ColumnDataSource, image: xr.Dataset) -> figure:
-    """One frame as curves over x: truth a wide road, what was found a thin line on it; `source` holds `lines`."""
+def snapshot(source: ColumnDataSource, image: xr.Dataset) -> figure:
+    """Curves of one frame over x; `source` contains `lines`."""
     end = 1.15 * scale(image)
     plot = _frame("", "x", "u", HEIGHT, y_range=Range1d(-end, end))
     plot.grid.visible = True
@@ -109,38 +108,41 @@ def moment(source: ColumnDataSource, image: xr.Dataset) -> figure:
 
 
 def profile_columns(errors: xr.Dataset) -> dict[str, dict[str, np.ndarray]]:
-    """The columns of `profile`."""
+    """Columns of `profile`."""
     return {"profile": {"frame": errors.frame.values, **{str(name): errors[name].values for name in errors}}}
 
 
 def profile(sources: Mapping[str, ColumnDataSource], errors: xr.Dataset) -> list[figure]:
-    """The error of every frame ahead, on a logarithmic axis: of the forecast, and of the last frame held."""
+    """Error per forecast frame, of the forecast and of persistence, on a logarithmic axis."""
     plot = _frame("", "frames ahead", "normalised mean square error", HEIGHT, y_axis_type="log")
     plot.grid.visible = True
-    looks = {"forecast": (palette.FOUND, "solid"), "persistence": (palette.QUIET, "dashed")}
-    for name, (color, dash) in looks.items():
+    styles = {"forecast": (palette.FOUND, "solid"), "persistence": (palette.QUIET, "dashed")}
+    for name, (color, dash) in styles.items():
         if name in errors:
-            words = errors[name].attrs.get("long_name", name)
+            label = errors[name].attrs.get("long_name", name)
             source = sources["profile"]
-            plot.line("frame", name, source=source, color=color, line_dash=dash, line_width=2, legend_label=words)
+            plot.line("frame", name, source=source, color=color, line_dash=dash, line_width=2, legend_label=label)
     plot.legend.location = "bottom_right"
     return [plot]
 
 
-def map_columns(found: xr.Dataset) -> dict[str, dict[str, list]]:
-    """The columns of each of `maps`, by title."""
-    values = {f"coefficient of {_order(int(order))}": found["coefficients"].sel(order=order) for order in found.order}
-    if "forcing" in found:
-        values["right-hand side"] = found["forcing"]
+def map_columns(coefficients: xr.Dataset) -> dict[str, dict[str, list]]:
+    """Columns of `maps`, by title."""
+    values = {
+        f"coefficient of {_order(int(order))}": coefficients["coefficients"].sel(order=order)
+        for order in coefficients.order
+    }
+    if "forcing" in coefficients:
+        values["right-hand side"] = coefficients["forcing"]
     return {title: {"image": [array.values.astype(np.float32)]} for title, array in values.items()}
 
 
-def maps(sources: Mapping[str, ColumnDataSource], found: xr.Dataset) -> list[figure]:
-    """The coefficients of the ODE of every grid point, an image per order of derivative, and its right-hand side.
+def maps(sources: Mapping[str, ColumnDataSource], coefficients: xr.Dataset) -> list[figure]:
+    """Images of the coefficients of the ODE at every grid point, one per order, and of the right-hand side.
 
-    Each has a scale of its own: they have different units.
+    Colour scales differ, as units do.
     """
-    x, frame = found["x"].values, found["frame"].values
+    x, frame = coefficients["x"].values, coefficients["frame"].values
     corner = {"x": float(x[0]), "y": float(frame[0]) - 0.5, "dw": float(x[-1] - x[0]), "dh": float(len(frame))}
     plots = []
     for title, source in sources.items():
@@ -158,27 +160,25 @@ def _order(order: int) -> str:
 
 
 def caption(image: xr.Dataset) -> str:
-    """One line on what to see."""
+    """Caption of the images."""
     if "estimate" in image:
-        return (
-            "x to the right, time upwards, one colour scale for all: where the error is as even as paper, it is small."
-        )
-    return "The field to learn from: x to the right, time upwards."
+        return "Horizontal axis x, vertical axis time, shared colour scale; a uniform error image means a small error."
+    return "Training data: horizontal axis x, vertical axis time."
 
 
 def rollout(image: xr.Dataset) -> hv.HoloMap:
-    """The frames one after the other, to be played in a notebook; thinned to at most MOST_FRAMES."""
-    stride = -(-image.sizes["time"] // MOST_FRAMES)
+    """Animation of the frames for notebooks, thinned to at most MAX_FRAMES."""
+    stride = -(-image.sizes["time"] // MAX_FRAMES)
     end = 1.15 * scale(image)
-    shown = [name for name in NAMES if name in image and (name != "data" or noisy(image))]
+    shown = [name for name in NAMES if name in image and (name != "data" or shows_data(image))]
 
     def frame(index: int) -> hv.Overlay:
-        looks = {"truth": {"line_width": 5, "alpha": palette.TRUTH_ALPHA}}
+        styles = {"truth": {"line_width": 5, "alpha": palette.TRUTH_ALPHA}}
         parts = [
             options(
                 hv.Curve((image["x"].values, image[name].values[index]), "x", "u", label=NAMES[name]),
                 color=LINES[name],
-                **looks.get(name, {"line_width": palette.FOUND_WIDTH}),
+                **styles.get(name, {"line_width": palette.FOUND_WIDTH}),
             )
             for name in shown
         ]
@@ -187,3 +187,12 @@ def rollout(image: xr.Dataset) -> hv.HoloMap:
 
     frames = range(0, image.sizes["time"], stride)
     return hv.HoloMap({float(image["time"].values[index]): frame(index) for index in frames}, kdims=["time"])
+
+
+__getattr__ = moved_names(
+    __name__,
+    {
+        "moment": "plots.fields.images:snapshot",
+        "noisy": "plots.fields.images:shows_data",
+    },
+)

@@ -1,6 +1,7 @@
-"""Maps over (lat, lon): one quantity in colours that also read in grey, coastlines drawn from the data's own mask.
+"""Maps over (lat, lon), in a colour map suited to grey print, with coastlines from the mask of the data.
 
-Every function takes the `maps` Dataset of a Report: quantities with `units` and `long_name`, and `ocean`.
+The functions take the `globe` Dataset of a Report, or one of its variables: quantities with `units` and `long_name`,
+and the mask `ocean`.
 """
 
 import numpy as np
@@ -10,27 +11,28 @@ from bokeh.palettes import Cividis256
 from bokeh.plotting import figure
 
 from workbench.plots import palette
+from workbench.plots.bokeh_figure import new_figure
 
 HEIGHT = 360
 BOUND = 0.02
-"""The share of cells beyond either end of the colour scale."""
+"""Fraction of the cells beyond each end of the colour scale."""
 LAND = "#8A8F98"
 
 
 def names(maps: xr.Dataset) -> dict[str, str]:
-    """What can be shown: words -> variable; quantities without a single value are left out."""
+    """Label -> variable name of the quantities that have finite values."""
     shown = [name for name in maps.data_vars if name != "ocean" and bool(np.isfinite(maps[name]).any())]
     return {label(maps[name]): str(name) for name in shown}
 
 
 def label(quantity: xr.DataArray) -> str:
-    """`damping of anomalies (1/year)`."""
+    """Long name and unit, such as `damping of anomalies (1/year)`."""
     unit = quantity.attrs.get("units", "1")
     return quantity.attrs["long_name"] + (f" ({unit})" if unit != "1" else "")
 
 
 def limits(quantity: xr.DataArray) -> tuple[float, float]:
-    """The ends of the colour scale: all but BOUND of the cells on either side; 0 to 12 for months."""
+    """Limits of the colour scale: the quantiles BOUND and 1 - BOUND; 0 and 12 for months."""
     if quantity.attrs.get("units", "").startswith("months"):
         return 0.0, 12.0
     values = quantity.values[np.isfinite(quantity.values)]
@@ -39,24 +41,23 @@ def limits(quantity: xr.DataArray) -> tuple[float, float]:
 
 
 def coastline(ocean: xr.DataArray) -> tuple[np.ndarray, np.ndarray]:
-    """x and y (2, n) of the ends of every edge between an ocean cell and land."""
+    """Longitudes and latitudes (2, n) of the ends of the edges between ocean and land cells."""
     mask = ocean.transpose("lat", "lon").values
     lat, lon = _edges(ocean["lat"].values), _edges(ocean["lon"].values)
     i, j = np.nonzero(mask[:, 1:] != mask[:, :-1])
-    upright = np.stack([lon[j + 1], lon[j + 1]]), np.stack([lat[i], lat[i + 1]])
+    vertical = np.stack([lon[j + 1], lon[j + 1]]), np.stack([lat[i], lat[i + 1]])
     i, j = np.nonzero(mask[1:] != mask[:-1])
-    level = np.stack([lon[j], lon[j + 1]]), np.stack([lat[i + 1], lat[i + 1]])
-    return np.hstack([upright[0], level[0]]), np.hstack([upright[1], level[1]])
+    horizontal = np.stack([lon[j], lon[j + 1]]), np.stack([lat[i + 1], lat[i + 1]])
+    return np.hstack([vertical[0], horizontal[0]]), np.hstack([vertical[1], horizontal[1]])
 
 
 def chart(maps: xr.Dataset, name: str) -> figure:
-    """The map of one quantity; cells without a value stay empty, land is grey."""
+    """Map of one quantity; cells without a value are empty, land is grey."""
     quantity = maps[name].transpose("lat", "lon")
     lon, lat = _edges(quantity["lon"].values), _edges(quantity["lat"].values)
     low, high = limits(quantity)
-    plot = figure(
+    plot = new_figure(
         height=HEIGHT,
-        sizing_mode="stretch_width",
         title=label(quantity),
         x_axis_label="longitude (degrees east)",
         y_axis_label="latitude (degrees north)",
@@ -73,47 +74,40 @@ def chart(maps: xr.Dataset, name: str) -> figure:
         values, land = values[::-1], land[::-1]
     frame = {"x": lon[0], "y": min(lat[0], lat[-1]), "dw": lon[-1] - lon[0], "dh": abs(lat[-1] - lat[0])}
     shade = LinearColorMapper([LAND], low=0, high=1, nan_color="rgba(0, 0, 0, 0)")
-    ground = plot.image(image=[np.where(land, 0.5, np.nan)], color_mapper=shade, alpha=0.35, **frame)
-    drawn = plot.image(image=[values], color_mapper=mapper, **frame)
-    plot.hover.renderers = [drawn]
-    ground.level = drawn.level = "image"
+    land_image = plot.image(image=[np.where(land, 0.5, np.nan)], color_mapper=shade, alpha=0.35, **frame)
+    value_image = plot.image(image=[values], color_mapper=mapper, **frame)
+    plot.hover.renderers = [value_image]
+    land_image.level = value_image.level = "image"
     x, y = coastline(maps["ocean"])
     plot.segment(x0=x[0], y0=y[0], x1=x[1], y1=y[1], color=palette.QUIET, line_width=1)
     months = quantity.attrs.get("units", "").startswith("months")
     ticker = FixedTicker(ticks=list(range(0, 13, 2))) if months else BasicTicker(desired_num_ticks=6)
     plot.add_layout(ColorBar(color_mapper=mapper, ticker=ticker, width=12, padding=4), "right")
-    plot.outline_line_color = None
-    plot.toolbar.logo = None
-    plot.toolbar.autohide = True
     return plot
 
 
 def bands(maps: xr.Dataset, x: str = "damping", y: str = "amplitude") -> figure:
-    """Every cell by two of its coefficients, coloured by the distance from the equator: do latitude bands separate?"""
+    """Scatter plot of two coefficients of every cell, coloured by absolute latitude."""
     lat = np.abs(xr.broadcast(maps[x], maps["lat"])[1].transpose(*maps[x].dims).values.ravel())
     columns = maps[x].values.ravel(), maps[y].values.ravel()
-    kept = np.isfinite(columns[0]) & np.isfinite(columns[1])
-    mapper = LinearColorMapper(Cividis256, low=0, high=float(lat[kept].max()) if kept.any() else 60.0)
-    plot = figure(
+    finite = np.isfinite(columns[0]) & np.isfinite(columns[1])
+    mapper = LinearColorMapper(Cividis256, low=0, high=float(lat[finite].max()) if finite.any() else 60.0)
+    plot = new_figure(
         height=HEIGHT,
-        sizing_mode="stretch_width",
-        title="Cells by their coefficients, coloured by latitude",
+        title="Coefficients of the cells, coloured by latitude",
         x_axis_label=label(maps[x]),
         y_axis_label=label(maps[y]),
         tools="xwheel_zoom,pan,reset,save",
     )
-    source = {"x": columns[0][kept], "y": columns[1][kept], "lat": lat[kept]}
+    source = {"x": columns[0][finite], "y": columns[1][finite], "lat": lat[finite]}
     plot.scatter("x", "y", source=source, size=4, alpha=0.6, color={"field": "lat", "transform": mapper})
     bar = ColorBar(color_mapper=mapper, width=12, padding=4, title="|latitude| (degrees)")
     plot.add_layout(bar, "right")
-    plot.outline_line_color = None
-    plot.toolbar.logo = None
-    plot.toolbar.autohide = True
     return plot
 
 
 def _edges(centres: np.ndarray) -> np.ndarray:
-    """The edges of cells, from their centres."""
+    """Edges of cells with the given centres."""
     if len(centres) == 1:
         return np.array([centres[0] - 0.5, centres[0] + 0.5])
     middle = (centres[1:] + centres[:-1]) / 2

@@ -1,4 +1,4 @@
-"""Skill against lead time: the model beside the simple forecasts it has to beat.
+"""Skill of forecasts against lead time, with baselines.
 
 Every function takes the `skill` Dataset of a Report: `skill` over (lead, forecast), the model first.
 """
@@ -10,22 +10,22 @@ from bokeh.models import FactorRange, Range1d
 from bokeh.plotting import figure
 
 from workbench.plots import palette
+from workbench.plots.bokeh_figure import new_figure
 
 HEIGHT = 360
-LOWEST = -1.0
-"""Skill below this is cut off: it is worse than useless either way."""
+MIN_SKILL = -1.0
+"""Lower limit of the axis."""
 DASHES = ("solid", "dashed", "dotted", "dotdash", "dashdot")
 MARKS = ("square", "triangle", "diamond", "inverted_triangle", "hex")
 
 
 def curve(skill: xr.Dataset) -> figure:
-    """A line per forecast; the model's is orange and thick, the others differ by dash and mark. 0: climatology."""
+    """One line per forecast: the model in thick orange, baselines with different dashes and markers."""
     leads = [str(lead) for lead in skill["lead"].values]
-    low = max(float(skill["skill"].min()), LOWEST)
-    plot = figure(
+    low = max(float(skill["skill"].min()), MIN_SKILL)
+    plot = new_figure(
         height=HEIGHT,
-        sizing_mode="stretch_width",
-        title="Skill: 0 is climatology, 1 perfect",
+        title="Skill (0: climatology, 1: perfect)",
         x_range=FactorRange(*leads),
         y_range=Range1d(min(low, 0.0) - 0.05, 1.05),
         x_axis_label=f"lead time ({skill['lead'].attrs['units']}s)",
@@ -34,11 +34,12 @@ def curve(skill: xr.Dataset) -> figure:
     )
     for index, name in enumerate(map(str, skill["forecast"].values)):
         values = skill["skill"].sel(forecast=name).values
-        own = index == 0
-        color, width = (palette.FOUND, 3) if own else (palette.TRUTH, 1.5)
-        look = {"color": color, "legend_label": "this model" if own else name}
-        plot.line(leads, values, line_width=width, line_dash=DASHES[index % len(DASHES)], **look)
-        plot.scatter(leads, values, size=9 if own else 6, marker="circle" if own else MARKS[index % len(MARKS)], **look)
+        is_model = index == 0
+        color, width = (palette.FOUND, 3) if is_model else (palette.TRUTH, 1.5)
+        style = {"color": color, "legend_label": "this model" if is_model else name}
+        plot.line(leads, values, line_width=width, line_dash=DASHES[index % len(DASHES)], **style)
+        marker = "circle" if is_model else MARKS[index % len(MARKS)]
+        plot.scatter(leads, values, size=9 if is_model else 6, marker=marker, **style)
     plot.add_layout(plot.legend[0], "below")
     plot.legend.orientation = "horizontal"
     plot.legend.ncols = 2
@@ -47,14 +48,11 @@ def curve(skill: xr.Dataset) -> figure:
     plot.legend.border_line_alpha = 0
     plot.legend.background_fill_alpha = 0
     plot.legend.label_text_font_size = "10px"
-    plot.outline_line_color = None
-    plot.toolbar.logo = None
-    plot.toolbar.autohide = True
     return plot
 
 
 def table(skill: xr.Dataset) -> str:
-    """The same numbers as an HTML table, the best of each lead in bold."""
+    """Skills as an HTML table, with the best of each lead in bold."""
     head = "".join(f"<th scope='col' class='number'>{lead}</th>" for lead in skill["lead"].values)
     best = skill["skill"].max("forecast").values
     rows = []

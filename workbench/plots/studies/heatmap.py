@@ -1,4 +1,4 @@
-"""The cells of a study: a grid that fills as they end, and a heat map of a metric over two axes. HTML, Bokeh."""
+"""Results of a study: an HTML grid of cell states, and a heat map of a metric over two axes."""
 
 from html import escape
 from typing import Any
@@ -13,22 +13,24 @@ from workbench.plots import palette
 from workbench.plots.scrolled import scrolled
 
 SIGNS = {"finished": "●", "failed": "✕", "missing": "·"}
-FAILED = "failed"
 
 
-def grid(found: xr.Dataset) -> str:
-    """A row per combination of the axes, a mark per seed: complete, failed (with its reason), not there yet."""
-    axes = [name for name in found.status.dims if name != "seed"]
-    rows = found.status.stack(cell=axes) if axes else found.status.expand_dims("cell")
-    messages = found.message.stack(cell=axes) if axes else found.message.expand_dims("cell")
+def grid(results: xr.Dataset) -> str:
+    """HTML table with one row per combination of the axes and one mark per seed.
+
+    Marks: finished, failed (with the reason as tooltip) or missing.
+    """
+    axes = [name for name in results.status.dims if name != "seed"]
+    rows = results.status.stack(cell=axes) if axes else results.status.expand_dims("cell")
+    messages = results.message.stack(cell=axes) if axes else results.message.expand_dims("cell")
     head = "".join(f"<th scope='col'>{escape(axis)}</th>" for axis in axes)
-    seeds = "".join(f"<th scope='col' class='mark'>{seed}</th>" for seed in found.seed.values.tolist())
+    seeds = "".join(f"<th scope='col' class='mark'>{seed}</th>" for seed in results.seed.values.tolist())
     body = []
     for index in range(rows.sizes["cell"]):
-        place = rows.isel(cell=index)
-        values = "".join(f"<th scope='row'>{escape(_written(place[axis].item()))}</th>" for axis in axes)
-        words = messages.isel(cell=index).values.tolist()
-        marks = "".join(_mark(status, word) for status, word in zip(place.values.tolist(), words, strict=True))
+        statuses = rows.isel(cell=index)
+        values = "".join(f"<th scope='row'>{escape(_format(statuses[axis].item()))}</th>" for axis in axes)
+        pairs = zip(statuses.values.tolist(), messages.isel(cell=index).values.tolist(), strict=True)
+        marks = "".join(_mark(status, message) for status, message in pairs)
         body.append(f"<tr>{values}{marks}</tr>")
     table = f"<thead><tr>{head}{seeds}</tr></thead><tbody>{''.join(body)}</tbody>"
     return STYLE + scrolled(f"<table class='cells' aria-label='cells by seed'>{table}</table>", "cells")
@@ -51,24 +53,24 @@ def _mark(status: str, message: str) -> str:
     return f"<td class='{status}' title='{escape(title, quote=True)}' aria-label='{status}'>{SIGNS[status]}</td>"
 
 
-def metrics(found: xr.Dataset) -> list[str]:
-    """What a heat map can show: every number, those that every cell has beside the metrics last."""
-    names = [name for name in found.data_vars if found[name].dtype.kind == "f"]
+def metrics(results: xr.Dataset) -> list[str]:
+    """Names of the numeric variables for a heat map; the costs common to all cells are last."""
+    names = [name for name in results.data_vars if results[name].dtype.kind == "f"]
     return sorted(names, key=lambda name: (name in ("seconds", "memory_mb", "steps"), name != "rmse", name))
 
 
-def heat_map(found: xr.Dataset, metric: str, *, dark: bool) -> Any:
-    """The median of a metric over the seeds (and over axes beyond the second), a square per value of two axes."""
-    values, across, down = _flat(found[metric])
-    columns, rows = [[_written(value) for value in values[axis].values.tolist()] for axis in (across, down)]
+def heat_map(results: xr.Dataset, metric: str, *, dark: bool) -> Any:
+    """Heat map over two axes of the median of a metric over seeds and further axes."""
+    values, across, down = _flat(results[metric])
+    columns, rows = [[_format(value) for value in values[axis].values.tolist()] for axis in (across, down)]
     flat = values.transpose(down, across).values.ravel()
-    good = flat[np.isfinite(flat)]
-    low, high = (float(good.min()), float(good.max())) if good.size else (0.0, 1.0)
+    finite = flat[np.isfinite(flat)]
+    low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 1.0)
     kind = LogColorMapper if low > 0 and high > 30 * low else LinearColorMapper
     high = high if high > low else low + (abs(low) or 1.0)
     mapper = kind(palette=Cividis256, low=low, high=high, nan_color=palette.QUIET + "40")
-    units = found[metric].attrs.get("units", "")
-    title = f"{metric}{f' ({units})' if units else ''}, median over {found.sizes['seed']} seeds"
+    units = results[metric].attrs.get("units", "")
+    title = f"{metric}{f' ({units})' if units else ''}, median over {results.sizes['seed']} seeds"
     plot = figure(
         x_range=columns, y_range=rows[::-1], height=120 + 52 * len(rows), sizing_mode="stretch_width", title=title,
         x_axis_label=across, y_axis_label="" if down == NONE else down, tools="", toolbar_location=None,
@@ -77,14 +79,14 @@ def heat_map(found: xr.Dataset, metric: str, *, dark: bool) -> Any:
         "x": columns * len(rows),
         "y": np.repeat(rows, len(columns)).tolist(),
         "value": flat.tolist(),
-        "words": [f"{value:.3g}" if np.isfinite(value) else "–" for value in flat],
+        "text": [f"{value:.3g}" if np.isfinite(value) else "–" for value in flat],
         "ink": [_ink(value, low, high, log=kind is LogColorMapper, dark=dark) for value in flat],
     }
     squares = plot.rect(
         "x", "y", 0.97, 0.94, source=data, fill_color={"field": "value", "transform": mapper}, line_color=None
     )
-    plot.text("x", "y", "words", source=data, text_color="ink", text_align="center", text_baseline="middle")
-    plot.add_tools(HoverTool(renderers=[squares], tooltips=[(across, "@x"), (down, "@y"), (metric, "@words")]))
+    plot.text("x", "y", "text", source=data, text_color="ink", text_align="center", text_baseline="middle")
+    plot.add_tools(HoverTool(renderers=[squares], tooltips=[(across, "@x"), (down, "@y"), (metric, "@text")]))
     plot.add_layout(ColorBar(color_mapper=mapper, ticker=BasicTicker(desired_num_ticks=4), width=10), "right")
     return _themed(plot, dark)
 
@@ -93,18 +95,18 @@ NONE = " "
 
 
 def _flat(values: xr.DataArray) -> tuple[xr.DataArray, str, str]:
-    """Two axes of the values, the median over the others: the longest ones stay."""
+    """Median of the values over all but their two longest axes, and the names of these."""
     values = values.median("seed")
-    kept = sorted(values.dims, key=lambda axis: -values.sizes[axis])[:2]
-    values = values.median([axis for axis in values.dims if axis not in kept])
-    for name in (NONE, NONE * 2)[: 2 - len(kept)]:
+    axes = sorted(values.dims, key=lambda axis: -values.sizes[axis])[:2]
+    values = values.median([axis for axis in values.dims if axis not in axes])
+    for name in (NONE, NONE * 2)[: 2 - len(axes)]:
         values = values.expand_dims({name: [""]})
-        kept.append(name)
-    return values, kept[0], kept[1]
+        axes.append(name)
+    return values, axes[0], axes[1]
 
 
 def _ink(value: float, low: float, high: float, *, log: bool, dark: bool) -> str:
-    """The colour of a number on its square."""
+    """Text colour on the square of a value."""
     if not np.isfinite(value):
         return palette.ink(dark)
     share = np.log(value / low) / np.log(high / low) if log else (value - low) / (high - low)
@@ -124,5 +126,5 @@ def _themed(plot: Any, dark: bool) -> Any:
     return plot
 
 
-def _written(value: Any) -> str:
+def _format(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)

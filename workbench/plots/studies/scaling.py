@@ -1,4 +1,4 @@
-"""Cost against size on logarithmic axes: points, the fitted power law, marks where a budget ends a curve."""
+"""Cost against problem size on logarithmic axes, with fitted power laws and limits by the budget."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,7 +7,9 @@ import numpy as np
 from bokeh.models import ColumnDataSource, Range1d, Span
 from bokeh.plotting import figure
 
+from workbench._deprecated import moved_names
 from workbench.plots import palette
+from workbench.plots.bokeh_figure import new_figure
 from workbench.plots.studies import run_overlay
 
 HEIGHT = 460
@@ -17,31 +19,30 @@ MARKERS = ("circle", "square", "triangle", "diamond", "inverted_triangle", "hex"
 def columns(
     sizes: Sequence[float], values: Sequence[float], marks: Sequence[tuple[float, str]], ceiling: float
 ) -> dict:
-    """What is measured, and marks (size, word), which stand at the `ceiling`: for `growth`."""
-    known = {"size": np.asarray(sizes, dtype=float), "value": np.asarray(values, dtype=float)}
-    places = np.array([size for size, _ in marks], dtype=float)
+    """Columns of `scaling_curves`: measured points, and marks (size, label) at the height `ceiling`."""
+    mark_sizes = np.array([size for size, _ in marks], dtype=float)
+    labels = [label for _, label in marks]
     return {
-        "points": known,
-        "marks": {"size": places, "value": np.full(len(places), ceiling), "word": [word for _, word in marks]},
+        "points": {"size": np.asarray(sizes, dtype=float), "value": np.asarray(values, dtype=float)},
+        "marks": {"size": mark_sizes, "value": np.full(len(mark_sizes), ceiling), "word": labels},
     }
 
 
-def law(low: float, high: float, slope: float, intercept: float) -> dict[str, np.ndarray]:
-    """The line value = exp(intercept) size^slope from one size to another."""
+def power_law(low: float, high: float, slope: float, intercept: float) -> dict[str, np.ndarray]:
+    """Columns of value = exp(intercept) size^slope between two sizes."""
     sizes = np.geomspace(low, high, 2)
     return {"size": sizes, "value": np.exp(intercept + slope * np.log(sizes))}
 
 
-def growth(
+def scaling_curves(
     curves: Sequence[tuple[str, int, bool, dict[str, ColumnDataSource]]], *, xlabel: str, ylabel: str, budget: float
 ) -> figure:
-    """One curve per (label, number of its colour, whether faint, sources "points", "marks", "law").
+    """One curve per (label, colour index, whether faint, sources "points", "marks" and "law").
 
-    budget: a line across, NaN for none. The ranges are the caller's to keep: see `spans`.
+    budget: position of a horizontal line, NaN for none. The caller sets the ranges, see `axis_ranges`.
     """
-    plot = figure(
+    plot = new_figure(
         height=HEIGHT,
-        sizing_mode="stretch_width",
         x_axis_type="log",
         y_axis_type="log",
         x_range=Range1d(10, 1e4),
@@ -51,9 +52,6 @@ def growth(
         tools="wheel_zoom,pan,reset,save",
         tooltips=[("size", "@size{0,0}"), (ylabel, "@value{0.000e+0}")],
     )
-    plot.outline_line_color = None
-    plot.toolbar.logo = None
-    plot.toolbar.autohide = True
     if np.isfinite(budget):
         plot.add_layout(Span(location=budget, dimension="width", line_color=palette.QUIET, line_dash="dashed"))
     for _, number, faint, sources in curves:
@@ -69,11 +67,21 @@ def growth(
     return plot
 
 
-def spans(found: Sequence[dict[str, Any]], budget: float) -> tuple[tuple[float, float], tuple[float, float]]:
-    """The ranges of sizes and values that show all points and marks, and the budget where marks stand at it."""
-    sizes = np.concatenate([one[kind]["size"] for one in found for kind in ("points", "marks")] or [np.zeros(0)])
-    values = np.concatenate([one[kind]["value"] for one in found for kind in ("points", "marks")] or [np.zeros(0)])
+def axis_ranges(curves: Sequence[dict[str, Any]], budget: float) -> tuple[tuple[float, float], tuple[float, float]]:
+    """Ranges of sizes and values that contain all points and marks."""
+    sizes = np.concatenate([curve[kind]["size"] for curve in curves for kind in ("points", "marks")] or [np.zeros(0)])
+    values = np.concatenate([curve[kind]["value"] for curve in curves for kind in ("points", "marks")] or [np.zeros(0)])
     values = values[np.isfinite(values) & (values > 0)]
     if not len(sizes) or not len(values):
         return (10.0, 1e4), (1e-4, budget * 2 if np.isfinite(budget) else 10.0)
     return (sizes.min() / 1.4, sizes.max() * 2.5), (values.min() / 2, values.max() * 3)
+
+
+__getattr__ = moved_names(
+    __name__,
+    {
+        "growth": "plots.studies.scaling:scaling_curves",
+        "law": "plots.studies.scaling:power_law",
+        "spans": "plots.studies.scaling:axis_ranges",
+    },
+)

@@ -1,4 +1,4 @@
-"""One problem, several solvers: what each found over time, how far they differ, how far the closed form is."""
+"""Solutions of one problem by several solvers: solution, differences and errors over time."""
 
 from collections.abc import Sequence
 
@@ -6,24 +6,26 @@ import numpy as np
 from bokeh.models import ColumnDataSource, DataRange1d, Range1d
 from bokeh.plotting import figure
 
+from workbench._deprecated import moved_names
 from workbench.plots import palette
+from workbench.plots.bokeh_figure import new_figure
 from workbench.plots.studies import run_overlay
 
 HEIGHT = 300
-MOST_POINTS = 2000
+MAX_POINTS = 2000
 FLOOR = 1e-18
-"""What a difference of 0 is drawn as on the logarithmic axis."""
+"""Smallest difference on the logarithmic axis; 0 is drawn here."""
 
 
 def thin(values: np.ndarray) -> np.ndarray:
-    """At most MOST_POINTS of them, evenly; the last always."""
-    stride = -(-len(values) // MOST_POINTS)
-    kept = values[::stride]
-    return kept if (len(values) - 1) % stride == 0 else np.append(kept, values[-1:], axis=0)
+    """Evenly thinned values, about MAX_POINTS, including the last."""
+    stride = -(-len(values) // MAX_POINTS)
+    thinned = values[::stride]
+    return thinned if (len(values) - 1) % stride == 0 else np.append(thinned, values[-1:], axis=0)
 
 
 def columns(time: np.ndarray, u: np.ndarray, difference: np.ndarray | None, error: np.ndarray | None) -> dict:
-    """What the source of one solver holds: over time, u, and what is known of |difference| and |error|; all (T)."""
+    """Columns of one solver: time, u, |difference| and |error|, NaN if None; all (T)."""
     unknown = np.full(len(time), np.nan)
     logs = [unknown if x is None else np.maximum(x, FLOOR) for x in (difference, error)]
     return {
@@ -33,12 +35,12 @@ def columns(time: np.ndarray, u: np.ndarray, difference: np.ndarray | None, erro
 
 
 def empty() -> dict[str, list[float]]:
-    """The columns of a solver that gave nothing."""
+    """Columns of a solver without a solution."""
     return {name: [] for name in ("time", "u", "difference", "error")}
 
 
 def solutions(sources: Sequence[ColumnDataSource], labels: Sequence[str], truth: ColumnDataSource) -> figure:
-    """u over time, one line per source; the closed form (`truth`: time, u) a wide road, readings (data) points."""
+    """u over time, one line per source; closed form (`truth`: time, u) as a wide line, data as points."""
     plot = _figure("u", "linear")
     plot.line("time", "u", source=truth, color=palette.TRUTH, line_width=palette.TRUTH_WIDTH, alpha=0.45)
     plot.scatter("time", "data", source=truth, color=palette.DATA, size=3, alpha=0.6)
@@ -47,23 +49,22 @@ def solutions(sources: Sequence[ColumnDataSource], labels: Sequence[str], truth:
 
 
 def span(sources: Sequence[dict], column: str) -> tuple[float, float]:
-    """The range of a logarithmic axis that shows all values of a column, whatever there is; 1e-16 .. 1 of nothing."""
+    """Range of a logarithmic axis that contains all values of a column; (1e-16, 1) without values."""
     values = np.concatenate([np.asarray(source[column], dtype=float) for source in sources] or [np.zeros(0)])
     values = values[np.isfinite(values) & (values > FLOOR)]
     return (float(values.min()) / 3, float(values.max()) * 3) if len(values) else (1e-16, 1.0)
 
 
-def distances(sources: Sequence[ColumnDataSource], labels: Sequence[str], column: str, title: str) -> figure:
-    """|difference| or |error| (the column) over time, on a logarithmic axis whose range (`span`) the caller keeps."""
+def error_curves(sources: Sequence[ColumnDataSource], labels: Sequence[str], column: str, title: str) -> figure:
+    """The column |difference| or |error| over time, on a logarithmic axis; the caller sets its range, see `span`."""
     plot = _figure(title, "log")
     _lines(plot, sources, labels, column)
     return plot
 
 
 def _figure(label: str, scale: str) -> figure:
-    plot = figure(
+    plot = new_figure(
         height=HEIGHT,
-        sizing_mode="stretch_width",
         x_axis_label="time",
         y_axis_label=label,
         y_axis_type=scale,
@@ -71,9 +72,6 @@ def _figure(label: str, scale: str) -> figure:
         y_range=DataRange1d(range_padding=0.08) if scale == "linear" else Range1d(1e-16, 1.0),
         tools="xwheel_zoom,xpan,reset,save",
     )
-    plot.outline_line_color = None
-    plot.toolbar.logo = None
-    plot.toolbar.autohide = True
     plot.min_border_left = 70
     return plot
 
@@ -84,3 +82,11 @@ def _lines(plot: figure, sources: Sequence[ColumnDataSource], labels: Sequence[s
         plot.line(
             "time", column, source=source, color=run_overlay.color(index + 1), line_width=2, line_dash=dash, name=label
         )
+
+
+__getattr__ = moved_names(
+    __name__,
+    {
+        "distances": "plots.studies.solutions:error_curves",
+    },
+)

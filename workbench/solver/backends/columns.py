@@ -1,4 +1,4 @@
-"""Systems that share a left-hand side, as one matrix with several columns of right-hand sides."""
+"""Group systems that share a left-hand side as columns of right-hand sides."""
 
 from math import prod
 
@@ -9,10 +9,10 @@ from workbench.solver.problem import LinearODE
 
 
 class Columns:
-    """Splits the batch into L left-hand sides and C right-hand sides of each.
+    """Split the batch into L left-hand sides with C right-hand sides each.
 
-    A batch dimension over which coefficients, steps and weights are all broadcast becomes columns: its systems are
-    factored once. `pack` turns (B, ...) into (L, ..., C), `unpack` turns it back.
+    Batch dimensions over which coefficients, steps and weights are all broadcast become columns: their systems are
+    factored once. `pack` converts (B, ...) to (L, ..., C), `unpack` converts back.
     """
 
     def __init__(self, problem: LinearODE) -> None:
@@ -40,10 +40,10 @@ class Columns:
         return x.reshape(shape).permute(inverse).contiguous()
 
     def pack_left(self, x: Tensor, n: int) -> Tensor:
-        """x, n trailing dimensions and a batch shape of left-hand sides -> (L, ...)."""
+        """x (left batch, ...) with n trailing dimensions -> (L, ...)."""
         tail = x.shape[x.ndim - n :]
         return x.expand(*self.left, *tail).reshape(self.L, *tail)
 
     def unpack_left(self, x: Tensor) -> Tensor:
-        """One number per left-hand side (L) -> one per system (B)."""
+        """x (L) -> (B)."""
         return torch.as_tensor(x).reshape(self.left).expand(self.batch).contiguous()

@@ -1,4 +1,4 @@
-"""The reference: A written out from its rows, then one dense factorisation. O(T^3) time, O(T^2) memory.
+"""The reference: a dense factorisation of A. O(T^3) time, O(T^2) memory.
 
 `qr` factors A = Q U by Householder reflections, `cholesky` the normal equations A^T A = U^T U.
 """
@@ -14,23 +14,22 @@ from workbench.solver.rows import constants, rows
 
 METHODS = ("qr", "cholesky")
 MATRIX_LIMIT = 4 * 2**30
-"""Bytes of A, over the whole batch, beyond which this backend refuses; the factorisation needs about three times
-that."""
+"""Largest size of A over the whole batch, in bytes; the factorisation needs about three times that."""
 
 
-def unfit(device: torch.device) -> str:
-    """Why this backend cannot serve on `device`: it runs wherever torch has float64."""
+def unavailable_reason(device: torch.device) -> str:
+    """Reason why this backend cannot run on `device`: it needs float64."""
     return "the device has no float64" if device.type == "mps" else ""
 
 
-def refusal(problem: LinearODE, method: str) -> str:
-    """Why this backend cannot solve `problem`: the matrix would be too large."""
-    large = too_large(problem)
-    return f"{large}; 'banded' is linear in T" if large else ""
+def unsupported_reason(problem: LinearODE, method: str) -> str:
+    """Reason why this backend cannot solve `problem`: the matrix is too large."""
+    reason = too_large(problem)
+    return f"{reason}; 'banded' is linear in T" if reason else ""
 
 
 def too_large(problem: LinearODE) -> str:
-    """How large A would be, where that is beyond the limit; else ""."""
+    """The size of A if it exceeds the limit, else ""."""
     unknowns = problem.T * problem.R
     n_rows = problem.T * problem.E + problem.T0 * problem.D * problem.K0
     n_rows += (problem.T - 1) * problem.D * (2 * problem.K - int(problem.central))
@@ -42,13 +41,13 @@ def too_large(problem: LinearODE) -> str:
 
 
 def factor_shapes(problem: LinearODE, method: str, keep: str) -> list[tuple[int, ...]]:
-    """[U (L, N, N), rank indicator (L)] with N = T * R, or [] where nothing is kept."""
+    """[U (L, N, N), rank indicator (L)] with N = T * R, or []."""
     L, unknowns = Columns(problem).L, problem.T * problem.R
     return [] if keep == "nothing" else [(L, unknowns, unknowns), (L,)]
 
 
 def matrix(problem: LinearODE) -> Tensor:
-    """A (left batch, rows, T * R): the rows applied to every unit vector."""
+    """A (left batch, rows, T * R), from the rows of every unit vector."""
     shape = (problem.T, problem.D, problem.K)
     unknowns = prod(shape)
     unit = torch.eye(unknowns, dtype=problem.dtype, device=problem.device)
@@ -57,7 +56,7 @@ def matrix(problem: LinearODE) -> Tensor:
 
 
 def solve(problem: LinearODE, method: str, keep: str) -> tuple[Tensor, Tensor, list[Tensor]]:
-    """u minimising |A u - b|, the rank indicator, and the factor; "carry" keeps the whole."""
+    """u minimising |A u - b|, the rank indicator and the factor; "carry" keeps all of it."""
     columns = Columns(problem)
     A = columns.pack_left(matrix(problem), 2)
     b = columns.pack(constants(problem), 1)
@@ -73,7 +72,10 @@ def solve(problem: LinearODE, method: str, keep: str) -> tuple[Tensor, Tensor, l
 
 
 def undetermined(problem: LinearODE, method: str, A: Tensor, U: Tensor) -> Tensor:
-    """Rank indicator (L): a pivot that is rounding, of A itself (measured: at most 3 T^2 eps) or, squared, of A^T A."""
+    """Rank indicator (L): the first pivot as small as its rounding error, relative to the column of A.
+
+    Measured for undetermined unknowns: at most 3 T^2 eps with `qr`. `cholesky` compares squares.
+    """
     T, eps = problem.T, torch.finfo(A.dtype).eps
     pivot, norm = U.diagonal(dim1=-2, dim2=-1).abs(), torch.linalg.vector_norm(A, dim=-2)
     small = pivot <= 16 * T**2 * eps * norm if method == "qr" else pivot**2 <= 32 * T**0.5 * eps * norm**2

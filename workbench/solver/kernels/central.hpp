@@ -1,40 +1,45 @@
-// The sweep with central rows. They tie three grid points, t, t+1 and t+2, but of the third only derivative K-2: in the
-// scaled unknowns of sweep.hpp, with H = h_t + h_{t+1} and for every variable,
+// Elimination with central rows. They couple three grid points, t, t+1 and t+2, the third by derivative K-2 only: in
+// the scaled unknowns of sweep.hpp, with H = h_t + h_{t+1} and for every variable,
 //
 //     c (y_t[K-2] - s_t) + c H / h_t y'_{t+1}[K-1],   c = w_s H^(K-3) / h_t^(K-2),   s_t = h_t^(K-2) u_{t+2}[K-2].
 //
-// So the carry of t reaches over y_t and, D columns more, over s_{t-1}: Q = R + D unknowns. Eliminating y_t leaves rows
-// over y'_{t+1} and s_t. Kept: rows U x + V y'_{t+1} + W s_t = z, where x is
+// The carry of t therefore has Q = R + D unknowns: y_t and s_{t-1}. Eliminating y_t leaves rows over y'_{t+1} and s_t.
+// The factor is rows U x + V y'_{t+1} + W s_t = z, where x is
 //
-//     qr         the innovation w_t = y_t - Phi y'_{t+1}. The Taylor rows are G w_t with G^T G = F^T P F + P, P the orders
-//                below K-1; the central row is c (w_t[K-2] + y'[K-2] + h_{t+1}/h_t y'[K-1] - s_t): nothing cancels.
+//     qr         the innovation w_t = y_t - Phi y'_{t+1}. The Taylor rows are G w_t, G^T G = F^T P F + P, P the orders
+//                below K-1. The central row is c (w_t[K-2] + y'[K-2] + h_{t+1}/h_t y'[K-1] - s_t): no cancellation.
 //     cholesky   y_t itself.
 //
-// Both eliminate the highest derivative first, as `Qr` does. All shapes are known at run time only: central rows are rare.
-// As in sweep.hpp: no allocation, no exceptions, no containers.
+// Both methods eliminate the highest derivative first, as Qr does. Sizes are known at run time only: central rows are
+// rare. As in sweep.hpp, functions neither allocate nor throw, and pointer arguments do not alias.
 #pragma once
 
 #include "sweep.hpp"
+#include "taylor.hpp"
 
 namespace smnn {
 #if !defined(__CUDACC_RTC__)
 inline namespace SMNN_ISA {
 #endif
 
-// Reflect column c of M (row-major) onto row `pivot`: the rows first .. last-1 then hold nothing there (what stands in their
-// memory is left over). The columns after it ride along. Returns 1 over the new entry; 0 for a zero column.
+// Apply the reflection that eliminates column c of the rows first .. last-1 of M into row `pivot`, to the columns from
+// c on. Entries of column c below the pivot are not set to zero. Returns 1 over the new pivot, 0 for a zero column.
 //
-// Whichever of these rows is the largest in this column takes the place of the pivot. Central rows are 1/h, so no order of
-// the rows is right throughout, as it is for default rows. Against the exact minimiser of u'' + 0.1 u' + u = 0, h = 1e-3,
-// T = 1000, K = 4: 1.8e-13 with the exchange, 1.3e-12 without. Source: Cox & Higham, BIT 38 (1998), row interchanges.
+//     M      row-major, in place
+//     width  columns of M
+//
+// The row with the largest entry in this column is first exchanged with the pivot row. Central rows are of size 1/h, so
+// that no fixed order of the rows is right throughout, as it is for default rows. Against the exact minimiser of u'' +
+// 0.1 u' + u = 0, h = 1e-3, T = 1000, K = 4: 1.8e-13 with the exchange, 1.3e-12 without. Source: Cox & Higham, BIT 38
+// (1998), row interchanges.
 template <class V>
 inline V reflect(V* M, int width, int c, int pivot, int first, int last) {
     V* top = M + pivot * width;
     for (int i = first; i < last; ++i) {
-        const auto swap = magnitude(M[i * width + c]) > magnitude(top[c]);
+        const auto swap = absolute(M[i * width + c]) > absolute(top[c]);
         for (int j = c; j < width; ++j) {
-            const V mine = top[j], other = M[i * width + j];
-            top[j] = select(swap, other, mine), M[i * width + j] = select(swap, mine, other);
+            const V upper = top[j], lower = M[i * width + j];
+            top[j] = select(swap, lower, upper), M[i * width + j] = select(swap, upper, lower);
         }
     }
     V squares = V{};
@@ -51,7 +56,7 @@ inline V reflect(V* M, int width, int c, int pivot, int first, int last) {
     return h.inverse;
 }
 
-// What a grid point is eliminated with.
+// The rows of one grid point.
 template <class V>
 struct Point {
     const V* rows;  // equation and initial rows over u_t, then their constant: count x (R + 1)
@@ -70,23 +75,29 @@ struct Central {
     Central(S shape, const Constants& table)
         : s(shape), k(table), R(shape.R), D(shape.D), K(shape.K), Q(R + D), WIDTH(Q + 1), WIDE(R + Q + 1) {}
 
-    // The order of elimination: see `Qr`.
-    int at(int j) const { return j % D * K + derivative(j); }
-    int place(int d, int i) const { return (K - 1 - i) * D + d; }
+    // Order of elimination: see Qr.
+    int unknown(int j) const { return j % D * K + derivative(j); }
+    int position(int d, int i) const { return (K - 1 - i) * D + d; }
 
-    // Numbers per grid point: rows of U with 1/U_jj for U_jj, then rows of V (in the order of u) and W.
+    // Numbers per grid point of the factor: rows of U with 1/U_jj in place of U_jj, then rows of V (in the order of u)
+    // and W.
     int record() const { return R * (R + 1) / 2 + R * Q; }
-    SMNN_INLINE int reflections() const { return 0; }  // none are kept: see Qr
-    SMNN_INLINE int reflections_of_row() const { return 0; }
+    SMNN_INLINE int reflections() const { return 0; }  // none are stored: see Qr
+    SMNN_INLINE int merge_reflections() const { return 0; }
     int row(int j) const { return j * R - j * (j - 1) / 2 - j; }
     // qr: Q + D rows. cholesky: the upper triangle of the Schur complement with its right-hand side, Q rows, and its
-    // diagonal as it was before anything was subtracted.
+    // diagonal before anything was subtracted.
     int carry() const { return (Q + D) * WIDTH; }
     int scratch() const { return (s.E + R) * (R + 1) + (s.E + R + Q + D) * WIDTH + (R + Q) * (WIDE + 1); }
 
-    // Eliminate y_t by reflections. In: the carry of t. Out: the carry of t+1, the record and z (R). `zero` becomes 1 + the
-    // lowest unknown that nothing determines, if there is one.
-    void reflected(V* carry, const Point<V>& p, V* record, V* z, V& zero, V* scratch) const {
+    // Eliminate y_t by reflections.
+    //
+    //     carry       in: carry of t; out: carry of t+1
+    //     p           rows of t
+    //     record, z   out: factor, and its right-hand side (R)
+    //     zero_pivot  set to 1 + the lowest unknown with a zero pivot, unless a lower one is set
+    //     scratch     scratch() numbers
+    void eliminate_qr(V* carry, const Point<V>& p, V* record, V* z, V& zero_pivot, V* scratch) const {
         const int rows = p.count + Q + D;
         V *C = scratch, *M = C + rows * WIDTH;
         triangularise(carry, p, C, rows);
@@ -100,41 +111,41 @@ struct Central {
         for (int d = 0; p.central && d < D; ++d) {
             const V outer = central(p, d);
             V* row = M + (R + d) * WIDE;
-            row[place(d, K - 2)] = row[R + place(d, K - 2)] = outer;
-            row[R + place(d, K - 1)] = outer * p.after;
+            row[position(d, K - 2)] = row[R + position(d, K - 2)] = outer;
+            row[R + position(d, K - 1)] = outer * p.after;
             row[R + R + d] = -outer;
         }
         for (int i = 0; p.taylor && i < R; ++i)
             for (int c = i; c < R; c += D)
                 M[(R + D + i) * WIDE + c] = p.weight[i % D] * k.link[derivative(i) * K + derivative(c)];
         for (int j = 0; j < R; ++j) {
-            const V inverse = p.taylor ? reflect(M, WIDE, j, j, R, R + D + j + 1) : last(M, j, p.tolerance);
-            mark(inverse == 0.0, j, zero);
-            keep(M + j * WIDE, j, inverse, record, z);
+            const V inverse = p.taylor ? reflect(M, WIDE, j, j, R, R + D + j + 1) : last_inverse(M, j, p.tolerance);
+            flag_deficient(inverse == 0.0, j, zero_pivot);
+            store_row(M + j * WIDE, j, inverse, record, z);
         }
         for (int i = 0; i < R + D; ++i)
             for (int c = 0; c < WIDTH; ++c) carry[i * WIDTH + c] = M[(R + i) * WIDE + R + c];
         for (int d = 0; d < D; ++d) {  // rows over s_{t-1} alone
             V* row = carry + (R + D + d) * WIDTH;
             for (int c = 0; c < WIDTH; ++c) row[c] = V{};
-            for (int e = d; e < D; ++e) row[place(e, K - 2)] = C[(R + d) * WIDTH + R + e];
+            for (int e = d; e < D; ++e) row[position(e, K - 2)] = C[(R + d) * WIDTH + R + e];
             row[Q] = C[(R + d) * WIDTH + Q];
         }
     }
 
-    // The same by the normal equations, the published method at squared conditioning.
-    void factored(V* carry, const Point<V>& p, V* record, V* z, V& zero, V* scratch) const {
+    // The same by the normal equations: the published method, with the condition number squared.
+    void eliminate_cholesky(V* carry, const Point<V>& p, V* record, V* z, V& zero_pivot, V* scratch) const {
         V *A = scratch, *size = A + (R + Q) * WIDE;
         normal(carry, p, A, size);
         for (int j = 0; j < R; ++j) {
             V* top = A + j * WIDE;
-            const auto sound = top[j] > p.tolerance * size[j];
-            const V inverse = select(sound, 1.0 / root(select(sound, top[j], V{} + 1.0)), V{});
+            const auto nonzero = top[j] > p.tolerance * size[j];
+            const V inverse = select(nonzero, 1.0 / square_root(select(nonzero, top[j], V{} + 1.0)), V{});
             for (int c = j + 1; c < WIDE; ++c) top[c] *= inverse;
             for (int i = j + 1; i < R + Q; ++i)
                 for (int c = i; c < WIDE; ++c) A[i * WIDE + c] -= top[i] * top[c];
-            mark(inverse == 0.0, j, zero);
-            keep(top, j, inverse, record, z);
+            flag_deficient(inverse == 0.0, j, zero_pivot);
+            store_row(top, j, inverse, record, z);
         }
         for (int i = 0; i < Q; ++i) {
             for (int c = i; c < WIDTH; ++c) carry[i * WIDTH + c] = A[(R + i) * WIDE + R + c];
@@ -142,15 +153,20 @@ struct Central {
         }
     }
 
-    // y_t and w_t, from z, `ahead` = y'_{t+1} and `later` = s_t. `innovation`: whether x is w_t.
-    void back(bool innovation, const V* record, const V* z, const V* ahead, const V* later, V* w, V* y) const {
+    // Back substitution: w_t and y_t.
+    //
+    //     innovation  whether x is w_t (qr)
+    //     ahead       y'_{t+1} (R)
+    //     later       s_t (D)
+    void back_substitute(bool innovation, const V* record, const V* z, const V* ahead, const V* later, V* w,
+                         V* y) const {
         const V* beyond = record + R * (R + 1) / 2;
         for (int j = R - 1; j >= 0; --j) {
             V sum = z[j];
             for (int c = 0; c < R; ++c) sum -= beyond[j * Q + c] * ahead[c];
             for (int d = 0; d < D; ++d) sum -= beyond[j * Q + R + d] * later[d];
-            for (int c = j + 1; c < R; ++c) sum -= record[row(j) + c] * w[at(c)];
-            w[at(j)] = sum * record[row(j) + j];
+            for (int c = j + 1; c < R; ++c) sum -= record[row(j) + c] * w[unknown(c)];
+            w[unknown(j)] = sum * record[row(j) + j];
         }
         predict<V>(s, k, ahead, y);
         for (int j = 0; j < R; ++j) {
@@ -160,11 +176,14 @@ struct Central {
         }
     }
 
-    // a_t = U^-T p, and what it hands on: over y'_{t+1} (`onward`) and s_t (`beyond`; in: over s_{t-1}).
+    // Forward substitution with the transpose: a_t = U^-T p.
+    //
+    //     onward  out: contribution to the right-hand side over y'_{t+1} (R)
+    //     beyond  in: contribution over s_{t-1}; out: over s_t (D)
     void adjoint(bool innovation, const V* record, const V* p, V* a, V* onward, V* beyond) const {
         const V* reach = record + R * (R + 1) / 2;
         for (int j = 0; j < R; ++j) {
-            V sum = p[at(j)];
+            V sum = p[unknown(j)];
             for (int i = 0; i < j; ++i) sum -= record[row(i) + j] * a[i];
             a[j] = sum * record[row(j) + j];
         }
@@ -183,10 +202,10 @@ private:
         out[0] = V{} + 1.0;
         for (int i = 1; i < n; ++i) out[i] = out[i - 1] * x;
     }
-    // Factors of the Q unknowns of a carry on their way from grid point to grid point.
+    // Scale of unknown c of a carry from one grid point to the next.
     V scale(const V* ratios, int c) const { return ratios[c < R ? derivative(c) : K - 2]; }
 
-    // c of the central row of variable d.
+    // Coefficient c of the central row of variable d.
     V central(const Point<V>& p, int d) const {
         const V span = 1.0 + p.after;
         V outer = p.weight[d] * p.inverse / span;
@@ -194,15 +213,15 @@ private:
         return outer;
     }
 
-    // Data rows and carry of t, triangular in C.
+    // Triangularise the data rows and the carry of t: out, C.
     void triangularise(const V* carry, const Point<V>& p, V* C, int rows) const {
-        V steps[MOST_DERIVATIVES], ratios[MOST_DERIVATIVES];
+        V steps[MAX_DERIVATIVES], ratios[MAX_DERIVATIVES];
         powers(p.inverse, K, steps), powers(p.before, K, ratios);
         for (int i = 0; i < p.count; ++i) {
-            const V* given = p.rows + i * (R + 1);
-            for (int c = 0; c < R; ++c) C[i * WIDTH + c] = given[at(c)] * steps[derivative(c)];
+            const V* row_in = p.rows + i * (R + 1);
+            for (int c = 0; c < R; ++c) C[i * WIDTH + c] = row_in[unknown(c)] * steps[derivative(c)];
             for (int c = R; c < Q; ++c) C[i * WIDTH + c] = V{};
-            C[i * WIDTH + Q] = given[R];
+            C[i * WIDTH + Q] = row_in[R];
         }
         for (int i = 0; i < Q + D; ++i) {
             V* row = C + (p.count + i) * WIDTH;
@@ -212,31 +231,32 @@ private:
         for (int j = 0; j < Q; ++j) reflect(C, WIDTH, j, j, j + 1, rows);
     }
 
-    // A row of the carry, zero before column i, over y'_{t+1}, where y_t = w_t + Phi y'_{t+1} and s_{t-1} = y'_{t+1}[K-2].
+    // A row of the carry, zero before column i, over y'_{t+1}; y_t = w_t + Phi y'_{t+1} and s_{t-1} = y'_{t+1}[K-2].
     void predicted(const V* row, int i, V* out) const {
         for (int d = 0; d < D; ++d) {
             for (int j = 0; j < K; ++j)
                 for (int m = 0; m <= j; ++m)
-                    if (place(d, m) >= i) out[place(d, j)] += row[place(d, m)] * k.phi[m * K + j];
-            out[place(d, K - 2)] += row[R + d];
+                    if (position(d, m) >= i) out[position(d, j)] += row[position(d, m)] * k.phi[m * K + j];
+            out[position(d, K - 2)] += row[R + d];
         }
     }
 
-    // The last grid point: 1 / pivot, 0 where that is rounding, measured by its column or the Taylor rows, whose size is 1.
-    V last(const V* U, int j, V tolerance) const {
+    // 1 / pivot at the last grid point; 0 if it is small compared to its column or to the Taylor rows, whose size is 1.
+    V last_inverse(const V* U, int j, V tolerance) const {
         V squares = V{};
         for (int i = 0; i <= j; ++i) squares += U[i * WIDE + j] * U[i * WIDE + j];
         const V pivot = U[j * WIDE + j];
-        const auto sound = magnitude(pivot) > tolerance * larger(root(squares), V{} + 1.0);
-        return select(sound, 1.0 / select(sound, pivot, V{} + 1.0), V{});
+        const auto nonzero = absolute(pivot) > tolerance * maximum(square_root(squares), V{} + 1.0);
+        return select(nonzero, 1.0 / select(nonzero, pivot, V{} + 1.0), V{});
     }
 
-    // The normal equations over (y_t, y'_{t+1}, s_t | 1): upper triangle, and the diagonal before anything was subtracted.
+    // The normal equations over (y_t, y'_{t+1}, s_t | 1): upper triangle A, and its diagonal before anything was
+    // subtracted.
     void normal(const V* carry, const Point<V>& p, V* A, V* size) const {
-        V steps[MOST_DERIVATIVES], ratios[MOST_DERIVATIVES];
+        V steps[MAX_DERIVATIVES], ratios[MAX_DERIVATIVES];
         powers(p.inverse, K, steps), powers(p.before, K, ratios);
         for (int i = 0; i < (R + Q) * (WIDE + 1); ++i) A[i] = V{};  // size too
-        auto slot = [&](int c) { return c < R ? c : R + place(c - R, K - 2); };
+        auto slot = [&](int c) { return c < R ? c : R + position(c - R, K - 2); };
         for (int i = 0; i < Q; ++i) {
             V* row = A + slot(i) * WIDE;
             const V factor = scale(ratios, i);
@@ -249,18 +269,18 @@ private:
             if (i == j) size[i] += value;
         };
         for (int n = 0; n < p.count; ++n) {
-            const V* given = p.rows + n * (R + 1);
+            const V* row_in = p.rows + n * (R + 1);
             for (int i = 0; i < R; ++i) {
-                const V mine = given[at(i)] * steps[derivative(i)];
-                for (int c = i; c < R; ++c) add(i, c, mine * given[at(c)] * steps[derivative(c)]);
-                A[i * WIDE + R + Q] += mine * given[R];
+                const V entry = row_in[unknown(i)] * steps[derivative(i)];
+                for (int c = i; c < R; ++c) add(i, c, entry * row_in[unknown(c)] * steps[derivative(c)]);
+                A[i * WIDE + R + Q] += entry * row_in[R];
             }
         }
         for (int d = 0; p.taylor && d < D; ++d) {
             const V square = p.weight[d] * p.weight[d];
             for (int i = 0; i < K; ++i)
                 for (int j = 0; j < K; ++j) {
-                    const int a = place(d, i), b = place(d, j);
+                    const int a = position(d, i), b = position(d, j);
                     add(a, R + b, -square * k.cross[i * K + j]);
                     if (a > b) continue;
                     add(a, b, square * k.gram[i * K + j]);
@@ -268,24 +288,24 @@ private:
                 }
             if (!p.central) continue;
             const V outer = central(p, d), row[] = {outer, outer * (1.0 + p.after), -outer};
-            const int column[] = {place(d, K - 2), R + place(d, K - 1), R + R + d};
+            const int column[] = {position(d, K - 2), R + position(d, K - 1), R + R + d};
             for (int i = 0; i < 3; ++i)
                 for (int j = i; j < 3; ++j) add(column[i], column[j], row[i] * row[j]);
         }
     }
 
     template <class M>
-    void mark(M bad, int j, V& zero) const {
-        const V named = V{} + (1.0 + at(j));
-        zero = select(bad & ((zero == 0.0) | (zero > named)), named, zero);
+    void flag_deficient(M bad, int j, V& zero_pivot) const {
+        const V flag = V{} + (1.0 + unknown(j));
+        zero_pivot = select(bad & ((zero_pivot == 0.0) | (zero_pivot > flag)), flag, zero_pivot);
     }
 
-    // Row j of the factor, from a row over (x, y'_{t+1}, s_t | 1).
-    void keep(const V* from, int j, V inverse, V* record, V* z) const {
+    // Store row j of the factor, from a row over (x, y'_{t+1}, s_t | 1).
+    void store_row(const V* from, int j, V inverse, V* record, V* z) const {
         record[row(j) + j] = inverse;
         for (int c = j + 1; c < R; ++c) record[row(j) + c] = from[c];
         V* beyond = record + R * (R + 1) / 2 + j * Q;
-        for (int c = 0; c < R; ++c) beyond[at(c)] = from[R + c];
+        for (int c = 0; c < R; ++c) beyond[unknown(c)] = from[R + c];
         for (int d = 0; d < D; ++d) beyond[R + d] = from[R + R + d];
         z[j] = from[R + Q];
     }

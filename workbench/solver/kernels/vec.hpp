@@ -1,8 +1,8 @@
-// A SIMD register of doubles, one system per lane: the scalar type that the CPU gives to the sweep (sweep.hpp).
+// Scalar types of the kernels: a SIMD register of doubles with one system per lane (Vec) on a CPU, a number (Real) on a
+// GPU.
 //
-// Written with the vector extensions of g++ and clang, which turn it into SSE2, AVX2, AVX-512 or NEON instructions as the
-// translation unit is compiled; SMNN_LANES is the number of lanes. Other compilers (MSVC, untested) take the plain array
-// below, whose loops they unroll. A GPU thread uses `double` itself: the functions for it stand at the end.
+// Vec uses the vector extensions of g++ and clang, which compile it to SSE2, AVX2, AVX-512 or NEON instructions;
+// SMNN_LANES is the number of lanes. Other compilers (MSVC, untested) use the plain array below and unroll its loops.
 #pragma once
 
 #if !defined(__CUDACC_RTC__)
@@ -34,15 +34,14 @@ namespace smnn {
 inline namespace SMNN_ISA {
 #endif
 
-// For one lane: select, sqrt, magnitude with another's sign. The vector versions have the same names.
-SMNN_INLINE double select(bool condition, double yes, double no) { return condition ? yes : no; }
-SMNN_INLINE double root(double x) { return sqrt(x); }
-SMNN_INLINE double magnitude(double x) { return fabs(x); }
-SMNN_INLINE double with_sign(double size, double sign) { return copysign(size, sign); }
-SMNN_INLINE double larger(double a, double b) { return a > b ? a : b; }
+// Functions of one number. The versions for Vec have the same names.
+SMNN_INLINE double select(bool condition, double a, double b) { return condition ? a : b; }
+SMNN_INLINE double square_root(double x) { return sqrt(x); }
+SMNN_INLINE double absolute(double x) { return fabs(x); }
+SMNN_INLINE double copy_sign(double size, double sign) { return copysign(size, sign); }
+SMNN_INLINE double maximum(double a, double b) { return a > b ? a : b; }
 
-// A float that stays one whatever stands beside it: literals and tables of the sweep are doubles, and arithmetic with them
-// must not be.
+// A float for which arithmetic with double literals and tables stays in single precision.
 struct Single {
     float value;
     Single() = default;
@@ -62,13 +61,13 @@ SMNN_INLINE Single& operator*=(Single& a, Single b) { return a = a * b; }
 SMNN_INLINE bool operator>(Single a, Single b) { return a.value > b.value; }
 SMNN_INLINE bool operator<(Single a, Single b) { return a.value < b.value; }
 SMNN_INLINE bool operator==(Single a, Single b) { return a.value == b.value; }
-SMNN_INLINE Single select(bool condition, Single yes, Single no) { return condition ? yes : no; }
-SMNN_INLINE Single root(Single x) { return sqrtf(x.value); }
-SMNN_INLINE Single magnitude(Single x) { return fabsf(x.value); }
-SMNN_INLINE Single with_sign(Single size, Single sign) { return copysignf(size.value, sign.value); }
-SMNN_INLINE Single larger(Single a, Single b) { return a > b ? a : b; }
+SMNN_INLINE Single select(bool condition, Single a, Single b) { return condition ? a : b; }
+SMNN_INLINE Single square_root(Single x) { return sqrtf(x.value); }
+SMNN_INLINE Single absolute(Single x) { return fabsf(x.value); }
+SMNN_INLINE Single copy_sign(Single size, Single sign) { return copysignf(size.value, sign.value); }
+SMNN_INLINE Single maximum(Single a, Single b) { return a > b ? a : b; }
 
-// What a GPU thread computes in: `double`, or `Single` where that is asked for (launcher.py).
+// The number type of a GPU thread: double, or Single (SMNN_REAL; backends/cuda/nvrtc.py).
 #ifndef SMNN_REAL
 #define SMNN_REAL double
 #endif
@@ -81,13 +80,13 @@ constexpr double EPSILON = sizeof(Real) == 4 ? 1.1920928955078125e-07 : 2.220446
 typedef double Vec __attribute__((vector_size(8 * SMNN_LANES)));
 typedef decltype(Vec{} > Vec{}) Mask;
 
-SMNN_INLINE Vec select(Mask condition, Vec yes, Vec no) { return condition ? yes : no; }
-SMNN_INLINE Vec magnitude(Vec x) { return Vec(Mask(x) & 0x7fffffffffffffffLL); }
-SMNN_INLINE Vec with_sign(Vec size, Vec sign) {
+SMNN_INLINE Vec select(Mask condition, Vec a, Vec b) { return condition ? a : b; }
+SMNN_INLINE Vec absolute(Vec x) { return Vec(Mask(x) & 0x7fffffffffffffffLL); }
+SMNN_INLINE Vec copy_sign(Vec size, Vec sign) {
     return Vec((Mask(size) & 0x7fffffffffffffffLL) | (Mask(sign) & ~0x7fffffffffffffffLL));
 }
-SMNN_INLINE Vec larger(Vec a, Vec b) { return a > b ? a : b; }
-SMNN_INLINE Vec root(Vec x) {
+SMNN_INLINE Vec maximum(Vec a, Vec b) { return a > b ? a : b; }
+SMNN_INLINE Vec square_root(Vec x) {
 #if SMNN_LANES == 8 && defined(__AVX512F__)
     return Vec(_mm512_sqrt_pd(__m512d(x)));
 #elif SMNN_LANES == 4 && defined(__AVX__)
@@ -102,7 +101,7 @@ SMNN_INLINE Vec root(Vec x) {
 #endif
 }
 
-#else  // any other compiler
+#else  // other compilers
 
 struct Mask { bool at[SMNN_LANES]; };
 struct Vec {
@@ -122,11 +121,11 @@ SMNN_INLINE Vec operator-(Vec a) SMNN_EACH(Vec, -a.at[i])
 SMNN_INLINE Mask operator>(Vec a, Vec b) SMNN_EACH(Mask, a.at[i] > b.at[i])
 SMNN_INLINE Mask operator==(Vec a, Vec b) SMNN_EACH(Mask, a.at[i] == b.at[i])
 SMNN_INLINE Mask operator&(Mask a, Mask b) SMNN_EACH(Mask, a.at[i] && b.at[i])
-SMNN_INLINE Vec select(Mask c, Vec yes, Vec no) SMNN_EACH(Vec, c.at[i] ? yes.at[i] : no.at[i])
-SMNN_INLINE Vec magnitude(Vec a) SMNN_EACH(Vec, std::fabs(a.at[i]))
-SMNN_INLINE Vec with_sign(Vec a, Vec b) SMNN_EACH(Vec, std::copysign(a.at[i], b.at[i]))
-SMNN_INLINE Vec larger(Vec a, Vec b) SMNN_EACH(Vec, a.at[i] > b.at[i] ? a.at[i] : b.at[i])
-SMNN_INLINE Vec root(Vec a) SMNN_EACH(Vec, std::sqrt(a.at[i]))
+SMNN_INLINE Vec select(Mask c, Vec a, Vec b) SMNN_EACH(Vec, c.at[i] ? a.at[i] : b.at[i])
+SMNN_INLINE Vec absolute(Vec a) SMNN_EACH(Vec, std::fabs(a.at[i]))
+SMNN_INLINE Vec copy_sign(Vec a, Vec b) SMNN_EACH(Vec, std::copysign(a.at[i], b.at[i]))
+SMNN_INLINE Vec maximum(Vec a, Vec b) SMNN_EACH(Vec, a.at[i] > b.at[i] ? a.at[i] : b.at[i])
+SMNN_INLINE Vec square_root(Vec a) SMNN_EACH(Vec, std::sqrt(a.at[i]))
 #undef SMNN_EACH
 SMNN_INLINE Vec& operator+=(Vec& a, Vec b) { return a = a + b; }
 SMNN_INLINE Vec& operator-=(Vec& a, Vec b) { return a = a - b; }

@@ -1,7 +1,7 @@
-"""The GPU kernels (kernels/gpu): compiled at run time by NVRTC for the shape at hand, kept on disk, and launched.
+"""Compile the GPU kernels (kernels/gpu) with NVRTC for the shape of a problem, cache them on disk, and launch them.
 
-A launch goes to torch's current stream of the device, waits for nothing and leaves the caller's current device as it
-is. A CUDA graph may capture it, once the kernel was launched before: compiling and loading do not belong in a capture.
+A launch uses torch's current stream of the device, does not synchronise, and leaves the current device unchanged. A
+CUDA graph can capture it after a first launch: compiling and loading cannot be captured.
 """
 
 import ctypes
@@ -26,24 +26,24 @@ logger = logging.getLogger(__name__)
 
 KERNELS = Path(__file__).parents[2] / "kernels"
 SOURCES = (
-    *("vec.hpp", "sweep.hpp", "cholesky.hpp", "central.hpp", "gradients.hpp", "gpu/call.hpp", "gpu/system.hpp"),
-    *("gpu/gradients.hpp", "gpu/entry.hpp", "gpu/small.hpp", "gpu/piece.hpp", "gpu/joined.hpp", "gpu/chain.hpp"),
-    *("gpu/pieces.hpp", "gpu/central.hpp", "gpu/warp.hpp", "gpu/warp_methods.hpp", "gpu/warp_system.hpp"),
+    *("vec.hpp", "sweep.hpp", "taylor.hpp", "qr.hpp", "cholesky.hpp", "dense.hpp", "central.hpp", "gradients.hpp"),
+    *("gpu/call.hpp", "gpu/system.hpp", "gpu/gradients.hpp", "gpu/entry.hpp", "gpu/sizes.hpp", "gpu/piece.hpp"),
+    *("gpu/joined.hpp", "gpu/chain.hpp", "gpu/pieces.hpp", "gpu/central.hpp", "gpu/warp.hpp", "gpu/warp_methods.hpp"),
+    "gpu/warp_system.hpp",
 )
-"""The headers that they are made of."""
+"""The headers of the kernels."""
 BLOCK = 32
-"""Threads of a block, a warp; that of gpu/entry.hpp."""
+"""Threads per block: one warp, as in gpu/entry.hpp."""
 INSTALL = "pip install 'smnn-workbench[cuda]' (the packages cuda-core and nvidia-cuda-nvrtc)"
 UNROLLED = 9
-"""Unknowns per grid point up to which a kernel is compiled with its matrices in registers. At 9 it spills 1 kB (qr) and
-takes up to ten seconds to compile; beyond, matrices lie in shared memory (a warp per system) or in memory."""
+"""Largest number of unknowns per grid point for which matrices are in registers. At 9 a kernel spills 1 kB (qr) and
+takes up to ten seconds to compile; beyond, matrices are in shared memory (a warp per system) or in global memory."""
 ROWS_UNROLLED = 12
 
 
 @dataclass(frozen=True)
 class Instance:
-    """A kernel ("Solve", ..: the jobs of kernels/gpu) for a method ("qr", "cholesky", or "qr32": `qr` in float32), a
-    shape and a row mode."""
+    """A kernel of kernels/gpu ("Solve", ..) for a method ("qr", "cholesky", or "qr32"), a shape and a row mode."""
 
     kernel: str
     method: str
@@ -54,18 +54,18 @@ class Instance:
 
     @property
     def general(self) -> bool:
-        """Whether matrices are too large for registers."""
+        """Whether the matrices are too large for registers."""
         R = self.D * self.K
         return self.central or R > UNROLLED or R + self.E > ROWS_UNROLLED
 
     @property
     def warp(self) -> bool:
-        """Whether a warp, not a thread, works on a system."""
+        """Whether a warp, not a thread, solves a system."""
         return self.kernel.endswith("Warp")
 
     @property
     def expression(self) -> str:
-        """Its C++ name."""
+        """The C++ expression that names the kernel."""
         sizes = f"{self.D}, {self.K}, {self.E}"
         shape = "smnn::AnyShape" if self.general else f"smnn::Shape<{sizes}>"
         method = "Cholesky" if self.method == "cholesky" else "Qr"
@@ -80,19 +80,19 @@ class Instance:
 
 @dataclass(frozen=True)
 class Binary:
-    """A compiled instance: machine code, and what the kernel is called in it."""
+    """A compiled instance: machine code and the symbol of the kernel."""
 
     code: bytes
     name: str
 
-    def packed(self) -> bytes:
-        """A digest, a line with the name, the code."""
+    def to_bytes(self) -> bytes:
+        """Digest, symbol, newline and code."""
         body = self.name.encode() + b"\n" + self.code
         return hashlib.sha256(body).digest() + body
 
     @classmethod
-    def unpacked(cls, data: bytes) -> "Binary | None":
-        """None where the data are not what `packed` made."""
+    def from_bytes(cls, data: bytes) -> "Binary | None":
+        """The inverse of `to_bytes`; None if the digest does not match."""
         digest, body = data[:32], data[32:]
         if hashlib.sha256(body).digest() != digest:
             return None
@@ -104,7 +104,7 @@ class Binary:
 
 
 def cache_folder() -> Path:
-    """Where this user's binaries are kept."""
+    """The folder of the compiled kernels of this user."""
     if sys.platform == "win32":
         base = Path(os.environ.get("LOCALAPPDATA", Path.home() / "AppData" / "Local"))
     elif sys.platform == "darwin":
@@ -115,26 +115,26 @@ def cache_folder() -> Path:
 
 
 def binary(instance: Instance, arch: str) -> Binary:
-    """The instance for an architecture ("sm_90"), from the disk or compiled now; no GPU is needed for that.
+    """The instance for an architecture ("sm_90"), from the cache or compiled; needs no GPU.
 
-    Raises RuntimeError, with the command that installs what is missing, where NVRTC cannot be loaded.
+    Raises RuntimeError, with the installation command, if NVRTC cannot be loaded.
     """
     file = cache_folder() / f"{_key(instance, arch)}.bin"
     with suppress(OSError):
-        found = Binary.unpacked(file.read_bytes())
-        if found:
-            return found
-        logger.warning("%s is damaged: compiled again", file)
-    made = compiled(instance, arch)
+        cached = Binary.from_bytes(file.read_bytes())
+        if cached:
+            return cached
+        logger.warning("%s is corrupt: recompiling", file)
+    result = compiled(instance, arch)
     try:
-        _write(file, made.packed())
+        _write(file, result.to_bytes())
     except OSError as error:
-        logger.warning("compiled GPU kernels cannot be kept for later: %s", error)
-    return made
+        logger.warning("compiled GPU kernels cannot be cached: %s", error)
+    return result
 
 
 def compiled(instance: Instance, arch: str) -> Binary:
-    """The instance, by NVRTC."""
+    """Compile the instance with NVRTC."""
     core = importlib.import_module("cuda.core")
     options = core.ProgramOptions(
         name="smnn",
@@ -146,9 +146,9 @@ def compiled(instance: Instance, arch: str) -> Binary:
     )
     header = "central" if instance.central else "warp_system" if instance.warp else "pieces"
     program = core.Program(f'#include "gpu/{header}.hpp"\n', "c++", options)
-    made = program.compile("cubin", name_expressions=(instance.expression,))
-    name = made.symbol_mapping[instance.expression]
-    return Binary(bytes(made.code), name.decode() if isinstance(name, bytes) else name)
+    cubin = program.compile("cubin", name_expressions=(instance.expression,))
+    name = cubin.symbol_mapping[instance.expression]
+    return Binary(bytes(cubin.code), name.decode() if isinstance(name, bytes) else name)
 
 
 def _key(instance: Instance, arch: str) -> str:
@@ -167,7 +167,7 @@ def _versions() -> str:
 
 
 def _write(file: Path, data: bytes) -> None:
-    """All of it or nothing, whoever else writes it."""
+    """Write a file atomically."""
     file.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=file.parent)
     try:
@@ -183,7 +183,7 @@ def _write(file: Path, data: bytes) -> None:
 
 
 def _checked(result: tuple[Any, ...]) -> Any:
-    """What a call of the CUDA bindings gives, or RuntimeError with its error."""
+    """The result of a call of the CUDA bindings. Raises RuntimeError if it failed."""
     error, *values = result
     if int(error):
         raise RuntimeError(f"CUDA: {error.name}")
@@ -193,8 +193,8 @@ def _checked(result: tuple[Any, ...]) -> Any:
 @dataclass(frozen=True)
 class _Loaded:
     function: Any
-    keep: Any
-    """The library; the function ends with it."""
+    owner: Any
+    """The library, which must outlive the function."""
 
 
 _contexts: dict[int, Any] = {}
@@ -204,7 +204,7 @@ _lock = Lock()
 
 @contextmanager
 def _context(driver: Any, device: int) -> Iterator[None]:
-    """The primary context of the device, the one that torch uses, and afterwards that of the caller again."""
+    """Make the primary context of the device, which torch uses, current; restore that of the caller on exit."""
     if device not in _contexts:
         with _lock:
             if device not in _contexts:
@@ -218,23 +218,24 @@ def _context(driver: Any, device: int) -> Iterator[None]:
 
 def _load(driver: Any, instance: Instance, device: int) -> _Loaded:
     """The kernel on this device, compiled and loaded at the first call."""
-    found = _loaded.get((instance, device))
-    if found:
-        return found
+    loaded = _loaded.get((instance, device))
+    if loaded:
+        return loaded
     with _lock:
         if (instance, device) not in _loaded:
             major, minor = torch.cuda.get_device_capability(device)
-            made = binary(instance, f"sm_{major}{minor}")
-            code = importlib.import_module("cuda.core").ObjectCode.from_cubin(made.code)
-            kernel = code.get_kernel(made.name)
+            cubin = binary(instance, f"sm_{major}{minor}")
+            code = importlib.import_module("cuda.core").ObjectCode.from_cubin(cubin.code)
+            kernel = code.get_kernel(cubin.name)
             _loaded[instance, device] = _Loaded(_checked(driver.cuKernelGetFunction(kernel.handle)), (code, kernel))
         return _loaded[instance, device]
 
 
 def launch(device: torch.device, instance: Instance, words: "array[int]", threads: int, shared: int = 0) -> None:
-    """The kernel with `words`, the `Call` of gpu/call.hpp, as its argument, in at least so many threads.
+    """Launch a kernel.
 
-    shared: bytes of shared memory for each block.
+    words: its argument, the struct `Call` of gpu/call.hpp. threads: the smallest number of threads.
+    shared: bytes of shared memory per block.
     """
     driver = importlib.import_module("cuda.bindings.driver")
     stream = torch.cuda.current_stream(device).cuda_stream

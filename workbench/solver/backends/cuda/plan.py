@@ -1,4 +1,4 @@
-"""How problems are handed to the kernels of `cuda`: all that follows from shapes and strides alone."""
+"""Choose the arrangement of a problem on the GPU from the shapes and strides of its tensors."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,53 +8,52 @@ import torch
 from torch import Tensor
 
 from workbench.solver.backends.cuda.nvrtc import Instance
-from workbench.solver.shapes import LAYOUT, Shape, Sizes, remembered, sizes_of
+from workbench.solver.shapes import LAYOUT, Shape, Sizes, cached, sizes_of
 
 MOST_BATCH_DIMS = 16
 PIECED = 32768
-"""Threads that pieces may make: a warp on every scheduler of a large GPU. Estimated, not measured."""
+"""Largest number of threads over all pieces: a warp per scheduler of a large GPU. Estimated, not measured."""
 SHORTEST = 64
-"""Grid points of the shortest piece. Shorter ones cost digits: of u'' + 0.1 u' + u = 0, K = 3, h = 1e-4, T = 10,000,
-`qr` on pieces of 16, 64 and 256 grid points is 4.5e-11, 2.6e-11 and 2.2e-12 away from the record as a whole."""
+"""Smallest number of grid points per piece. Shorter ones lose digits: for u'' + 0.1 u' + u = 0, K = 3, h = 1e-4, T =
+10,000, `qr` on pieces of 16, 64 and 256 grid points differs by 4.5e-11, 2.6e-11 and 2.2e-12 from the whole record."""
 FEWEST = 4
-"""Pieces for which cutting a record pays, as what rides along doubles the work. Estimated, not measured."""
+"""Smallest number of pieces; the columns of the separators double the work. Estimated, not measured."""
 MOST_SHARED = 48 * 1024
-"""Bytes of shared memory that every GPU gives a block unasked: `qr` fits up to R = 30, `cholesky` up to 37, at E = R. A
-warp per system takes 6 kB at R = 10, so that an SM of 228 kB holds 32 warps (its most) there, and 4 at R = 32; its 64
-to 128 registers per lane bound it less. One thread per system would work in memory instead, where every number that a
-warp touches is a transaction of its own, and leave most of a GPU idle below some ten thousand systems. Estimated, not
+"""Bytes of shared memory per block that every GPU provides by default: enough for `qr` up to R = 30 and `cholesky` up
+to 37, at E = R. A warp per system takes 6 kB at R = 10, so that an SM of 228 kB holds 32 warps (the maximum), and 4 at
+R = 32; its 64 to 128 registers per lane are a weaker bound. One thread per system would work in global memory, with one
+transaction per number of a warp, and leave most of a GPU idle below some ten thousand systems. Estimated, not
 measured."""
 GROUP = 32
-"""Columns that one thread sums a gradient over."""
+"""Number of columns over which one thread sums a gradient."""
 
 Layout = tuple[tuple[Shape, Shape], ...]
 """Shape and strides of every argument, in the order of LAYOUT."""
 
 
 def padded(numbers: Sequence[int], length: int) -> list[int]:
-    """The numbers, and zeros up to that length."""
+    """The numbers, padded with zeros to `length`."""
     return [*numbers, *(0,) * (length - len(numbers))]
 
 
 @dataclass(frozen=True)
 class GradientLayout:
-    """How a gradient leaves the kernel: `parts` times `places` times `width` numbers, to be summed over part and place.
+    """The layout (parts, spans, width) of a gradient written by the kernel, to be summed over parts and spans.
 
-    along: numbers from one grid point to the next, 0 where a place is a sum over a span of them.
+    stride: between grid points; 0 if each span holds a sum over its grid points.
     """
 
     parts: int
-    places: int
+    spans: int
     width: int
-    along: int
+    stride: int
 
 
 class CudaPlan:
-    """How problems of one layout are handed to the kernels: all that follows from shapes and strides alone.
+    """The arrangement of the problems of one layout.
 
-    Systems that share coefficients, steps and weights are neighbours there: the batch is permuted so that its
-    dimensions of left-hand sides come first. With central rows each has a factor of its own, which is not kept where
-    they share one.
+    The batch is permuted so that the dimensions of left-hand sides come first and systems that share a left-hand side
+    are contiguous. With central rows such systems do not share a factor, and no factor is kept.
     """
 
     def __init__(self, layout: Layout, sizes: Sizes, central: bool, method: str) -> None:
@@ -67,16 +66,17 @@ class CudaPlan:
         columns = prod(sizes.batch[i] for i in range(rank) if shared[i]) or 1
         self.sizes, self.central, self.method = sizes, central, method
         self.columns = 1 if central else columns
-        self.keeps = self.columns == columns
+        self.keeps_factor = self.columns == columns
         self.systems = prod(self.batch)
-        self.lefts = self.systems // self.columns
+        self.n_left = self.systems // self.columns
         self.orthogonal, self.real = method != "cholesky", torch.float32 if method == "qr32" else torch.float64
         self.general = self.instance("Solve").general
         self.warp = self.general and not central and self.shared_bytes <= MOST_SHARED
         self.pieces, self.length, self.joined = self._cut()
         self.links = -(-self.pieces // self.joined)
-        self.fields = [
-            self.field(shape, stride, len(LAYOUT[name])) for name, (shape, stride) in zip(LAYOUT, layout, strict=True)
+        self.strides = [
+            self.padded_strides(shape, stride, len(LAYOUT[name]))
+            for name, (shape, stride) in zip(LAYOUT, layout, strict=True)
         ]
         self.tails = {
             name: tuple(shape[len(shape) - len(LAYOUT[name]) :])
@@ -84,10 +84,10 @@ class CudaPlan:
         }
 
     def _cut(self) -> tuple[int, int, int]:
-        """Pieces of a record, their length, and how many make one link of the chain of their ends; (1, T, 1): none.
+        """The number of pieces of a record, their length, and the number of pieces per link; (1, T, 1) if not cut.
 
-        Three passes follow each other, over the grid points of a piece, the pieces of a link and the links: for one
-        long record each gets the cube root of T.
+        Three sequential passes run over the grid points of a piece, the pieces of a link and the links of the chain;
+        for a single long record each has length T^(1/3).
         """
         T, third = self.sizes.T, round(self.sizes.T ** (1 / 3))
         length = max(SHORTEST, third, -(-T * self.systems // PIECED))
@@ -96,18 +96,18 @@ class CudaPlan:
             return 1, T, 1
         return pieces, length, isqrt(pieces)
 
-    def field(self, shape: Shape, strides: Shape, n: int) -> list[int]:
-        """Strides along the grid points, the dimensions after them, and the batch: 0 where broadcast."""
-        own = [stride if size > 1 else 0 for size, stride in zip(shape, strides, strict=True)]
-        split = len(own) - n
-        rows, batch = own[split:], [0] * (len(self.batch) - split) + own[:split]
+    def padded_strides(self, shape: Shape, strides: Shape, n: int) -> list[int]:
+        """Strides along the grid points, the other n - 1 row dimensions and the batch; 0 if broadcast."""
+        effective = [stride if size > 1 else 0 for size, stride in zip(shape, strides, strict=True)]
+        split = len(effective) - n
+        rows, batch = effective[split:], [0] * (len(self.batch) - split) + effective[:split]
         batch = [batch[i] for i in self.order]
         return [rows[0], *padded(rows[1:], 3), *padded(batch, MOST_BATCH_DIMS)]
 
     # sizes
 
     def record(self, pieced: bool) -> int:
-        """Numbers of factor per grid point (kernels/sweep.hpp, central.hpp), in pieces also over the separator."""
+        """Size of the factor per grid point (kernels/sweep.hpp, central.hpp); in pieces also over the separator."""
         D, R = self.sizes.D, self.sizes.D * self.sizes.K
         if self.central:
             return R * (R + 1) // 2 + R * (R + D)
@@ -115,7 +115,7 @@ class CudaPlan:
 
     @property
     def workspace(self) -> int:
-        """Numbers of scratch of a thread; 0 where sizes are known at compile time."""
+        """Size of the scratch memory of a thread; 0 if the shape is known at compile time."""
         s = self.sizes
         D, E, R = s.D, s.E, s.D * s.K
         if not self.general:
@@ -128,20 +128,21 @@ class CudaPlan:
 
     @property
     def shared_bytes(self) -> int:
-        """Shared memory of a warp: `Shared` of kernels/gpu/warp.hpp."""
+        """Bytes of shared memory of a warp: `SharedMemory` of kernels/gpu/warp.hpp."""
         D, K, E, R = self.sizes.D, self.sizes.K, self.sizes.E, self.sizes.D * self.sizes.K
         stack = 2 * R * (2 * R + 1 if self.orthogonal else R + 1)
         numbers = stack + (E + R + 1) * (R + 1) + 10 * R + 2 * K + D + E + 33
         return numbers * self.real.itemsize
 
-    def kept(self, keep: str) -> list[tuple[int, ...]]:
-        """The shapes of what is kept."""
-        if keep in ("nothing", "carry") or not self.keeps or (self.central and keep == "resolve"):
+    def factor_shapes(self, keep: str) -> list[tuple[int, ...]]:
+        """The shapes of the kept factor."""
+        if keep in ("nothing", "carry") or not self.keeps_factor or (self.central and keep == "resolve"):
             return []
-        return self.shared() if self.columns > 1 or keep == "resolve" else self.own()
+        shared = self.columns > 1 or keep == "resolve"
+        return self.shared_factor_shapes() if shared else self.system_factor_shapes()
 
-    def own(self) -> list[tuple[int, ...]]:
-        """The factor of systems that share none: records, and of pieces also the links and the chain of their ends."""
+    def system_factor_shapes(self) -> list[tuple[int, ...]]:
+        """Factors of systems that do not share one: records, and with pieces also the links and the chain."""
         if self.warp:
             return [(self.systems, self.sizes.T, self.record(False))]
         if self.pieces == 1:
@@ -150,58 +151,62 @@ class CudaPlan:
         links = (self.joined, 3 * R * R, self.systems * self.links)
         return [(self.length, self.record(True), threads), links, (self.links + 1, 2 * R * R, self.systems)]
 
-    def shared(self) -> list[tuple[int, ...]]:
-        """Of every left-hand side: records, reflections, those of the initial rows, and the rank indicator."""
+    def shared_factor_shapes(self) -> list[tuple[int, ...]]:
+        """Factors of left-hand sides: records, reflections, those of the initial rows, and the rank indicator."""
         s, R = self.sizes, self.sizes.D * self.sizes.K
         reflections, merged = (R * (R + s.E + 4), 3 * R) if self.orthogonal else (0, 0)
         return [
-            (s.T, self.record(False), self.lefts),
-            (s.T, reflections, self.lefts),
-            (s.T0 * s.D * s.K0, merged, self.lefts),
-            (self.lefts * torch.int64.itemsize // self.real.itemsize,),
+            (s.T, self.record(False), self.n_left),
+            (s.T, reflections, self.n_left),
+            (s.T0 * s.D * s.K0, merged, self.n_left),
+            (self.n_left * torch.int64.itemsize // self.real.itemsize,),
         ]
 
     def instance(self, kernel: str) -> Instance:
-        """The kernel of that name for problems of this shape."""
+        """The kernel `kernel` for problems of this shape."""
         s = self.sizes
-        method = "qr" if kernel == "Gradient" else self.method  # which is the same for all, and in float64
+        method = "qr" if kernel == "Gradient" else self.method  # gradients: the same kernel for all methods, in float64
         return Instance(kernel, method, s.D, s.K, s.E, self.central)
 
     # results
 
-    def result(self, name: str, span: int) -> GradientLayout:
-        """How the gradient of this argument leaves the kernel."""
+    def gradient_layout(self, name: str, span: int) -> GradientLayout:
+        """The layout in which the kernel writes the gradient of this argument."""
         tail = self.tails[name]
         width = prod(tail[1:])
         left = name in ("coefficients", "steps")
-        parts = self.lefts * -(-self.columns // GROUP) if left else self.systems
+        parts = self.n_left * -(-self.columns // GROUP) if left else self.systems
         points = {"initial": self.sizes.T0, "steps": self.sizes.T - 1}.get(name, self.sizes.T)
         if tail[0] == points and points > 1:
             return GradientLayout(parts, points, width, width)
         return GradientLayout(parts, -(-points // span), width, 0)
 
-    def restored(self, x: Tensor) -> Tensor:
-        """A result in the order of the batch."""
+    def unpermute(self, x: Tensor) -> Tensor:
+        """A result in the batch order of the problem."""
         n = len(self.order)
         if self.order == list(range(n)):
             return x
         inverse = sorted(range(n), key=self.order.__getitem__)
         return x.permute(*inverse, *range(n, x.ndim)).contiguous()
 
-    def summed(self, name: str, x: Tensor, how: GradientLayout) -> Tensor:
-        """A gradient, by part and place, in the order of the batch."""
-        if how.places and not how.along:
+    def reduce_gradient(self, name: str, x: Tensor, layout: GradientLayout) -> Tensor:
+        """A gradient (parts, spans, width) in the batch order of the problem."""
+        if layout.spans and not layout.stride:
             x = x.sum(1, keepdim=True)
         tail = self.tails[name]
         if name in ("coefficients", "steps"):
-            return x.reshape(self.lefts, how.parts // max(self.lefts, 1), -1).sum(1).reshape(*self._left_batch(), *tail)
-        return self.restored(x.reshape(*self.batch, *tail))
+            return (
+                x.reshape(self.n_left, layout.parts // max(self.n_left, 1), -1)
+                .sum(1)
+                .reshape(*self._left_batch(), *tail)
+            )
+        return self.unpermute(x.reshape(*self.batch, *tail))
 
     def _left_batch(self) -> tuple[int, ...]:
         return self.left if self.columns > 1 else tuple(self.sizes.batch)
 
 
-@remembered
+@cached
 def plan_of(layout: Layout, T: int, T0: int, central: bool, method: str) -> CudaPlan:
-    """The plan of a layout."""
+    """The plan of a layout, cached."""
     return CudaPlan(layout, sizes_of(tuple([shape for shape, _ in layout]), T, T0, central), central, method)

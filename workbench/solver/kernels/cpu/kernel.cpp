@@ -1,10 +1,16 @@
-// The kernel for one instruction set and one shape, with both methods. Compiled once for each, with the flags of the set, SMNN_ISA
-// (its name), SMNN_LANES, and SMNN_D and SMNN_K: the shape with as many equations as variables that is known at compile time; 0
-// and 0: any shape, and central rows. CMakeLists.txt has the list.
+// The kernel for one instruction set and one shape, with both methods.
+//
+// Compiled once for each, with the flags of the set and
+//
+//     SMNN_ISA, SMNN_LANES  name of the set, and its number of lanes
+//     SMNN_D, SMNN_K        the shape, with E = D; 0 and 0: any shape, and central rows
+//
+// CMakeLists.txt lists them.
 
 #include <type_traits>
 
-#include "group_central.hpp"
+#include "groups/central.hpp"
+#include "groups/shared.hpp"
 #include "partition.hpp"
 #include "threads.hpp"
 
@@ -19,20 +25,22 @@ namespace {
 
 using S = std::conditional_t<(SMNN_D > 0), Shape<SMNN_D, SMNN_K, SMNN_D>, AnyShape>;
 
-template <Kind KIND, class F>
-auto with_group(const Problem& p, F f) {
-    return p.cholesky ? f.template operator()<Group<Cholesky, S, KIND>>() : f.template operator()<Group<Qr, S, KIND>>();
+// Call f<G<method of p, S>>().
+template <template <template <class, class> class, class> class G, class F>
+auto with_method(const Problem& p, F f) {
+    return p.cholesky ? f.template operator()<G<Cholesky, S>>() : f.template operator()<G<Qr, S>>();
 }
 
+// Call f<kind of group that serves p>(), for problems that are not cut into pieces.
 template <class F>
 auto with_group(const Problem& p, F f) {
     if constexpr (S::SIZE == 0)
         if (p.central) return f.template operator()<CentralGroup>();
-    return p.columns > 1 ? with_group<Kind::COMMON>(p, f) : with_group<Kind::OWN>(p, f);
+    return p.columns > 1 ? with_method<SharedGroup>(p, f) : with_method<IndependentGroup>(p, f);
 }
 
-// Calls f<Method>() and returns true where the record is to be cut into pieces: not for the general path, and by the normal
-// equations only for few unknowns, for the sake of the compiler's time.
+// Call f<Method>() and return true if the record is cut into pieces. Not for the general path, and by the normal
+// equations for few unknowns only, to limit the time of compilation.
 template <class F>
 bool in_pieces(const Problem& p, F f) {
     constexpr bool orthogonal = S::SIZE > 0, normal = orthogonal && S::SIZE <= 6;
@@ -44,19 +52,19 @@ bool in_pieces(const Problem& p, F f) {
     return p.cholesky ? normal : orthogonal;
 }
 
-int64_t kept_size(const Problem& p, bool whole) {
+int64_t saved_size(const Problem& p, bool whole) {
     int64_t size = 0;
-    if (in_pieces(p, [&]<template <class, class> class M>() { size = Group<M, S, Kind::PIECES>::kept_size(p, true); })) return size;
-    return with_group(p, [&]<class G>() { return G::kept_size(p, whole); });
+    if (in_pieces(p, [&]<template <class, class> class M>() { size = PieceGroup<M, S>::saved_size(p); })) return size;
+    return with_group(p, [&]<class G>() { return G::saved_size(p, whole); });
 }
 
 int64_t groups(const Problem& p) {
     int64_t number = 0;
-    if (in_pieces(p, [&]<template <class, class> class M>() { number = Group<M, S, Kind::PIECES>::groups(p); })) return number;
+    if (in_pieces(p, [&]<template <class, class> class M>() { number = PieceGroup<M, S>::groups(p); })) return number;
     return with_group(p, [&]<class G>() { return G::groups(p); });
 }
 
-bool cut(const Problem& p) {
+bool is_partitioned(const Problem& p) {
     return in_pieces(p, []<template <class, class> class>() {});
 }
 
@@ -71,37 +79,39 @@ Problem left_sides(const Problem& p) {
     return left;
 }
 
-void factor(const Problem& p, Kept kept, int64_t* deficient, int threads) {
-    const Constants table = constants(int(p.K), int(p.central ? p.K - 1 : p.K));
+Constants constants_of(const Problem& p) { return constants(int(p.K), int(p.central ? p.K - 1 : p.K)); }
+
+void factor(const Problem& p, SavedFactor saved, int64_t* deficient, int threads) {
+    const Constants table = constants_of(p);
     const Problem left = left_sides(p);
-    with_group<Kind::OWN>(left, [&]<class G>() {
-        parallel_for(G::groups(left), threads, [&](long number) { G(left, {}, table, number).factor(kept.data, deficient); });
+    with_method<IndependentGroup>(left, [&]<class G>() {
+        parallel_for(G::groups(left), threads,
+                     [&](long number) { G(left, {}, table, number).factor(saved.data, deficient); });
     });
 }
 
 int64_t shared_size(const Problem& p) {
     const Constants none = {};
     const Problem left = left_sides(p);
-    return with_group<Kind::OWN>(left, [&]<class G>() { return G::shared_size(left, none); });
+    return with_method<IndependentGroup>(left, [&]<class G>() { return G::shared_size(left, none); });
 }
 
-void solve(const Problem& p, Kept kept, Solve out, int threads) {
-    const Constants table = constants(int(p.K), int(p.central ? p.K - 1 : p.K));
-    if (in_pieces(p, [&]<template <class, class> class M>() { Pieces<M, S>(p, kept, table, threads).solve(out); })) return;
+void solve(const Problem& p, SavedFactor saved, Solve out, int threads) {
+    const Constants table = constants_of(p);
+    if (in_pieces(p, [&]<template <class, class> class M>() { Partition<M, S>(p, saved, table, threads).solve(out); }))
+        return;
     with_group(p, [&]<class G>() {
-        parallel_for(G::groups(p), threads, [&](long number) {
-            G group(p, kept, table, number);
-            if constexpr (G::COMMON) group.solve_common(out);
-            else group.solve(out);
-        });
+        parallel_for(G::groups(p), threads, [&](long number) { G(p, saved, table, number).solve(out); });
     });
 }
 
-void adjoint(const Problem& p, Kept kept, Adjoint in, int threads) {
-    const Constants table = constants(int(p.K), int(p.central ? p.K - 1 : p.K));
-    if (in_pieces(p, [&]<template <class, class> class M>() { Pieces<M, S>(p, kept, table, threads).adjoint(in); })) return;
+void adjoint(const Problem& p, SavedFactor saved, Adjoint out, int threads) {
+    const Constants table = constants_of(p);
+    if (in_pieces(p,
+                  [&]<template <class, class> class M>() { Partition<M, S>(p, saved, table, threads).adjoint(out); }))
+        return;
     with_group(p, [&]<class G>() {
-        parallel_for(G::groups(p), threads, [&](long number) { G(p, kept, table, number).adjoint(in); });
+        parallel_for(G::groups(p), threads, [&](long number) { G(p, saved, table, number).adjoint(out); });
     });
 }
 
@@ -110,6 +120,8 @@ void adjoint(const Problem& p, Kept kept, Adjoint in, int threads) {
 
 extern const Kernel SMNN_NAME(SMNN_ISA, SMNN_D, SMNN_K);
 const Kernel SMNN_NAME(SMNN_ISA, SMNN_D, SMNN_K) = {
-    SMNN_STRING(SMNN_ISA), LANES, SMNN_D, SMNN_K, kept_size, shared_size, groups, cut, factor, solve, adjoint};
+    SMNN_STRING(SMNN_ISA), LANES, SMNN_D, SMNN_K, saved_size, shared_size, groups, is_partitioned,
+    factor, solve, adjoint,
+};
 
 }  // namespace smnn

@@ -19,8 +19,8 @@
 namespace smnn {
 namespace {
 
-// How often a thread looks for work before it sleeps: some 20 microseconds, less than waking it up costs.
-constexpr int PATIENCE = 400;
+// Polls of a waiting thread before it sleeps: about 20 microseconds, less than waking it costs.
+constexpr int POLLS = 400;
 
 void pause_briefly() {
 #if defined(__x86_64__) || defined(__i386__)
@@ -30,17 +30,17 @@ void pause_briefly() {
 #endif
 }
 
-// Helpers wait for `round` to change, take numbers from `next` until they are used up, and count themselves out.
+// Helpers wait for `round` to change, take task numbers from `next` until none are left, and decrement `busy`.
 class Pool {
 public:
     explicit Pool(long process) : owner(process) {}
     const long owner;
 
-    // False if another caller has the pool. Throws what `work` throws, when all threads have left it.
+    // Returns false if another caller uses the pool. Rethrows an exception of `work` once all threads have finished.
     bool run(long count, int helpers, const std::function<void(long)>& work) {
         std::unique_lock<std::mutex> mine(in_use_, std::try_to_lock);
         if (!mine) return false;
-        helpers = enlist(helpers);
+        helpers = start_helpers(helpers);
         {
             std::lock_guard<std::mutex> guard(lock_);
             work_ = &work;
@@ -52,17 +52,17 @@ public:
             round_.fetch_add(1);
         }
         wake_.notify_all();
-        take();
+        run_tasks();
         for (int i = 0; busy_.load(std::memory_order_acquire) > 0;)
-            if (i < 100 * PATIENCE) pause_briefly(), ++i;
+            if (i < 100 * POLLS) pause_briefly(), ++i;
             else std::this_thread::yield();
         if (failure_) std::rethrow_exception(std::exchange(failure_, nullptr));
         return true;
     }
 
 private:
-    // So many members if the system grants the threads; how many there are to help.
-    int enlist(int helpers) {
+    // Start helper threads as far as the system permits. Returns the number available.
+    int start_helpers(int helpers) {
         try {
             while (static_cast<int>(members_.size()) < helpers) {
                 const int number = static_cast<int>(members_.size());
@@ -73,7 +73,7 @@ private:
         return std::min(helpers, static_cast<int>(members_.size()));
     }
 
-    void take() {
+    void run_tasks() {
         try {
             for (long i = next_.fetch_add(1); i < count_; i = next_.fetch_add(1)) (*work_)(i);
         } catch (...) {
@@ -85,7 +85,7 @@ private:
 
     void serve(int number) {
         for (long seen = 0;;) {
-            for (int i = 0; i < PATIENCE && round_.load(std::memory_order_acquire) == seen; ++i) pause_briefly();
+            for (int i = 0; i < POLLS && round_.load(std::memory_order_acquire) == seen; ++i) pause_briefly();
             bool called;
             {
                 std::unique_lock<std::mutex> guard(lock_);
@@ -94,7 +94,7 @@ private:
                 called = number < wanted_;
             }
             if (!called) continue;
-            take();
+            run_tasks();
             busy_.fetch_sub(1, std::memory_order_release);
         }
     }
@@ -110,24 +110,24 @@ private:
     std::atomic<int> busy_{0};
 };
 
-// The pool of this process, never destroyed (its threads may outlive static objects). A child made by fork has no helpers
-// of its parent's: it gets a pool of its own. No lock here: another thread might have held it at the fork.
+// The pool of this process, never destroyed: its threads may outlive static objects. A child created by fork has none
+// of the threads of its parent and gets a new pool. No lock here: another thread might have held it at the fork.
 Pool& pool() {
-    static std::atomic<Pool*> made{nullptr};
+    static std::atomic<Pool*> instance{nullptr};
 #if defined(_WIN32)
     const long me = 0;
 #else
     const long me = static_cast<long>(getpid());
 #endif
-    Pool* found = made.load(std::memory_order_acquire);
-    if (found && found->owner == me) return *found;
-    Pool* fresh = new Pool(me);
-    if (made.compare_exchange_strong(found, fresh, std::memory_order_acq_rel)) return *fresh;
-    delete fresh;  // another thread was faster
-    return *found;
+    Pool* current = instance.load(std::memory_order_acquire);
+    if (current && current->owner == me) return *current;
+    Pool* created = new Pool(me);
+    if (instance.compare_exchange_strong(current, created, std::memory_order_acq_rel)) return *created;
+    delete created;  // another thread was faster
+    return *current;
 }
 
-// One loop on an OpenMP team: numbers are taken until they are used up, or until one fails.
+// A loop on an OpenMP team: task numbers are taken until none are left or one task fails.
 struct Loop {
     const std::function<void(long)>& work;
     const long count;
@@ -135,7 +135,7 @@ struct Loop {
     std::mutex lock{};
     std::exception_ptr failure{};
 
-    static void take(void* self) {
+    static void run_tasks(void* self) {
         Loop& loop = *static_cast<Loop*>(self);
         try {
             for (long i = loop.next.fetch_add(1); i < loop.count; i = loop.next.fetch_add(1)) loop.work(i);
@@ -147,9 +147,9 @@ struct Loop {
     }
 };
 
-// The OpenMP runtime that torch has loaded (GNU's), if there is one: its threads are awake after an operation of torch, and
-// for some milliseconds keep every core busy that threads of our own would need. Measured on 2 cores, alternating with
-// torch: a call of 1.2 ms takes 2.6 ms on a pool of its own. Not after a fork, which that runtime does not survive.
+// The OpenMP runtime that torch has loaded (GNU's), if any. Its threads are awake after an operation of torch, and for
+// some milliseconds keep every core busy that a second pool would need. Measured on 2 cores, alternating with torch: a
+// call of 1.2 ms takes 2.6 ms with a separate pool. Not used after a fork, which that runtime does not survive.
 using Parallel = void (*)(void (*)(void*), void*, unsigned, unsigned);
 #if defined(__linux__)
 const Parallel openmp = reinterpret_cast<Parallel>(dlsym(RTLD_DEFAULT, "GOMP_parallel"));
@@ -166,7 +166,7 @@ void parallel_for(long count, int threads, const std::function<void(long)>& work
     const int helpers = static_cast<int>(threads < count ? threads : count) - 1;
     if (helpers > 0 && has_openmp()) {
         Loop loop{work, count};
-        openmp(Loop::take, &loop, unsigned(helpers + 1), 0);
+        openmp(Loop::run_tasks, &loop, unsigned(helpers + 1), 0);
         if (loop.failure) std::rethrow_exception(loop.failure);
         return;
     }
@@ -174,7 +174,7 @@ void parallel_for(long count, int threads, const std::function<void(long)>& work
     for (long i = 0; i < count; ++i) work(i);
 }
 
-void expect_much(void* start, long bytes) {
+void advise_huge_pages(void* start, long bytes) {
 #if defined(MADV_HUGEPAGE)
     constexpr unsigned long page = 1ul << 21;
     const unsigned long first = (reinterpret_cast<unsigned long>(start) + page - 1) / page * page;

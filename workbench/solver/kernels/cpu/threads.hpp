@@ -1,16 +1,16 @@
-// Loops over independent pieces of work on the threads of one pool.
+// Parallel loops over independent tasks.
 #pragma once
 
 #include <functional>
 
 namespace smnn {
 
-// work(i) for i = 0 .. count-1, in any order, by at most `threads` threads, the caller among them; returns when all is done.
-// Callers in several threads may come at once: one has the pool, the others work alone. What `work` throws (there may be no
-// memory) is thrown here, once no thread is at work any more; what was not begun is then not done.
+// Call work(i) for i = 0 .. count-1, in any order, on at most `threads` threads including the caller, and wait for all.
+// Concurrent callers are allowed: one uses the pool, the others run alone. An exception of `work` (for example
+// std::bad_alloc) is rethrown here once all threads have finished; tasks that were not started are skipped.
 void parallel_for(long count, int threads, const std::function<void(long)>& work);
 
-// Ask for huge pages where the system grants them: fresh memory of this size otherwise costs as much as the arithmetic.
-void expect_much(void* start, long bytes);
+// Advise the system to use huge pages: page faults in new memory of this size otherwise cost as much as the arithmetic.
+void advise_huge_pages(void* start, long bytes);
 
 }  // namespace smnn

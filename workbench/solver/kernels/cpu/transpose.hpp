@@ -1,4 +1,4 @@
-// Between records, one system after the other, and lanes, one number of every system side by side.
+// Transposition between records, one system after the other, and lanes, one number of every system side by side.
 #pragma once
 
 #include <cstdint>
@@ -12,7 +12,7 @@ inline namespace SMNN_ISA {
 
 #if defined(__GNUC__) || defined(__clang__)
 
-// One stage of the transposition of a square of lanes: blocks of B lanes change places between rows i and i + B.
+// One stage of the transposition of a LANES x LANES square: swap blocks of B lanes between rows i and i + B.
 template <int B, size_t... I>
 inline void exchange(Vec& a, Vec& b, std::index_sequence<I...>) {
     const Vec low = __builtin_shufflevector(a, b, (I & B ? SMNN_LANES + I - B : I)...);
@@ -36,9 +36,9 @@ inline void transpose(Vec* rows) { stages<1>(rows); }
 inline void transpose(Vec* rows) {
     for (int i = 0; i < SMNN_LANES; ++i)
         for (int j = 0; j < i; ++j) {
-            const double kept = rows[i][j];
+            const double swapped = rows[i][j];
             rows[i][j] = rows[j][i];
-            rows[j][i] = kept;
+            rows[j][i] = swapped;
         }
 }
 

@@ -1,15 +1,15 @@
-// Memory that outlives a call: fresh memory of the system costs as much as the arithmetic on it.
+// Memory that is reused between calls: page faults in new memory cost as much as the arithmetic on it.
 #pragma once
 
 namespace smnn {
 
-// `bytes` of memory, at a multiple of 64 bytes, huge pages where the system grants them; what was given back before, if it
-// fits. The content is arbitrary. Throws std::bad_alloc. Any thread.
-void* borrow(long bytes);
+// Allocate `bytes`, aligned to 64, on huge pages if the system grants them. Reuses a released block of the same size,
+// with arbitrary content. Throws std::bad_alloc. Thread-safe.
+void* allocate(long bytes);
 
-// Back to the workspace, which keeps at most MOST_KEPT bytes and lets the oldest go.
-void give_back(void* memory, long bytes);
+// Return a block to the workspace, which keeps at most MAX_CACHED_BYTES and frees the oldest blocks beyond.
+void release(void* memory, long bytes);
 
-constexpr long MOST_KEPT = 96l << 20;
+constexpr long MAX_CACHED_BYTES = 96l << 20;
 
 }  // namespace smnn

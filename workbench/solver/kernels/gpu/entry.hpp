@@ -1,12 +1,12 @@
-// The sweep on a GPU: one thread per system, from the first grid point to the last and back.
+// GPU kernels with one thread per system, from the first grid point to the last and back.
 //
-// NVRTC compiles it at run time for the shape and the architecture at hand (launcher.py); the tests compile the same
-// functions with a C++ compiler and run them on the CPU, one thread after the other. Arguments are read where they lie,
-// whatever their strides. What a thread writes and reads again, records and constants, has the systems innermost, [grid
-// point][number][system], so that neighbouring threads meet in one transaction. Gradients are a pass of their own, over all
+// NVRTC compiles them at run time for the shape and the architecture (backends/cuda/nvrtc.py). The tests compile the
+// same functions with a C++ compiler and run them on the CPU, one thread after the other. Arguments are read with any
+// strides. Buffers that a thread writes and reads again (records, constants) have the systems innermost, [grid
+// point][number][system], so that accesses of neighbouring threads coalesce. Gradients are a separate kernel, over all
 // grid points at once.
 //
-// A launch is a `Job`: how many threads it wants, and what each does.
+// A kernel is a `Job`: the number of threads, and what each does.
 #pragma once
 
 #include "gradients.hpp"
@@ -17,9 +17,9 @@ namespace smnn {
 inline namespace SMNN_ISA {
 #endif
 
-// The jobs. Sizes that are 0 in the name are taken from the call.
+// Sizes that are 0 as template arguments are taken from the call.
 template <template <class, class> class Method, class S, int D_, int K_, int E_>
-struct OfSystems {
+struct SystemJob {
     static constexpr int K = K_, CENTRAL = 0;
     static SMNN_INLINE Long threads(const Call& call) { return call.systems; }
     static SMNN_INLINE System<Method, S> system(const Call& call, const Constants& table, Long number, Real* scratch) {
@@ -28,14 +28,14 @@ struct OfSystems {
 };
 
 template <template <class, class> class Method, class S, int D, int K, int E>
-struct Solve : OfSystems<Method, S, D, K, E> {
+struct Solve : SystemJob<Method, S, D, K, E> {
     static SMNN_INLINE void run(const Call& call, const Constants& table, Long n, Real* scratch) {
         Solve::system(call, table, n, scratch).solve();
     }
 };
 
 template <template <class, class> class Method, class S, int D, int K, int E>
-struct Factor : OfSystems<Method, S, D, K, E> {
+struct Factor : SystemJob<Method, S, D, K, E> {
     static SMNN_INLINE Long threads(const Call& call) { return call.systems / call.columns; }
     static SMNN_INLINE void run(const Call& call, const Constants& table, Long n, Real* scratch) {
         Factor::system(call, table, n * call.columns, scratch).factor();
@@ -43,14 +43,14 @@ struct Factor : OfSystems<Method, S, D, K, E> {
 };
 
 template <template <class, class> class Method, class S, int D, int K, int E>
-struct Resolve : OfSystems<Method, S, D, K, E> {
+struct Resolve : SystemJob<Method, S, D, K, E> {
     static SMNN_INLINE void run(const Call& call, const Constants& table, Long n, Real* scratch) {
         Resolve::system(call, table, n, scratch).resolve();
     }
 };
 
 template <template <class, class> class Method, class S, int D, int K, int E>
-struct Adjoint : OfSystems<Method, S, D, K, E> {
+struct Adjoint : SystemJob<Method, S, D, K, E> {
     static SMNN_INLINE void run(const Call& call, const Constants& table, Long n, Real* scratch) {
         Adjoint::system(call, table, n, scratch).adjoint();
     }
@@ -69,15 +69,16 @@ struct Gradient {
 
 #if defined(__CUDACC_RTC__)
 
-constexpr int BLOCK = 32;  // a warp: registers, not the number of blocks, bound how many threads an SM holds
+constexpr int BLOCK = 32;  // a warp: occupancy is bound by registers, not by the number of blocks
 template <int K, int ORDERS>
 __constant__ const Constants TABLE = constants(K, ORDERS);
 
 template <class Job>
 __global__ void __launch_bounds__(BLOCK) run(const __grid_constant__ Call call) {
-    const Long thread = Long(blockIdx.x) * BLOCK + threadIdx.x, at_work = Long(gridDim.x) * BLOCK;
+    const Long thread = Long(blockIdx.x) * BLOCK + threadIdx.x, running = Long(gridDim.x) * BLOCK;
     Real* scratch = call.scratch + thread * call.workspace;
-    for (Long n = thread; n < Job::threads(call); n += at_work) Job::run(call, TABLE<Job::K, Job::K - Job::CENTRAL>, n, scratch);
+    for (Long n = thread; n < Job::threads(call); n += running)
+        Job::run(call, TABLE<Job::K, Job::K - Job::CENTRAL>, n, scratch);
 }
 
 #else

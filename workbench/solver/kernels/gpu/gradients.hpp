@@ -1,4 +1,4 @@
-// The gradients on a GPU, of all grid points at once.
+// Gradients on a GPU, over all grid points at once.
 #pragma once
 
 #include "../gradients.hpp"
@@ -9,29 +9,32 @@ namespace smnn {
 inline namespace SMNN_ISA {
 #endif
 
-// The gradients of a span of grid points, for a group of systems that share a left-hand side, whose part of them it sums.
+// Gradients over a span of grid points, summed over a group of systems that share a left-hand side.
 template <class S>
 class Gradients {
     static constexpr int N = S::SIZE, ROWS = S::ROWS - S::SIZE;
 
 public:
     SMNN_INLINE Gradients(const Call& call, S s, const Constants& table, bool central, Long number, double* scratch)
-        : call_(call), s_(s), table_(table), central_(central), part_(number / spans(call)), span_(number % spans(call)), scratch_(scratch) {}
+        : call_(call), s_(s), table_(table), central_(central), part_(number / spans(call)),
+          span_(number % spans(call)), scratch_(scratch) {}
 
     static SMNN_INLINE Long spans(const Call& call) { return (call.T + call.span - 1) / call.span; }
-    static SMNN_INLINE Long groups(const Call& call) { return (call.columns + call.group - 1) / call.group; }  // of a left-hand side
+    static SMNN_INLINE Long groups(const Call& call) {
+        return (call.columns + call.group - 1) / call.group;
+    }  // of a left-hand side
 
     SMNN_INLINE void run() const {
         const Long left = part_ / groups(call_), first = part_ % groups(call_) * call_.group;
         const Long last = first + call_.group < call_.columns ? first + call_.group : call_.columns;
         const Long stop = (span_ + 1) * call_.span < call_.T ? (span_ + 1) * call_.span : call_.T;
         for (Long t = span_ * call_.span; t < stop; ++t)
-            for (Long i = first; i < last; ++i) one(t, left * call_.columns + i, i == first);
+            for (Long i = first; i < last; ++i) add_point(t, left * call_.columns + i, i == first);
     }
 
 private:
-    // Grid point t of a system; `first` of its group.
-    SMNN_INLINE void one(Long t, Long number, bool first) const {
+    // Add grid point t of a system; `first`: whether it is the first of its group.
+    SMNN_INLINE void add_point(Long t, Long number, bool first) const {
         const int R = s_.R, E = s_.E;
         double* scratch = scratch_;
         const Reader<S> reader(call_, s_, number);
@@ -41,28 +44,29 @@ private:
         if (call_.d_coefficients.data || call_.d_forcing.data) {
             reader.equations(t, &c[0], &r[0], &we[0]);
             equation_gradient(s_, &c[0], &r[0], &we[0], u, lambda, &q[0], &residual[0], &dc[0], &dr[0]);
-            put(call_.d_forcing, number, t, E, &dr[0], !call_.d_forcing.along);
-            put(call_.d_coefficients, part_, t, E * R, &dc[0], !first || !call_.d_coefficients.along);
+            store(call_.d_forcing, number, t, E, &dr[0], !call_.d_forcing.stride);
+            store(call_.d_coefficients, part_, t, E * R, &dc[0], !first || !call_.d_coefficients.stride);
         }
         if (call_.d_steps.data && t < call_.T - 1) {
-            const double of = steps(reader, t, u, lambda, scratch);
-            put(call_.d_steps, part_, t, 1, &of, !first || !call_.d_steps.along);
+            const double gradient = steps(reader, t, u, lambda, scratch);
+            store(call_.d_steps, part_, t, 1, &gradient, !first || !call_.d_steps.stride);
         }
         if (call_.d_initial.data)
             reader.initial_rows(t, [&](int j, int d, int k, double weight, double) SMNN_ALWAYS {
                 double* to = call_.d_initial.at(number, t, span_, s_.D * call_.K0) + d * call_.K0 + k;
-                *to = (call_.d_initial.along ? 0.0 : *to) + weight * weight * lambda[j];
+                *to = (call_.d_initial.stride ? 0.0 : *to) + weight * weight * lambda[j];
             });
     }
 
-    SMNN_INLINE void put(const Result& result, Long number, Long t, int n, const double* from, bool add) const {
+    SMNN_INLINE void store(const Result& result, Long number, Long t, int n, const double* from, bool add) const {
         if (!result.data) return;
         double* to = result.at(number, t, span_, n);
         for (int i = 0; i < n; ++i) to[i] = (add ? to[i] : 0.0) + from[i];
     }
 
-    // Of the step from t to t+1: that of its Taylor rows, and of the central rows that reach over it.
-    SMNN_INLINE double steps(const Reader<S>& reader, Long t, const double* u, const double* lambda, double* scratch) const {
+    // Gradient of the step from t to t+1: of its Taylor rows, and of the central rows that contain it.
+    SMNN_INLINE double steps(const Reader<S>& reader, Long t, const double* u, const double* lambda,
+                             double* scratch) const {
         const int R = s_.R;
         Local<double, N> y(scratch, R), ahead(scratch, R), w(scratch, R), ws(scratch, s_.D);
         const double h = reader.step(t);
@@ -81,24 +85,13 @@ private:
         return sum;
     }
 
-    // What the central rows over (t, t+1, t+2), w H^(K-3) (d + H x), d the difference of derivative K-2 and x derivative K-1
-    // in the middle, add to the gradients of both steps: -<A lam, A u - b>.
-    SMNN_INLINE double central(const Reader<S>& reader, Long t, const double* u, const double* lambda, const double* ws) const {
-        const int K = s_.K, R = s_.R;
+    // Contribution of the central rows over (t, t+1, t+2) to the gradients of both steps.
+    SMNN_INLINE double central(const Reader<S>& reader, Long t, const double* u, const double* lambda,
+                               const double* ws) const {
         const double H = reader.step(t) + reader.step(t + 1);
-        double m = 1.0 / H, sum = 0.0;  // H^(K-3)
-        for (int i = 0; i < K - 2; ++i) m *= H;
-        for (int d = 0; d < s_.D; ++d) {
-            double row[2], slope[2];
-            const double* of[2] = {u + d * K + K - 2, lambda + d * K + K - 2};
-            for (int i = 0; i < 2; ++i) {
-                const double difference = of[i][0] - of[i][2 * R], middle = H * of[i][R + 1];
-                row[i] = m * (difference + middle);
-                slope[i] = m / H * (double(K - 3) * difference + double(K - 2) * middle);
-            }
-            sum -= ws[d] * ws[d] * (row[0] * slope[1] + row[1] * slope[0]);
-        }
-        return sum;
+        double scale = 1.0 / H;  // H^(K-3)
+        for (int i = 0; i < s_.K - 2; ++i) scale *= H;
+        return central_step_gradient(s_, H, scale, ws, u, lambda);
     }
 
     const Call& call_;

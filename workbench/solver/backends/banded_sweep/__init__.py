@@ -1,0 +1,1 @@
+"""The factors of `banded`: blocks of rows, sweeps and triangular substitution."""
