@@ -209,7 +209,7 @@ def test_a_hundred_rapid_clicks_are_all_handled(visit):
 ROWS = "".join(f"{i / 10},{i % 7 / 3}\n" for i in range(80))
 # name: (bytes, part of the message); tests/datasets covers all kinds of invalid files
 BROKEN = {
-    "binary.csv": (bytes(range(1, 256)) * 9, "is no text"),
+    "binary.csv": (bytes(range(1, 256)) * 9, "is not a text file"),
     "broken.h5": (b"\x89HDF\r\n\x1a\n" + bytes(200), "broken.h5"),
     "huge.csv": (b"1" * (33 * 2**20), "32 MB"),
 }
