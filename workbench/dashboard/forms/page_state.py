@@ -37,7 +37,7 @@ class PageState(param.Parameterized):
 
     Config: type[BaseModel]
     title = "This page"
-    groups: Mapping[str, str] = {"solver": "Solver", "training": "Training", "data": "Data"}
+    groups: Mapping[str, str] = {"solver": "Solver options", "training": "Training", "data": "Data"}
     """Titles of the collapsible groups of settings."""
     hidden: tuple[str, ...] = ()
     """Settings without a control in the form, set by other parts of the page."""

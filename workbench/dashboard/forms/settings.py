@@ -13,7 +13,7 @@ from workbench.experiments.protocol import Config
 
 MAX_CHOICES = 6
 """Maximum number of values of a bounded integer that is shown as a choice."""
-LABELS = {"window": "sequence length", "backend": "solver"}
+LABELS = {"window": "sequence length", "backend": "solver", "noise": "noise level"}
 """Label of a field whose name is not the term used on the page."""
 
 
