@@ -9,7 +9,7 @@ import pytest
 
 from tests.waiting import PATIENCE, wait_until
 from workbench import experiments
-from workbench.jobs.queue import JobQueue, places
+from workbench.jobs.queue import JobQueue, places, require_memory
 from workbench.jobs.registry import Registry
 from workbench.training import run_file
 
@@ -86,6 +86,12 @@ def test_run_over_its_memory_limit_fails(new_job, monkeypatch):
     assert job.state == "failed"
     assert "more than its limit" in job.snapshot().message
     assert run_file.read_run(job.path).status == "failed"
+
+
+def test_memory_limit_is_compared_with_the_memory_used():
+    require_memory(100.0, 100.0)
+    with pytest.raises(MemoryError, match="used 101 MB, more than its limit of 100 MB"):
+        require_memory(101.0, 100.0)
 
 
 def test_runs_are_saved_when_the_server_ends_and_offered_by_the_next(registry, new_job):
