@@ -30,7 +30,7 @@ def host() -> Iterator[Host]:
 
 
 def run(example: Example | Case, *variants: Variant, **options: object) -> list[VariantResult]:
-    return list(compare.compare(example, variants, **options))
+    return list(compare.compare(example, variants, **{"budget": Budget(PATIENCE)} | options))
 
 
 @pytest.mark.parametrize("form,parameters", [(form, p) for form in FORMS for p in PARAMETERS[form]])
