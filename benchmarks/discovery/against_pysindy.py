@@ -39,7 +39,7 @@ from workbench.datasets import windows
 from workbench.datasets.ode import lorenz
 from workbench.discovery.data import Trajectory
 from workbench.discovery.engine.preparation import Settings
-from workbench.discovery.engine.projection import discover
+from workbench.discovery.modes import discover
 from workbench.experiments.lorenz import true_coefficients
 from workbench.scaling import machine
 from workbench.symbolic.library import Polynomials

@@ -12,8 +12,9 @@ from workbench.datasets.ode import lorenz, reference
 from workbench.discovery.data import Trajectory
 from workbench.discovery.engine import blocks
 from workbench.discovery.engine.preparation import Settings
-from workbench.discovery.engine.projection import Projection, discover
+from workbench.discovery.engine.projection import Projection
 from workbench.discovery.engine.tangent import Tangent
+from workbench.discovery.modes import discover
 from workbench.symbolic.library import Library, LibrarySpec, Polynomials
 
 # accuracy

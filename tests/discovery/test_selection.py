@@ -7,7 +7,6 @@ import torch
 from tests.discovery.discoveries import QUADRATIC, TRUE, lorenz_trajectory
 from workbench.discovery.engine import blocks
 from workbench.discovery.engine.preparation import Settings
-from workbench.discovery.engine.projection import discover
 from workbench.discovery.engine.selection import (
     Criterion,
     backward,
@@ -17,6 +16,7 @@ from workbench.discovery.engine.selection import (
     exchanged,
     fit,
 )
+from workbench.discovery.modes import discover
 
 
 def problem(seed: int, windows: int = 4) -> tuple[blocks.Block, np.ndarray]:

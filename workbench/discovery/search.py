@@ -11,6 +11,8 @@ from workbench.discovery.data import Trajectory
 from workbench.discovery.engine.preparation import Settings
 from workbench.discovery.engine.projection import Projection
 from workbench.discovery.engine.result import Discovery
+from workbench.discovery.evidence_search import EvidenceSearch
+from workbench.discovery.modes import by_evidence
 from workbench.symbolic.library import Polynomials
 
 MAX_DEGREE = 3
@@ -25,11 +27,13 @@ TOLERATED_INCREASE = 1.1
 
 
 class DegreeSearch:
-    """`Projection` with polynomials of degree 1, 2, ... until the residuals do not exceed the noise level.
+    """Discovery with polynomials of the lowest degree that explains the data.
 
-    The lowest degree whose residuals are within TOLERATED_INCREASE of the smallest is selected. The coefficients (C, D)
-    are those of the library of the highest degree, which starts with the lower libraries.
-    Raises ValueError as `Projection` does.
+    Noisy, uneven or incomplete records: `EvidenceSearch` with the library of the highest degree, from starts with each
+    degree. Others, see `modes.by_evidence`: `Projection` with degree 1, 2, ... until the residuals do not exceed the
+    noise level; the lowest degree whose residuals are within TOLERATED_INCREASE of the smallest is selected. The
+    coefficients (C, D) are those of the library of the highest degree, which starts with the lower libraries.
+    Raises ValueError as `Projection` and `EvidenceSearch` do.
     """
 
     monitored_metric = None
@@ -45,8 +49,19 @@ class DegreeSearch:
         self._trajectories, self._settings = trajectories, settings
         self.degrees = tuple(degrees)
         self.libraries = tuple(Polynomials(variables, degree) for degree in self.degrees)
-        self._models = [self._model(0)]
         self._selected = -1
+        self._evidence: EvidenceSearch | None = None
+        if by_evidence(trajectories, settings):
+            nested = tuple(len(library) for library in self.libraries[:-1])
+            self._evidence = EvidenceSearch(trajectories, self.library, settings, nested)
+            self.total_steps = self._evidence.total_steps
+        else:
+            self._begin()
+
+    def _begin(self) -> None:
+        """Start with the lowest degree, by projection."""
+        self._evidence = None
+        self._models = [self._model(0)]
         steps_after = self._models[0].total_steps - len(self.libraries[0])
         self.total_steps = sum(len(library) + steps_after for library in self.libraries)
 
@@ -61,14 +76,19 @@ class DegreeSearch:
     @property
     def degree(self) -> int:
         """The selected degree, or else the one in progress."""
+        if self._evidence is not None:
+            present = self._evidence.coefficients().any(axis=1)
+            return max(1, *np.array(self.library.complexities)[present].tolist())
         return self.degrees[self._selected] if self._selected >= 0 else self.degrees[len(self._models) - 1]
 
     @property
     def done(self) -> bool:
-        return self._selected >= 0
+        return self._selected >= 0 if self._evidence is None else self._evidence.done
 
     def step(self) -> dict[str, float]:
         """One step with the present degree; its last step also selects a degree or starts the next one."""
+        if self._evidence is not None:
+            return self._evidence.step() | {"degree": float(self.degree)}
         model = self._models[-1]
         metrics = model.step() | {"degree": float(self.degrees[len(self._models) - 1])}
         if model.done:
@@ -95,7 +115,9 @@ class DegreeSearch:
 
     # results
 
-    def _now(self) -> Projection:
+    def _now(self) -> Projection | EvidenceSearch:
+        if self._evidence is not None:
+            return self._evidence
         return self._models[self._selected if self._selected >= 0 else -1]
 
     def coefficients(self) -> np.ndarray:
@@ -121,12 +143,18 @@ class DegreeSearch:
 
     def state(self) -> dict[str, np.ndarray]:
         """The selected degree, and the state of the discovery with each degree."""
+        if self._evidence is not None:
+            return self._evidence.state()
         arrays = {"chosen": np.array(self._selected)}
         for degree, model in zip(self.degrees, self._models, strict=False):
             arrays |= {f"degree{degree}_{name}": value for name, value in model.state().items()}
         return arrays
 
     def restore(self, state: Mapping[str, np.ndarray]) -> None:
+        if self._evidence is not None and "chosen" not in state:
+            self._evidence.restore(state)
+            return
+        self._begin()
         self._selected = int(np.asarray(state["chosen"]).item())
         models = []
         for index, degree in enumerate(self.degrees):

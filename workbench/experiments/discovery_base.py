@@ -11,8 +11,8 @@ from workbench import diagnostics
 from workbench.datasets import windows
 from workbench.discovery.data import Trajectory
 from workbench.discovery.engine.preparation import Settings
-from workbench.discovery.engine.projection import Projection
 from workbench.discovery.engine.result import Discovery
+from workbench.discovery.modes import DiscoveryModel
 from workbench.experiments import protocol
 from workbench.experiments.equation import Equation
 from workbench.experiments.protocol import BACKEND, DERIVATIVES, METHOD, Backend, setting
@@ -87,14 +87,14 @@ def check_window(window: int, derivatives: int) -> None:
         )
 
 
-def projection(config: Any, data: xr.Dataset, library: Library) -> Projection:
+def discovery_model(config: Any, data: xr.Dataset, library: Library) -> DiscoveryModel:
     """An untrained model of the variable `data`; `config` has the training and solver fields of `DiscoveryConfig`."""
     shared = ("window", "min_contribution", "n_bootstrap", "derivatives", "backend", "method", "seed")
     cv_folds = CV_FOLDS if config.criterion == "cross-validation" else 0
     settings = Settings(
         denoise=DENOISE[config.mode], cv_folds=cv_folds, **{name: getattr(config, name) for name in shared}
     )
-    return Projection([Trajectory(windows.times(data), windows.tensor(data))], library, settings)
+    return DiscoveryModel([Trajectory(windows.times(data), windows.tensor(data))], library, settings)
 
 
 def coefficient_dataset(

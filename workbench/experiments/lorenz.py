@@ -13,8 +13,8 @@ from workbench.datasets import windows
 from workbench.datasets.ode import lorenz
 from workbench.datasets.schema import uniform_step
 from workbench.diagnostics import metrics
-from workbench.discovery.engine.projection import Projection
 from workbench.discovery.engine.responses import Integrator
+from workbench.discovery.modes import DiscoveryModel
 from workbench.discovery.neural.adam import Adam, EpochSchedule
 from workbench.discovery.neural.adam_varpro import VarProAdam
 from workbench.experiments import discovery_base, protocol
@@ -154,7 +154,7 @@ def model(config: LorenzConfig, data: xr.Dataset) -> Model:
     if formulas := _split(config.formulas):
         library = LibrarySpec(degree=config.degree, expressions=formulas).library(lorenz.VARIABLES)
     if config.mode != "adam":
-        return discovery_base.projection(config, data, library)
+        return discovery_base.discovery_model(config, data, library)
     integrator = Integrator(uniform_step(data), config.derivatives, config.backend, config.method)
     shared = ("window", "stride", "batch", "epochs", "cycles", "learning_rate", "threshold", "hidden", "seed")
     schedule = EpochSchedule(**{field: getattr(config, field) for field in shared})
@@ -167,7 +167,7 @@ def report(model: Model, data: xr.Dataset) -> Report:
     """Discovered and true equations, coefficients with intervals, a simulation and diagnostics."""
     library, estimate = model.library, model.coefficients()
     truth = true_coefficients(library)
-    result = model.result() if isinstance(model, Projection) else None
+    result = model.result() if isinstance(model, DiscoveryModel) else None
     coefficients = discovery_base.coefficient_dataset(
         library.names, library.variables, estimate, truth=truth, result=result
     )

@@ -83,7 +83,7 @@ class Recovery:
 
     def model(self, config: discovery_base.DiscoveryConfig, data: xr.Dataset) -> Model:
         """An untrained model of the noisy data."""
-        return discovery_base.projection(config, data, library_of(system_of(self.kind, config), config.degree))
+        return discovery_base.discovery_model(config, data, library_of(system_of(self.kind, config), config.degree))
 
     def report(self, model: Any, data: xr.Dataset) -> Report:
         """Discovered and true equations, coefficients with intervals, a simulation and diagnostics."""
@@ -94,7 +94,7 @@ class Recovery:
 
 
 def discovery_report(model: Any, data: xr.Dataset, trajectory: xr.Dataset, scores: Mapping[str, float]) -> Report:
-    """Report of a `Projection` of a known system, with a simulated trajectory and its scores."""
+    """Report of a `DiscoveryModel` of a known system, with a simulated trajectory and its scores."""
     library, estimate, result = model.library, model.coefficients(), model.result()
     truth = true_coefficients(library, data)
     values = discovery_base.coefficient_dataset(library.names, library.variables, estimate, truth=truth, result=result)

@@ -182,3 +182,15 @@ def derivative(node: Node, by: str) -> Node:
             divide(subtract(multiply(inner, b), multiply(a, other)), power(b, 2)) if other != ZERO else divide(inner, b)
         )
     return {"add": add, "subtract": subtract}[node.operation](inner, other)
+
+
+def complexity(node: Node) -> int:
+    """Number of variables and function calls: x^2 y has 3, sin(2 x) has 2, a number 0.
+
+    A power counts its base as often as an integer exponent says, and once more for any other exponent.
+    """
+    if node.operation == "power":
+        base, exponent = complexity(node.arguments[0]), float(node.arguments[1].leaf)
+        return base * int(exponent) if exponent.is_integer() and exponent > 0 else base + 1
+    own = int(node.operation == "name" or node.operation in FUNCTIONS)
+    return own + sum(map(complexity, node.arguments))

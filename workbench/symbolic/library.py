@@ -89,6 +89,11 @@ class Library:
         return len(self._nodes)
 
     @cached_property
+    def complexities(self) -> tuple[int, ...]:
+        """Number of variables and function calls in each candidate, see `expr.complexity`."""
+        return tuple(map(expr.complexity, self._nodes))
+
+    @cached_property
     def candidates(self) -> tuple[Candidate, ...]:
         """The candidates as separate functions."""
         return tuple(Candidate(node, self.inputs) for node in self._nodes)

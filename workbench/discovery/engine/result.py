@@ -11,6 +11,14 @@ RENAMED = {"deviation": "standard_error", "drawn_lower": "bootstrap_lower", "dra
 
 
 @dataclass(frozen=True, eq=False)
+class Alternative:
+    """Coefficients (C, D) in physical units of one model, and its probability among the models that were compared."""
+
+    coefficients: np.ndarray
+    probability: float
+
+
+@dataclass(frozen=True, eq=False)
 class Discovery:
     """Coefficients (C, D) in physical units and their uncertainty; 0 where a term is not in the equation.
 
@@ -21,7 +29,8 @@ class Discovery:
     residual (D): root mean square residual of states and equations. states: denoised, per trajectory (N, S), NaN in
     gaps. terms, errors (M): of the models of backward elimination and, last, of the selected model; errors are root
     mean squares in standard deviations of the variables. window: grid points of the last windows. denoised: whether
-    Gauss-Newton estimated the states. message: reason of an early stop, else empty.
+    Gauss-Newton estimated the states. message: reason of an early stop, else empty. alternatives: the
+    most probable models, the best first; empty if they were not compared.
     """
 
     coefficients: np.ndarray
@@ -40,6 +49,7 @@ class Discovery:
     window: int
     denoised: bool
     message: str
+    alternatives: tuple[Alternative, ...] = ()
 
     def __getattr__(self, name: str) -> np.ndarray:
         """Fields by their deprecated names."""

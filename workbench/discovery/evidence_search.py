@@ -1,0 +1,255 @@
+"""Discovery from the whole record at once, judged by evidence."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import fields
+
+import numpy as np
+from torch import Tensor
+
+from workbench.discovery.data import Trajectory
+from workbench.discovery.engine.preparation import Settings
+from workbench.discovery.engine.result import Alternative, Discovery
+from workbench.discovery.estimator import JointEstimate
+from workbench.discovery.evidence import probabilities
+from workbench.discovery.quadratic import covariance_of
+from workbench.discovery.selection import SupportFit, SupportSearch
+from workbench.discovery.starting import estimated_noise, prepare, restricted
+from workbench.discovery.uncertainty import NORMAL_95
+from workbench.symbolic.library import Library
+
+HEAD = 1500
+"""Number of measurements of the search with all candidates; the rest of a longer record confirms its result."""
+REWEIGHINGS = 4
+"""Maximum number of times that the noise level is estimated again."""
+CONSISTENT = 0.05
+"""Relative change of the noise level below which it is not estimated again."""
+CONFIRMED = 2
+"""Number of supports near that of the head that are fitted to a longer record."""
+SHOWN = 10
+"""Number of models, the best first, whose probabilities are reported."""
+
+
+class EvidenceSearch:
+    """Discovery of u' = Theta(u) Xi, or u'' = Theta(u, u') Xi, from trajectories of any sampling, step by step.
+
+    States and coefficients are estimated together, see `JointEstimator`, while the equations become nearly exact. The
+    search over supports and the choice by evidence are described in `SupportSearch`; the noise level is that of the
+    residuals. Deterministic: a step depends on the data, the library and the settings alone. nested: sizes of smaller
+    libraries, the first candidates of `library`, from which the search starts too.
+    Raises ValueError for unsuitable data or settings.
+    """
+
+    monitored_metric = None
+    stage = 0
+
+    def __init__(
+        self,
+        trajectories: Sequence[Trajectory],
+        library: Library,
+        settings: Settings | None = None,
+        nested: Sequence[int] = (),
+    ) -> None:
+        self.library = library
+        self._nested = tuple(nested)
+        self.settings = settings or Settings()
+        self._trajectories = tuple(trajectories)
+        self._start = prepare(self._head(), library, self.settings)
+        coefficients = int(self._start.free.sum())
+        self.total_steps = (60 + coefficients) * (1 + len(self._nested))
+        self._reset()
+
+    def _reset(self) -> None:
+        self._search = SupportSearch(self._start.estimator, self._start.free)
+        self._now, self._steps = self._start.first, self._run()
+        self._count, self._replayed, self._ended = 0, 0, False
+        self._stored: Mapping[str, np.ndarray] = {}
+        self._result: Discovery | None = None
+
+    def _head(self) -> list[Trajectory]:
+        """The first HEAD measurements."""
+        head: list[Trajectory] = []
+        left = HEAD
+        for trajectory in self._trajectories:
+            if left >= 2 or not head:
+                head.append(Trajectory(trajectory.times[:left], trajectory.values[:left]))
+                left -= len(head[-1].times)
+        return head
+
+    @property
+    def _is_long(self) -> bool:
+        return sum(len(trajectory.times) for trajectory in self._trajectories) > HEAD
+
+    @property
+    def done(self) -> bool:
+        return self._ended
+
+    def step(self) -> dict[str, float]:
+        """One fit of the search. Raises FloatingPointError for non-finite solutions of the solver."""
+        self._catch_up()
+        self._result, self._stored = None, {}
+        self._advance()
+        estimator = self._search.estimator
+        misfit = estimator.residual(self._now.states, 0) / estimator.sigma
+        return {"loss": float(misfit.square().mean().sqrt()), "terms": float((self._now.coefficients != 0).sum())}
+
+    def _advance(self) -> None:
+        try:
+            self._now = next(self._steps)
+        except StopIteration:
+            self._ended, self._now = True, self._search.best.estimate
+        self._count += 1
+        self._replayed = self._count
+
+    def _catch_up(self) -> None:
+        """Repeat the steps of a restored search."""
+        count = self._count
+        self._count = self._replayed
+        while self._count < count:
+            self._advance()
+
+    def _run(self) -> Iterator[JointEstimate]:
+        """The fits of the search with the head of the record, and of that with all of it."""
+        search = self._search
+        for size in (*self._nested, len(self.library)):
+            start = restricted(self._start, self._start.free & (np.arange(len(self.library)) < size)[:, None])
+            yield from search.start(start.free, start.first, start.weight)
+            yield from search.eliminate(start.free)
+        yield from search.improve()
+        if self._is_long:
+            best, *others = search.close()
+            start = prepare(self._trajectories, self.library, self.settings)
+            self._search = SupportSearch(start.estimator, start.free, tried=CONFIRMED)
+            yield from self._search.start(best.support, start.first, start.weight)
+            yield from self._search.visit([fit.support for fit in others])
+            yield from self._search.improve()
+        yield from self._judge()
+
+    def _judge(self) -> Iterator[JointEstimate]:
+        """Continue with nearly exact dynamics and the noise level of the residuals."""
+        search = self._search
+        yield from search.harden()
+        yield from search.improve()
+        for _ in range(REWEIGHINGS):
+            if search.noise_change() < CONSISTENT:
+                break
+            yield from search.reweigh()
+            yield from search.improve()
+
+    # results
+
+    def coefficients(self) -> np.ndarray:
+        """Xi (C, D) in physical units."""
+        if self._stored:
+            return np.array(self._stored["coefficients"])
+        return (self._now.coefficients * self._units).numpy()
+
+    @property
+    def _units(self) -> Tensor:
+        return self._search.estimator.scales.units(self.library.order)
+
+    def result(self) -> Discovery:
+        """The present result."""
+        if self._result is None:
+            if self._ended and self._stored:
+                self._result = _unpacked(self._stored)
+            else:
+                self._catch_up()
+                self._result = self._discovery()
+        return self._result
+
+    def _discovery(self) -> Discovery:
+        search, units = self._search, self._units.numpy()
+        fits = sorted(search.visited.values(), key=lambda fit: fit.criterion) or [search.judged(self._now)]
+        odds = probabilities(np.array([fit.criterion for fit in fits]))
+        best, estimator = fits[0], search.estimator
+        values = np.stack([fit.estimate.coefficients.numpy() for fit in fits])
+        variances = np.stack([_spread_out(fit, np.diag(covariance_of(fit.matrix))) for fit in fits])
+        present = np.stack([fit.support for fit in fits])
+        shares = odds[:, None, None] * present
+        inclusion = shares.sum(axis=0)
+        # variance over the supports that contain the term, about its estimate
+        spread = (shares * (variances + (values - values[0]) ** 2)).sum(axis=0) / np.maximum(inclusion, 1e-300)
+        margin = NORMAL_95 * np.sqrt(np.where(best.support, spread, 0.0))
+        fixed = ~self._start.free & (values[0] != 0)
+        lower, upper = (values[0] - margin) * units, (values[0] + margin) * units
+        physical = estimator.inputs(best.estimate.states).numpy()
+        scale = estimator.scales.variable.numpy()
+        terms, errors = self._front(best)
+        return Discovery(
+            coefficients=values[0] * units,
+            lower=lower,
+            upper=upper,
+            standard_error=np.sqrt(variances[0]) * units,
+            bootstrap_lower=lower,
+            bootstrap_upper=upper,
+            inclusion=np.where(fixed, 1.0, inclusion),
+            truncation=np.zeros_like(units),
+            noise=estimated_noise(self._trajectories, estimator.scales.variable).numpy(),
+            residual=estimator.residual(best.estimate.states, int(best.support.sum())).numpy() * scale,
+            states=tuple(physical[own.numpy()] for own in estimator.grid.samples),
+            terms=terms,
+            errors=errors,
+            window=sum(map(len, estimator.grid.samples)),
+            denoised=True,
+            message="",
+            alternatives=tuple(
+                Alternative(own * units, float(odd)) for own, odd in zip(values[:SHOWN], odds[:SHOWN], strict=True)
+            ),
+        )
+
+    def _front(self, best: SupportFit) -> tuple[np.ndarray, np.ndarray]:
+        """Numbers of terms and predicted errors as terms are dropped one by one, and those of the best support."""
+        estimator, model = self._search.estimator, self._search.model(best)
+        count = int(estimator.grid.present.sum())
+        terms, costs = model.path()
+        own = best.support[self._start.free]
+        xi = best.coefficients
+        at_best = xi @ model.matrix[np.ix_(own, own)] @ xi - 2 * model.right[own] @ xi
+        costs = np.append(costs - at_best, 0.0) + best.estimate.cost
+        known = int((self._search.estimator.known != 0).sum())
+        relative = float(estimator.sigma.square().mean().sqrt())
+        return np.append(terms, own.sum()) + known, relative * np.sqrt(np.maximum(costs, 0.0) / count)
+
+    # state
+
+    def state(self) -> dict[str, np.ndarray]:
+        """Number of steps and the coefficients; of a finished search, its result. An unfinished one repeats them."""
+        arrays = {"steps": np.array(self._count), "coefficients": self.coefficients(), "done": np.array(self._ended)}
+        return arrays | (_packed(self.result()) if self._ended else {})
+
+    def restore(self, state: Mapping[str, np.ndarray]) -> None:
+        self._reset()
+        self._count, self._ended = int(np.asarray(state["steps"])), bool(np.asarray(state["done"]))
+        self._stored = {name: np.array(value) for name, value in state.items()}
+
+
+def _spread_out(fit: SupportFit, values: np.ndarray) -> np.ndarray:
+    """Values (P) of the terms of a fit as an array (C, D), 0 elsewhere."""
+    array = np.zeros(fit.support.shape)
+    array[fit.support] = values
+    return array
+
+
+def _packed(result: Discovery) -> dict[str, np.ndarray]:
+    """The fields of a result as arrays."""
+    arrays = {field.name: getattr(result, field.name) for field in fields(Discovery)}
+    states, alternatives, message = (arrays.pop(name) for name in ("states", "alternatives", "message"))
+    arrays = {name: np.asarray(value) for name, value in arrays.items()}
+    arrays |= {f"states{index}": value for index, value in enumerate(states)}
+    arrays["alternatives"] = np.stack([own.coefficients for own in alternatives])
+    arrays["odds"] = np.array([own.probability for own in alternatives])
+    return arrays | {"message": np.frombuffer(message.encode(), dtype=np.uint8).copy()}
+
+
+def _unpacked(arrays: Mapping[str, np.ndarray]) -> Discovery:
+    names = {field.name for field in fields(Discovery)} - {"states", "alternatives", "message", "window", "denoised"}
+    count = sum(name.startswith("states") for name in arrays)
+    pairs = zip(arrays["alternatives"], arrays["odds"].tolist(), strict=True)
+    return Discovery(
+        **{name: arrays[name] for name in names},
+        states=tuple(arrays[f"states{index}"] for index in range(count)),
+        alternatives=tuple(Alternative(*pair) for pair in pairs),
+        message=bytes(arrays["message"]).decode(),
+        window=int(arrays["window"]),
+        denoised=bool(arrays["denoised"]),
+    )

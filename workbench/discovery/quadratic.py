@@ -1,0 +1,144 @@
+"""Search over supports in a quadratic model of the cost, without further fits."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from workbench.discovery.evidence import PRIOR
+
+MOST_ADDED = 12
+"""Largest number of terms of one equation in a forward selection."""
+EXCHANGES = 4
+"""Number of absent terms tried in place of each present one."""
+
+
+def covariance_of(matrix: np.ndarray) -> np.ndarray:
+    """Posterior covariance (S + I / p^2)^-1 (P, P) of standardised coefficients; dependent candidates share theirs."""
+    regular = matrix + np.eye(len(matrix)) / PRIOR**2
+    scale = 1 / np.sqrt(np.diag(regular))
+    return np.linalg.inv(regular * scale[:, None] * scale + 1e-14 * np.eye(len(matrix))) * scale[:, None] * scale
+
+
+@dataclass(frozen=True, eq=False)
+class Move:
+    """A support (P) of a quadratic model, its coefficients (P), and its criterion relative to the present support."""
+
+    support: np.ndarray
+    coefficients: np.ndarray
+    change: float
+
+
+@dataclass(frozen=True, eq=False)
+class Quadratic:
+    """The cost xi^T S xi - 2 g^T xi of P coefficients. matrix: S (P, P). right: g (P).
+
+    equation (P): index of the equation of each coefficient. penalty (P): see `evidence.term_penalties`.
+    """
+
+    matrix: np.ndarray
+    right: np.ndarray
+    equation: np.ndarray
+    penalty: np.ndarray
+
+    def moves(self, present: np.ndarray) -> list[Move]:
+        """Supports (P) near the present one, by their predicted criterion, the best first.
+
+        One term more, one less, one exchanged; and for each equation, and for all of them, the best support on the way
+        of a backward elimination of all candidates and of a forward selection from none.
+        """
+        supports = {present.tobytes(): present}
+        neighbours = self._neighbours(present)
+        everything = np.ones_like(present)
+        parts = [self.equation == d for d in np.unique(self.equation)]
+        selected = [self._backward(present | own, own) for own in (*parts, everything)]
+        selected += [self._forward(present & ~own, own) for own in parts]
+        supports |= {support.tobytes(): support for support in (*neighbours, *selected) if support.any()}
+        values = {key: self._fit(support) for key, support in supports.items()}
+        origin = values[present.tobytes()][0]
+        found = [Move(supports[key], xi, value - origin) for key, (value, xi) in values.items()]
+        return sorted((move for move in found if move.support is not present), key=lambda move: move.change)
+
+    def _fit(self, support: np.ndarray) -> tuple[float, np.ndarray]:
+        """Criterion, but for a constant, and coefficients (P) of a support."""
+        A = np.flatnonzero(support)
+        own, right = self.matrix[np.ix_(A, A)], self.right[A]
+        xi = np.zeros(len(support))
+        xi[A] = covariance_of(own) @ right
+        _, logdet = np.linalg.slogdet(np.eye(len(A)) + PRIOR**2 * own)
+        penalty = self.penalty[A].sum()
+        return float(-right @ xi[A] + logdet + penalty), xi
+
+    def _added(self, support: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Absent terms (B), and the change of the criterion (B) if one is added."""
+        A, B = np.flatnonzero(support), np.flatnonzero(~support)
+        cross = self.matrix[np.ix_(A, B)]
+        solved = covariance_of(self.matrix[np.ix_(A, A)]) @ cross
+        diagonal = self.matrix[B, B]
+        curvature = np.maximum(diagonal - (cross * solved).sum(axis=0), 0.0) + 1 / PRIOR**2
+        gradient = self.right[B] - solved.T @ self.right[A]
+        return B, np.log1p(PRIOR**2 * curvature) - gradient**2 / curvature + self.penalty[B]
+
+    def _dropped(self, support: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Terms (A), and the change of the criterion if one is dropped."""
+        A = np.flatnonzero(support)
+        covariance = covariance_of(self.matrix[np.ix_(A, A)])
+        variance = np.maximum(np.diag(covariance), 1e-300)
+        xi = covariance @ self.right[A]
+        return A, xi**2 / variance - np.log1p(PRIOR**2 / variance) - self.penalty[A]
+
+    def _neighbours(self, present: np.ndarray) -> list[np.ndarray]:
+        """Supports with one term more, less or exchanged, those of the best exchanges only."""
+        found = []
+        for b in np.flatnonzero(~present):
+            found.append(_changed(present, b, True))
+        for a in np.flatnonzero(present):
+            without = _changed(present, a, False)
+            found.append(without)
+            absent, changes = self._added(without)
+            for b in absent[np.argsort(changes, kind="stable")[:EXCHANGES]]:
+                if b != a:
+                    found.append(_changed(without, b, True))
+        return found
+
+    def path(self) -> tuple[np.ndarray, np.ndarray]:
+        """Numbers of terms, and costs but for a constant, as the least significant term is dropped repeatedly."""
+        support, terms, costs = np.ones(len(self.right), dtype=bool), [], []
+        while True:
+            A = np.flatnonzero(support)
+            covariance = covariance_of(self.matrix[np.ix_(A, A)])
+            xi = covariance @ self.right[A]
+            terms.append(len(A))
+            costs.append(float(-self.right[A] @ xi))
+            if not len(A):
+                return np.array(terms), np.array(costs)
+            support = _changed(support, A[(xi**2 / np.diag(covariance)).argmin()], False)
+
+    def _backward(self, support: np.ndarray, own: np.ndarray) -> np.ndarray:
+        """The best support on the way as terms of `own` (P) are dropped one by one."""
+        best, total, least = support, 0.0, 0.0
+        while (support & own).any() and support.sum() > 1:
+            A, changes = self._dropped(support)
+            changes = np.where(own[A], changes, np.inf)
+            k = int(changes.argmin())
+            support, total = _changed(support, A[k], False), total + changes[k]
+            if total < least:
+                best, least = support, total
+        return best
+
+    def _forward(self, support: np.ndarray, own: np.ndarray) -> np.ndarray:
+        """The best support on the way as terms of `own` (P) are added one by one."""
+        best, total, least = support, 0.0, np.inf
+        for _ in range(min(int(own.sum()), MOST_ADDED)):
+            B, changes = self._added(support)
+            changes = np.where(own[B], changes, np.inf)
+            k = int(changes.argmin())
+            support, total = _changed(support, B[k], True), total + changes[k]
+            if total < least:
+                best, least = support, total
+        return best
+
+
+def _changed(support: np.ndarray, index: int, value: bool) -> np.ndarray:
+    changed = support.copy()
+    changed[index] = value
+    return changed

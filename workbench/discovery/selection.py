@@ -1,0 +1,232 @@
+"""Search over supports: which candidates are terms of the equations, judged by the Laplace evidence."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from workbench.discovery.estimator import JointEstimate, JointEstimator, NormalEquations
+from workbench.discovery.evidence import criterion, term_penalties
+from workbench.discovery.quadratic import Quadratic, covariance_of
+
+LEVELS = 8
+"""Number of equation weights of the soft start, in geometric progression."""
+HARD = 0.0007
+"""Standard deviation of the Taylor rows, in noise levels, of the final search: with 0.002 the states absorb so much of
+the misfit that similar terms, such as y and y z on the Lorenz attractor, are equally good."""
+TRUNCATION = 1.0
+"""Largest cost of the truncation errors of all Taylor rows together. A larger one favours supports with smoother
+solutions: 30 costs the Lorenz equations a fifth of the records of length 10 with 40 % noise."""
+RESOLVED, LEAST_NOISE = 5.0, 1e-6
+"""Least noise level, in units of the tolerance that truncation permits and in standard deviations of the variable."""
+MOST_PARTS = 12
+"""Largest number of parts of a grid step in the final search."""
+PATIENCE = 3
+"""Backward elimination ends after as many supports without a better criterion."""
+AT_ONCE, INSIGNIFICANT = 0.25, 3.0
+"""Largest share of the terms dropped at once, and largest squared ratio of coefficient to standard error among them."""
+TRIED = 8
+"""Default number of supports near the best one that are fitted before it is accepted."""
+MARGIN, HARD_MARGIN = 15.0, 8.0
+"""Supports whose predicted criterion exceeds the best one by more than this are not fitted, in the first search and
+with nearly exact dynamics."""
+MOST_POINTS = 24_000
+"""Largest number of grid points that refinement gives."""
+CARRIED, CLOSE = 6, 30.0
+"""Supports that are fitted again when noise level, tolerance or grid change: the best ones, at most CARRIED of them,
+whose criterion exceeds that of the best by less than CLOSE."""
+HOPELESS = 50.0
+"""A fit ends early if its cost exceeds that of the best support by more than this."""
+
+
+@dataclass(frozen=True, eq=False)
+class SupportFit:
+    """Converged fit of one support (C, D): matrix (P, P) of the coefficients in the order of `np.nonzero`.
+
+    criterion: -2 log evidence but for a constant of the record; lower is better.
+    """
+
+    support: np.ndarray
+    estimate: JointEstimate
+    matrix: np.ndarray
+    criterion: float
+
+    @property
+    def coefficients(self) -> np.ndarray:
+        """Standardised coefficients (P)."""
+        return self.estimate.coefficients.numpy()[self.support]
+
+
+class SupportSearch:
+    """Soft start with all candidates, backward elimination, then moves to better supports near the best one.
+
+    The quadratic model of the cost about the best fit predicts the criterion of other supports, see `Quadratic.moves`;
+    those predicted best are fitted. `harden` repeats the last fits with nearly exact dynamics. Every visited support
+    keeps its fit. free (C, D): the coefficients to estimate. tried: number of supports near the best one that are
+    fitted before it is accepted.
+    """
+
+    def __init__(self, estimator: JointEstimator, free: np.ndarray, *, tried: int = TRIED) -> None:
+        self.estimator, self.free, self.tried, self.margin = estimator, free, tried, MARGIN
+        self.penalties = np.broadcast_to(term_penalties(estimator.library)[:, None], free.shape)
+        self.visited: dict[bytes, SupportFit] = {}
+
+    @property
+    def best(self) -> SupportFit:
+        """The visited support with the lowest criterion."""
+        return min(self.visited.values(), key=lambda fit: fit.criterion)
+
+    @property
+    def weight(self) -> Tensor:
+        """Weight (D) of the equation rows, for which an equation error counts as much as one of the Taylor rows."""
+        return self.estimator.grid.steps.median() / self.estimator.tolerance
+
+    def start(self, support: np.ndarray, first: JointEstimate, weight: Tensor) -> Iterator[JointEstimate]:
+        """Fit a support from smoothed states, with equation weights from `weight` (D) to the final one."""
+        now, last = first, self.weight
+        for level in range(LEVELS):
+            weights = weight * (last / weight) ** (level / (LEVELS - 1))
+            now, _ = self.estimator.fit(now, support, weights, steps=8, tolerance=0.5, ridge=1e-6)
+            yield now
+        self._fit(support, now)
+
+    def eliminate(self, support: np.ndarray) -> Iterator[JointEstimate]:
+        """Backward elimination from a visited support."""
+        fit = best = self.visited[support.tobytes()]
+        worse = 0
+        while fit.support.sum() > 1 and worse < PATIENCE:
+            fit = self._fit(*reduced(fit))
+            yield fit.estimate
+            best, worse = (fit, 0) if fit.criterion < best.criterion else (best, worse + 1)
+
+    def visit(self, supports: Sequence[np.ndarray]) -> Iterator[JointEstimate]:
+        """Fit other supports from the states of the best fit."""
+        states = self.best.estimate
+        for support in supports:
+            yield self._fit(support, states).estimate
+
+    def improve(self) -> Iterator[JointEstimate]:
+        """Move to better supports until `tried` of those predicted best are not better."""
+        improved = True
+        while improved:
+            best, tried, improved = self.best, 0, False
+            for support, coefficients in self._moves(best):
+                if support.tobytes() in self.visited:
+                    continue
+                fit = self._fit(support, replace(best.estimate, coefficients=coefficients))
+                yield fit.estimate
+                tried += 1
+                improved = fit.criterion < best.criterion - 1e-3
+                if improved or tried == self.tried:
+                    break
+
+    def harden(self) -> Iterator[JointEstimate]:
+        """Fit the best supports again with nearly exact dynamics, on a grid fine enough for its truncation error."""
+        e, hard = self.estimator, HARD * self.estimator.sigma
+        share = self._truncation()
+        # the errors of N rows decrease with the power K of the step, while N increases
+        power = e.derivatives - 0.5
+        most = min(MOST_PARTS, max(1, MOST_POINTS // len(e.grid)))
+        parts = int(np.clip(np.ceil(float((share / hard).max()) ** (1 / power)), 1, most))
+        self.margin = HARD_MARGIN
+        yield from self.carry(e.refined(parts, torch.maximum(hard, share / parts**power)), parts)
+
+    def noise_change(self) -> float:
+        """Largest relative change of the noise level by `reweigh`."""
+        return float((self._noise() / self.estimator.sigma - 1).abs().max())
+
+    def reweigh(self) -> Iterator[JointEstimate]:
+        """Estimate the noise level from the residuals of the best fit, and fit the best supports again."""
+        e, sigma = self.estimator, self._noise()
+        tolerance = torch.maximum(HARD * sigma, self._truncation())
+        yield from self.carry(replace(e, noise=e.noise * (sigma / e.sigma), tolerance=tolerance))
+
+    def _noise(self) -> Tensor:
+        """Noise level (D) of the residuals of the best fit, at least that below which truncation errors dominate."""
+        residual = self.estimator.residual(self.best.estimate.states, int(self.best.support.sum()))
+        return torch.maximum(residual, RESOLVED * self._truncation()).clamp(min=LEAST_NOISE)
+
+    def _truncation(self) -> Tensor:
+        """Tolerance (D) at which the truncation errors of all Taylor rows of the best fit cost TRUNCATION."""
+        error = self.estimator.truncation(self.best.estimate.states)
+        return error * (2 * len(self.estimator.grid) / TRUNCATION) ** 0.5
+
+    def carry(self, estimator: JointEstimator, parts: int = 1) -> Iterator[JointEstimate]:
+        """Continue with another estimator: the best supports are fitted again from their present states."""
+        carried = self.close()
+        old, self.estimator, self.visited = self.estimator, estimator, {}
+        for fit in carried:
+            states = old.grid.interpolated(fit.estimate.states, parts)
+            yield self._fit(fit.support, replace(fit.estimate, states=states)).estimate
+
+    def close(self) -> list[SupportFit]:
+        """The best fits, at most CARRIED, whose criterion is close to the lowest."""
+        limit = self.best.criterion + CLOSE
+        close = [fit for fit in self.visited.values() if fit.criterion <= limit]
+        return sorted(close, key=lambda fit: fit.criterion)[:CARRIED]
+
+    def _fit(self, support: np.ndarray, start: JointEstimate) -> SupportFit:
+        key = support.tobytes()
+        if key not in self.visited:
+            coefficients = torch.where(torch.from_numpy(support), start.coefficients, self.estimator.known)
+            limit = self.best.estimate.cost + HOPELESS if self.visited else np.inf
+            start = replace(start, coefficients=coefficients)
+            try:
+                estimate, normal = self.estimator.fit(start, support, self.weight, limit=limit, tolerance=0.05)
+                self.visited[key] = self._judged(support.copy(), estimate, normal)
+            except FloatingPointError:
+                if not self.visited:
+                    raise
+                self.visited[key] = SupportFit(support.copy(), start, np.zeros(2 * (support.sum(),)), np.inf)
+        return self.visited[key]
+
+    def judged(self, estimate: JointEstimate) -> SupportFit:
+        """Matrix and criterion of an estimate that is not converged."""
+        support = (estimate.coefficients != 0).numpy() & self.free
+        return self._judged(support, estimate, self.estimator.linearise(estimate, support, self.weight))
+
+    def _judged(self, support: np.ndarray, estimate: JointEstimate, normal: NormalEquations) -> SupportFit:
+        matrix, coefficients = normal.matrix.numpy(), estimate.coefficients.numpy()[support]
+        value = criterion(estimate.cost, matrix, coefficients, self.penalties[support].sum())
+        return SupportFit(support, estimate, matrix, value)
+
+    def model(self, fit: SupportFit) -> Quadratic:
+        """Quadratic model of the cost over all free coefficients, about a fit."""
+        normal = self.estimator.linearise(fit.estimate, self.free, self.weight)
+        equation, penalty = np.nonzero(self.free)[1], self.penalties[self.free]
+        return Quadratic(normal.matrix.numpy(), normal.right.numpy(), equation, penalty)
+
+    def _moves(self, fit: SupportFit) -> Iterator[tuple[np.ndarray, Tensor]]:
+        """Supports (C, D) and predicted coefficients, by their predicted criterion, the best first."""
+        for move in self.model(fit).moves(fit.support[self.free]):
+            if move.change > self.margin:
+                return
+            support, coefficients = np.zeros_like(fit.support), self.estimator.known.clone()
+            support[self.free] = move.support
+            coefficients[torch.from_numpy(self.free)] = torch.from_numpy(move.coefficients)
+            yield support, coefficients
+
+
+def reduced(fit: SupportFit) -> tuple[np.ndarray, JointEstimate]:
+    """The support without its least significant terms, and the predicted coefficients of the others.
+
+    At least one term is dropped; further ones while they are insignificant, see AT_ONCE and INSIGNIFICANT.
+    """
+    xi, covariance = fit.coefficients.copy(), covariance_of(fit.matrix)
+    kept = np.ones(len(xi), dtype=bool)
+    for n in range(max(1, int(AT_ONCE * len(xi)))):
+        variance = np.maximum(np.diag(covariance), 1e-300)
+        squared = np.where(kept, xi**2 / variance, np.inf)
+        k = int(squared.argmin())
+        if n and squared[k] > INSIGNIFICANT:
+            break
+        column = covariance[:, k] / variance[k]
+        xi, covariance = xi - column * xi[k], covariance - np.outer(column, covariance[k])
+        kept[k] = False
+        xi[~kept] = 0.0
+    support, coefficients = fit.support.copy(), fit.estimate.coefficients.clone()
+    support[fit.support] = kept
+    coefficients[torch.from_numpy(fit.support)] = torch.from_numpy(xi)
+    return support, replace(fit.estimate, coefficients=coefficients)
