@@ -145,6 +145,54 @@ def uncertain_terms(
     return IdentifiabilityWarning("uncertain terms", message if terms else "", terms, float(len(terms)), 0.0)
 
 
+def other_models(
+    models: Sequence[tuple[np.ndarray, float]],
+    candidates: Sequence[str],
+    variables: Sequence[str],
+    *,
+    limit: float = 0.95,
+) -> IdentifiabilityWarning:
+    """Check that the first of `models`, each coefficients (C, D) and a probability, has a probability of `limit` or more.
+
+    The message lists the differences of other models with a probability of more than 5 %, at most three.
+    """
+    if not models or models[0][1] >= limit:
+        return IdentifiabilityWarning("other models", "", (), models[0][1] if models else 1.0, limit)
+    best, probability = models[0]
+    others = []
+    for coefficients, odds in models[1:4]:
+        if odds > 1 - limit:
+            added = _term_list((coefficients != 0) & (best == 0), candidates, variables)
+            dropped = _term_list((coefficients == 0) & (best != 0), candidates, variables)
+            if added and dropped:
+                others.append(f"{added} in place of {dropped} ({odds:.0%})")
+            else:
+                others.append(f"with {added} ({odds:.0%})" if added else f"without {dropped} ({odds:.0%})")
+    listed = f"; others: {', '.join(others)}" if others else ""
+    message = f"the data do not decide between several models: this one has a probability of {probability:.0%}{listed}"
+    return IdentifiabilityWarning("other models", message, tuple(others), probability, limit)
+
+
+def _term_list(present: np.ndarray, candidates: Sequence[str], variables: Sequence[str]) -> str:
+    return " and ".join(f"{candidates[c]} in {variables[d]}'" for d, c in np.argwhere(present.T).tolist())
+
+
+def coarse_sampling(
+    residual: np.ndarray, noise: np.ndarray, variables: Sequence[str], *, limit: float = 0.5
+) -> IdentifiabilityWarning:
+    """Check that no residual (D) is less than `limit` times the noise level (D) estimated from differences.
+
+    The equations then explain what differences take for noise: changes between neighbouring grid points.
+    """
+    ratio = np.asarray(residual) / np.maximum(noise, 1e-300)
+    names = tuple(name for name, below in zip(variables, ratio < limit, strict=True) if below)
+    message = (
+        f"the residual of {', '.join(names)} is far below the noise level estimated from differences: the sampling is "
+        f"coarse for the fastest changes"
+    )
+    return IdentifiabilityWarning("coarse sampling", message if names else "", names, float(ratio.min()), limit)
+
+
 def identifiability_warnings(
     values: np.ndarray,
     candidates: Sequence[str],

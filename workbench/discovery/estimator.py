@@ -7,7 +7,7 @@ import torch
 from scipy.linalg import cho_factor, cho_solve
 from torch import Tensor
 
-from workbench.discovery.grid import Grid
+from workbench.discovery.grid import RecordGrid
 from workbench.solver import LinearODE, Weights, solve
 from workbench.solver.rows import taylor_rows
 from workbench.symbolic.library import Library
@@ -75,7 +75,7 @@ class JointEstimator:
     Source: Bock, "Recent advances in parameter identification techniques for ODE" (1983), for the simultaneous fit.
     """
 
-    grid: Grid
+    grid: RecordGrid
     library: Library
     scales: Scales
     noise: Tensor

@@ -12,8 +12,8 @@ from workbench.discovery.engine.result import Alternative, Discovery
 from workbench.discovery.estimator import JointEstimate
 from workbench.discovery.evidence import probabilities
 from workbench.discovery.quadratic import covariance_of
-from workbench.discovery.selection import SupportFit, SupportSearch
-from workbench.discovery.starting import estimated_noise, prepare, restricted
+from workbench.discovery.selection import TRIED, SupportFit, SupportSearch
+from workbench.discovery.starting import Start, estimated_noise, prepare, restricted
 from workbench.discovery.uncertainty import NORMAL_95
 from workbench.symbolic.library import Library
 
@@ -59,11 +59,15 @@ class EvidenceSearch:
         self._reset()
 
     def _reset(self) -> None:
-        self._search = SupportSearch(self._start.estimator, self._start.free)
+        self._search = self._new_search(self._start)
         self._now, self._steps = self._start.first, self._run()
         self._count, self._replayed, self._ended = 0, 0, False
         self._stored: Mapping[str, np.ndarray] = {}
         self._result: Discovery | None = None
+
+    def _new_search(self, start: Start, tried: int = TRIED) -> SupportSearch:
+        least = self.settings.min_contribution
+        return SupportSearch(start.estimator, start.free, min_contribution=least, tried=tried)
 
     def _head(self) -> list[Trajectory]:
         """The first HEAD measurements."""
@@ -118,7 +122,7 @@ class EvidenceSearch:
         if self._is_long:
             best, *others = search.close()
             start = prepare(self._trajectories, self.library, self.settings)
-            self._search = SupportSearch(start.estimator, start.free, tried=CONFIRMED)
+            self._search = self._new_search(start, tried=CONFIRMED)
             yield from self._search.start(best.support, start.first, start.weight)
             yield from self._search.visit([fit.support for fit in others])
             yield from self._search.improve()

@@ -14,7 +14,7 @@ MOST_PARTS = 16
 
 
 @dataclass(frozen=True, eq=False)
-class Grid:
+class RecordGrid:
     """Times (T), steps (T - 1), values (T, D), NaN where not measured, of all trajectories in one sequence.
 
     linked (T - 1): whether two neighbouring grid points belong to one solution; False between trajectories and across
@@ -31,7 +31,7 @@ class Grid:
     def __len__(self) -> int:
         return len(self.times)
 
-    def refined(self, parts: int) -> "Grid":
+    def refined(self, parts: int) -> "RecordGrid":
         """The grid with each linked step divided into `parts` equal steps."""
         index, start = self._positions(parts), self._starts(parts)
         fraction = (torch.arange(len(start)) - index[start]).to(self.times.dtype) / torch.where(self.linked, parts, 1)[
@@ -40,7 +40,7 @@ class Grid:
         times = torch.cat([self.times[start] + self.steps[start] * fraction, self.times[-1:]])
         steps = (self.steps / torch.where(self.linked, parts, 1))[start]
         samples = tuple(index[own] for own in self.samples)
-        return Grid(times, steps, self.spread(self.values, parts), self.linked[start], samples)
+        return RecordGrid(times, steps, self.spread(self.values, parts), self.linked[start], samples)
 
     def spread(self, values: Tensor, parts: int) -> Tensor:
         """Values (T, D) at the grid points of the grid refined by `parts`, NaN between them."""
@@ -73,7 +73,7 @@ class Grid:
         return ~self.values.isnan()
 
 
-def build_grid(trajectories: Sequence[Trajectory], longest_step: float = float("inf")) -> Grid:
+def build_grid(trajectories: Sequence[Trajectory], longest_step: float = float("inf")) -> RecordGrid:
     """The measurements of trajectories, with steps longer than `longest_step` divided into equal parts.
 
     A step that would need more than MOST_PARTS parts is a gap: it is not divided, and its ends are not linked.
@@ -97,7 +97,7 @@ def build_grid(trajectories: Sequence[Trajectory], longest_step: float = float("
     joined, links = torch.cat(times), torch.cat(linked)[:-1]
     steps = joined.diff()
     typical = steps[links].median() if links.any() else steps.new_tensor(1.0)
-    return Grid(joined, torch.where(links, steps, typical), torch.cat(values), links, tuple(samples))
+    return RecordGrid(joined, torch.where(links, steps, typical), torch.cat(values), links, tuple(samples))
 
 
 def _divide(times: Tensor, longest: float) -> tuple[Tensor, Tensor, Tensor]:

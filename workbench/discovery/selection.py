@@ -37,6 +37,8 @@ MOST_POINTS = 24_000
 CARRIED, CLOSE = 6, 30.0
 """Supports that are fitted again when noise level, tolerance or grid change: the best ones, at most CARRIED of them,
 whose criterion exceeds that of the best by less than CLOSE."""
+SMALL = 1e9
+"""Penalty of a term below the minimum contribution: it is dropped, however significant."""
 HOPELESS = 50.0
 """A fit ends early if its cost exceeds that of the best support by more than this."""
 
@@ -64,12 +66,16 @@ class SupportSearch:
 
     The quadratic model of the cost about the best fit predicts the criterion of other supports, see `Quadratic.moves`;
     those predicted best are fitted. `harden` repeats the last fits with nearly exact dynamics. Every visited support
-    keeps its fit. free (C, D): the coefficients to estimate. tried: number of supports near the best one that are
+    keeps its fit. free (C, D): the coefficients to estimate. min_contribution: least standardised coefficient, which is
+    the share of a term in the derivative of its variable. tried: number of supports near the best one that are
     fitted before it is accepted.
     """
 
-    def __init__(self, estimator: JointEstimator, free: np.ndarray, *, tried: int = TRIED) -> None:
+    def __init__(
+        self, estimator: JointEstimator, free: np.ndarray, *, min_contribution: float = 0.0, tried: int = TRIED
+    ) -> None:
         self.estimator, self.free, self.tried, self.margin = estimator, free, tried, MARGIN
+        self.min_contribution = min_contribution
         self.penalties = np.broadcast_to(term_penalties(estimator.library)[:, None], free.shape)
         self.visited: dict[bytes, SupportFit] = {}
 
@@ -189,7 +195,9 @@ class SupportSearch:
 
     def _judged(self, support: np.ndarray, estimate: JointEstimate, normal: NormalEquations) -> SupportFit:
         matrix, coefficients = normal.matrix.numpy(), estimate.coefficients.numpy()[support]
-        value = criterion(estimate.cost, matrix, coefficients, self.penalties[support].sum())
+        small = np.abs(coefficients) < self.min_contribution
+        penalty = self.penalties[support].sum() + SMALL * small.sum()
+        value = criterion(estimate.cost, matrix, coefficients, penalty)
         return SupportFit(support, estimate, matrix, value)
 
     def model(self, fit: SupportFit) -> Quadratic:

@@ -10,7 +10,7 @@ from torch import Tensor
 from workbench.discovery.data import Trajectory, split_segments
 from workbench.discovery.engine.preparation import Settings
 from workbench.discovery.estimator import REGULARISATION, SOFT, JointEstimate, JointEstimator, Scales, solve_symmetric
-from workbench.discovery.grid import Grid, build_grid
+from workbench.discovery.grid import RecordGrid, build_grid
 from workbench.discovery.noise import noise_level
 from workbench.solver import LinearODE, Weights, solve
 from workbench.symbolic.library import Library
@@ -50,7 +50,7 @@ def prepare(trajectories: Sequence[Trajectory], library: Library, settings: Sett
     derivatives = 3 + order
     grid = _resolved(trajectories, grid, scale, noise, derivatives)
     unit = float(grid.steps[grid.linked].median())
-    grid = Grid(grid.times / unit, grid.steps / unit, grid.values / scale, grid.linked, grid.samples)
+    grid = RecordGrid(grid.times / unit, grid.steps / unit, grid.values / scale, grid.linked, grid.samples)
     sigma = (noise / scale).expand_as(grid.values)
     states = smooth_to_misfit(grid, sigma, derivatives)
     rate = states[..., order].square().mean(dim=0).sqrt().clamp(min=1e-300)
@@ -75,7 +75,7 @@ def restricted(start: Start, free: np.ndarray) -> Start:
     return Start(estimator, JointEstimate(states, Xi, np.inf), weight, free)
 
 
-def _standard_deviations(grid: Grid, library: Library) -> Tensor:
+def _standard_deviations(grid: RecordGrid, library: Library) -> Tensor:
     """Standard deviation (D) of each variable over the measurements."""
     D = len(library.variables)
     if grid.values.shape[1] != D:
@@ -110,15 +110,17 @@ def estimated_noise(trajectories: Sequence[Trajectory], scale: Tensor) -> Tensor
         return UNKNOWN_NOISE * scale
 
 
-def _resolved(trajectories: Sequence[Trajectory], grid: Grid, scale: Tensor, noise: Tensor, derivatives: int) -> Grid:
+def _resolved(
+    trajectories: Sequence[Trajectory], grid: RecordGrid, scale: Tensor, noise: Tensor, derivatives: int
+) -> RecordGrid:
     """The grid with steps short enough for the fastest variable, as smoothed on the grid of the measurements."""
-    standardised = Grid(grid.times, grid.steps, grid.values / scale, grid.linked, grid.samples)
+    standardised = RecordGrid(grid.times, grid.steps, grid.values / scale, grid.linked, grid.samples)
     states = smooth_to_misfit(standardised, (noise / scale).expand_as(grid.values), derivatives)
     fastest = states[..., 1].square().mean(dim=0).sqrt().max()
     return build_grid(trajectories, float(RESOLUTION / fastest.clamp(min=1e-300)))
 
 
-def smooth(grid: Grid, noise: Tensor, stiffness: Tensor, derivatives: int) -> Tensor:
+def smooth(grid: RecordGrid, noise: Tensor, stiffness: Tensor, derivatives: int) -> Tensor:
     """Smoothed states (T, D, K): data rows, and Taylor rows of weights `stiffness` (D) over the noise level."""
     T, D = grid.values.shape
     leading = grid.steps.new_zeros(1, 1, 1, 1, derivatives)
@@ -138,7 +140,7 @@ def smooth(grid: Grid, noise: Tensor, stiffness: Tensor, derivatives: int) -> Te
     return solve(problem, method="qr", check=False).u[:, :, 0].transpose(0, 1)
 
 
-def smooth_to_misfit(grid: Grid, noise: Tensor, derivatives: int) -> Tensor:
+def smooth_to_misfit(grid: RecordGrid, noise: Tensor, derivatives: int) -> Tensor:
     """Smoothed states (T, D, K) whose misfit is MISFIT noise levels (T, D), by bisection of the stiffness."""
     low = noise.new_full((noise.shape[1],), LOWEST)
     high = torch.full_like(low, HIGHEST)

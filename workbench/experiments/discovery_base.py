@@ -9,6 +9,7 @@ from pydantic import model_validator
 
 from workbench import diagnostics
 from workbench.datasets import windows
+from workbench.diagnostics.identifiability import coarse_sampling, other_models
 from workbench.discovery.data import Trajectory
 from workbench.discovery.engine.preparation import Settings
 from workbench.discovery.engine.result import Discovery
@@ -29,8 +30,9 @@ MODES = tuple(DENOISE)
 """The modes that discover equations without a network."""
 
 MODE = (
-    "Training mode: projection solves for the coefficients directly, within seconds; smoothing then corrects states "
-    "and equations jointly, for noisy data; auto selects the better for the estimated noise level"
+    "Training mode: projection solves for the coefficients directly, within seconds; smoothing estimates states and "
+    "equations jointly from the whole data set and selects the terms by evidence; auto uses projection for complete "
+    "data without noise, else smoothing"
 )
 CRITERION = "Selection criterion of the terms: information criterion (BIC) or cross-validation on held-out windows."
 DEGREE = "Highest degree of the polynomials in the library."
@@ -41,8 +43,8 @@ MIN_CONTRIBUTION = (
 N_BOOTSTRAP = "Bootstrap resamples of the windows for intervals and inclusion probabilities."
 WINDOW = setting(
     0,
-    "Sequence length: grid points solved as one system; 0: chosen from the data. Smoothing then grows windows up to "
-    "four times as long.",
+    "Sequence length: grid points solved as one system by projection; 0: chosen from the data. Smoothing solves the "
+    "whole data set as one system.",
     unit="grid points",
     ge=0,
     le=200_000,
@@ -141,7 +143,17 @@ def warnings(library: Library, result: Discovery, data: xr.Dataset) -> tuple[str
     values = library(result.states[0][finite], data["time"].values[finite])[:, selected]
     interval, states = (result.lower[selected], result.upper[selected]), data["data"].values
     checks = diagnostics.identifiability_warnings(values, names, states, library.variables, interval) if names else ()
+    checks = (*checks, *evidence_warnings(library, result))
     return (*((result.message,) if result.message else ()), *(check.message for check in checks))
+
+
+def evidence_warnings(library: Library, result: Discovery) -> tuple[diagnostics.IdentifiabilityWarning, ...]:
+    """Warnings about other models that are about as probable, and about coarse sampling."""
+    models = [(other.coefficients, other.probability) for other in result.alternatives]
+    checks = [other_models(models, library.names, library.variables)]
+    if result.alternatives:
+        checks.append(coarse_sampling(result.residual, result.noise, library.variables))
+    return tuple(check for check in checks if check.message)
 
 
 def equations(library: Library, coefficients: np.ndarray) -> tuple[Equation, ...]:

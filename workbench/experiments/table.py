@@ -30,6 +30,7 @@ from workbench.experiments.discovery_base import (
     SHOWN,
     coefficient_dataset,
     equations,
+    evidence_warnings,
 )
 from workbench.experiments.protocol import BACKEND, DERIVATIVES, METHOD, Backend, Model, setting
 from workbench.experiments.report import Report
@@ -62,7 +63,8 @@ class TableConfig(protocol.Config):
     )
     window: int = setting(
         0,
-        "Sequence length: grid points solved as one system; 0: chosen from the data.",
+        "Sequence length: grid points solved as one system by projection; 0: chosen from the data. Smoothing solves "
+        "the whole data set as one system.",
         unit="grid points",
         ge=0,
         le=200_000,
@@ -183,6 +185,7 @@ def warnings(model: DegreeSearch, result: Discovery, noise_ratio: np.ndarray) ->
     states = np.concatenate(result.states)
     states = states[np.isfinite(states).all(axis=1)]
     checks = [
+        *evidence_warnings(library, result),
         short_record(len(states), int(result.coefficients.any(axis=1).sum())),
         uncertain_terms(result.lower, result.upper, library.names, names),
     ]
