@@ -35,7 +35,9 @@ def test_intervals_contain_the_estimate_and_inclusion_identifies_true_terms():
 
 def test_the_seed_determines_the_bootstrap():
     record = lorenz_trajectory(0.5, points=1000)
-    one, same, other = (discover([record], QUADRATIC, Settings(denoise=False, n_bootstrap=20, seed=seed)) for seed in (1, 1, 2))
+    one, same, other = (
+        discover([record], QUADRATIC, Settings(denoise=False, n_bootstrap=20, seed=seed)) for seed in (1, 1, 2)
+    )
     np.testing.assert_array_equal(one.bootstrap_lower, same.bootstrap_lower)
     assert (one.bootstrap_lower != other.bootstrap_lower).any()
 

@@ -277,7 +277,7 @@ def solve_symmetric(matrix: Tensor, right: Tensor) -> Tensor:
     scale = 1 / np.sqrt(np.maximum(np.diag(A), 1e-300))
     try:
         factor = cho_factor(A * scale[:, None] * scale)
-        if np.diag(factor[0]).min() > 1e-6:
+        if np.diag(factor[0]).min(initial=1.0) > 1e-6:
             return torch.from_numpy(scale * cho_solve(factor, scale * b))
     except np.linalg.LinAlgError:
         pass

@@ -52,8 +52,10 @@ class RecordGrid:
     def interpolated(self, states: Tensor, parts: int) -> Tensor:
         """States and derivatives (T, D, K) on the grid refined by `parts`, by Taylor polynomials of both neighbours."""
         index, start = self._positions(parts), self._starts(parts)
-        fraction = (torch.arange(len(start)) - index[start]) / torch.where(self.linked, parts, 1)[start]
-        blend, step = fraction.to(states.dtype)[:, None, None], self.steps[start]
+        fraction = (torch.arange(len(start)) - index[start]).to(states.dtype) / torch.where(self.linked, parts, 1)[
+            start
+        ]
+        blend, step = fraction[:, None, None], self.steps[start]
         ahead = _expanded(states[start], fraction * step)
         behind = _expanded(states[start + 1], (fraction - 1) * step)
         between = torch.where(blend == 0, ahead, (1 - blend) * ahead + blend * behind)
