@@ -152,7 +152,7 @@ def other_models(
     *,
     limit: float = 0.95,
 ) -> IdentifiabilityWarning:
-    """Check that the first of `models`, each coefficients (C, D) and a probability, has a probability of `limit` or more.
+    """Check that the first of `models`, coefficients (C, D) and probabilities, has a probability of at least `limit`.
 
     The message lists the differences of other models with a probability of more than 5 %, at most three.
     """

@@ -90,14 +90,14 @@ class Quadratic:
         """Supports with one term more, less or exchanged, those of the best exchanges only."""
         found = []
         for b in np.flatnonzero(~present):
-            found.append(_changed(present, b, True))
+            found.append(_changed(present, int(b), True))
         for a in np.flatnonzero(present):
-            without = _changed(present, a, False)
+            without = _changed(present, int(a), False)
             found.append(without)
             absent, changes = self._added(without)
             for b in absent[np.argsort(changes, kind="stable")[:EXCHANGES]]:
                 if b != a:
-                    found.append(_changed(without, b, True))
+                    found.append(_changed(without, int(b), True))
         return found
 
     def path(self) -> tuple[np.ndarray, np.ndarray]:
@@ -120,7 +120,7 @@ class Quadratic:
             A, changes = self._dropped(support)
             changes = np.where(own[A], changes, np.inf)
             k = int(changes.argmin())
-            support, total = _changed(support, A[k], False), total + changes[k]
+            support, total = _changed(support, int(A[k]), False), total + changes[k]
             if total < least:
                 best, least = support, total
         return best
@@ -132,7 +132,7 @@ class Quadratic:
             B, changes = self._added(support)
             changes = np.where(own[B], changes, np.inf)
             k = int(changes.argmin())
-            support, total = _changed(support, B[k], True), total + changes[k]
+            support, total = _changed(support, int(B[k]), True), total + changes[k]
             if total < least:
                 best, least = support, total
         return best

@@ -190,6 +190,8 @@ class SupportSearch:
 
     def judged(self, estimate: JointEstimate) -> SupportFit:
         """Matrix and criterion of an estimate that is not converged."""
+        cost = self.estimator.cost(estimate.states, estimate.coefficients, self.weight)
+        estimate = replace(estimate, cost=cost)
         support = (estimate.coefficients != 0).numpy() & self.free
         return self._judged(support, estimate, self.estimator.linearise(estimate, support, self.weight))
 

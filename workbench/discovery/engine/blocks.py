@@ -138,7 +138,7 @@ class Linearised:
         """
         D = free.shape[1]
         if self.coefficients is None:
-            groups = [np.array([(c, d) for c in np.flatnonzero(free[:, d])]).reshape(-1, 2) for d in range(D)]
+            groups = [np.array([(c, d) for c in np.flatnonzero(free[:, d])], int).reshape(-1, 2) for d in range(D)]
         else:
             groups = [np.argwhere(free.T)[:, ::-1]]
         columns = sum(map(len, groups)) if self.coefficients is not None else len(free) + 1

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from workbench._deprecated import moved_names
 from workbench.discovery.data import Trajectory
 from workbench.discovery.engine import estimates
 from workbench.discovery.engine.estimates import Estimate, Problem
@@ -293,9 +294,4 @@ def _estimate(state: Mapping[str, np.ndarray], name: str) -> Estimate | None:
     return Estimate(**tensors, **plain)
 
 
-def discover(trajectories: Sequence[Trajectory], library: Library, settings: Settings | None = None) -> Discovery:
-    """Run `Projection` to the end and return its result."""
-    model = Projection(trajectories, library, settings)
-    while not model.done:
-        model.step()
-    return model.result()
+__getattr__ = moved_names(__name__, {"discover": "discovery.modes:discover"})

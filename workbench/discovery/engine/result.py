@@ -23,14 +23,14 @@ class Discovery:
     """Coefficients (C, D) in physical units and their uncertainty; 0 where a term is not in the equation.
 
     lower, upper (C, D): 95 % intervals. standard_error (C, D): by the covariance of the fit. bootstrap_lower,
-    bootstrap_upper (C, D): 95 % intervals by bootstrap over windows. inclusion (C, D): fraction of bootstrap samples in
-    which a term is selected. truncation (C, D): change of a coefficient of noise-free data with one derivative less;
-    it widens both intervals; 0 if noise dominates. noise (D): estimated noise level in the units of the variables.
-    residual (D): root mean square residual of states and equations. states: denoised, per trajectory (N, S), NaN in
-    gaps. terms, errors (M): of the models of backward elimination and, last, of the selected model; errors are root
-    mean squares in standard deviations of the variables. window: grid points of the last windows. denoised: whether
-    Gauss-Newton estimated the states. message: reason of an early stop, else empty. alternatives: the
-    most probable models, the best first; empty if they were not compared.
+    bootstrap_upper (C, D): 95 % intervals by bootstrap over windows; by evidence, those above. inclusion (C, D): share
+    of bootstrap samples in which a term is selected; by evidence, its probability. truncation (C, D): change of a
+    coefficient of noise-free data with one derivative less; it widens both intervals; 0 if noise dominates. noise (D):
+    noise level estimated from differences, in the units of the variables. residual (D): root mean square residual of
+    states and equations. states: denoised, per trajectory (N, S), NaN in gaps. terms, errors (M): of the models of
+    backward elimination and, last, of the selected model; errors are root mean squares in standard deviations of the
+    variables. window: grid points of the last windows. denoised: whether states were estimated. message: reason of an
+    early stop, else empty. alternatives: the most probable models, the best first; empty if they were not compared.
     """
 
     coefficients: np.ndarray
