@@ -17,7 +17,7 @@ from workbench.discovery.starting import Start, estimated_noise, prepare, restri
 from workbench.discovery.uncertainty import NORMAL_95
 from workbench.symbolic.library import Library
 
-HEAD = 1500
+HEAD = 1100
 """Number of measurements of the search with all candidates; the rest of a longer record confirms its result."""
 REWEIGHINGS = 4
 """Maximum number of times that the noise level is estimated again."""
@@ -119,14 +119,14 @@ class EvidenceSearch:
             yield from search.start(start.free, start.first, start.weight)
             yield from search.eliminate(start.free)
         yield from search.improve()
-        if self._is_long:
-            best, *others = search.close()
-            start = prepare(self._trajectories, self.library, self.settings)
-            self._search = self._new_search(start, tried=CONFIRMED)
-            yield from self._search.start(best.support, start.first, start.weight)
-            yield from self._search.visit([fit.support for fit in others])
-            yield from self._search.improve()
         yield from self._judge()
+        if self._is_long:
+            support = search.best.support
+            whole = prepare(self._trajectories, self.library, self.settings)
+            start = restricted(whole, support)
+            self._search = self._new_search(whole, tried=CONFIRMED)
+            yield from self._search.start(support, start.first, start.weight)
+            yield from self._judge()
 
     def _judge(self) -> Iterator[JointEstimate]:
         """Continue with nearly exact dynamics and the noise level of the residuals."""

@@ -1,6 +1,6 @@
 """Search over supports: which candidates are terms of the equations, judged by the Laplace evidence."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -106,12 +106,6 @@ class SupportSearch:
             fit = self._fit(*reduced(fit))
             yield fit.estimate
             best, worse = (fit, 0) if fit.criterion < best.criterion else (best, worse + 1)
-
-    def visit(self, supports: Sequence[np.ndarray]) -> Iterator[JointEstimate]:
-        """Fit other supports from the states of the best fit."""
-        states = self.best.estimate
-        for support in supports:
-            yield self._fit(support, states).estimate
 
     def improve(self) -> Iterator[JointEstimate]:
         """Move to better supports until `tried` of those predicted best are not better."""
