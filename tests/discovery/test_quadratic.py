@@ -5,7 +5,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from workbench.discovery.evidence import PRIOR, SPARSITY, criterion, probabilities, term_penalties
+from workbench.discovery.evidence import PRIOR, SPARSITY, criterion, probabilities, support_penalty, term_penalties
 from workbench.discovery.quadratic import Quadratic, covariance_of
 from workbench.symbolic.expr import complexity
 from workbench.symbolic.library import LibrarySpec, Polynomials
@@ -74,6 +74,11 @@ def test_penalties_count_the_candidates_of_equal_complexity():
     library = Polynomials(("x", "y", "z"), 2)
     expected = 2 * np.log([1, 3, 3, 3, *[6] * 6]) + SPARSITY
     np.testing.assert_allclose(term_penalties(library), expected)
+    support = np.zeros((10, 3), dtype=bool)
+    support[[1, 2], 0] = True
+    assert support_penalty(library, support) == pytest.approx(2 * (2 * np.log(3) + 2 * np.log(2)))
+    support[5, 1] = True
+    assert support_penalty(library, support) == pytest.approx(4 * np.log(3) + 2 * np.log(6) + 6 * np.log(3))
     assert LibrarySpec(degree=1, frequencies=(2.0,)).library(("x",)).complexities == (0, 1, 2, 2)
 
 

@@ -55,7 +55,7 @@ class EvidenceSearch:
         self._trajectories = tuple(trajectories)
         self._start = prepare(self._head(), library, self.settings)
         coefficients = int(self._start.free.sum())
-        self.total_steps = (60 + coefficients) * (1 + len(self._nested))
+        self._most_steps = (60 + coefficients) * (1 + len(self._nested))
         self._reset()
 
     def _reset(self) -> None:
@@ -86,6 +86,11 @@ class EvidenceSearch:
     @property
     def done(self) -> bool:
         return self._ended
+
+    @property
+    def total_steps(self) -> int:
+        """Number of steps of a finished search, else an upper bound of the usual number."""
+        return self._count if self._ended else max(self._most_steps, self._count + 1)
 
     def step(self) -> dict[str, float]:
         """One fit of the search. Raises FloatingPointError for non-finite solutions of the solver."""

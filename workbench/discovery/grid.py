@@ -105,7 +105,7 @@ def build_grid(trajectories: Sequence[Trajectory], longest_step: float = float("
 def _divide(times: Tensor, longest: float) -> tuple[Tensor, Tensor, Tensor]:
     """Grid points (T), indices (N) of `times` among them, and links (T - 1)."""
     steps = times.diff()
-    parts = (steps / longest * (1 - 1e-9)).ceil().clamp(min=1).long()
+    parts = (steps / longest * (1 - 1e-9)).nan_to_num(nan=1.0).ceil().clamp(1, MOST_PARTS + 1).long()
     bridged = parts <= MOST_PARTS
     parts = torch.where(bridged, parts, 1)
     indices = torch.cat([parts.new_zeros(1), parts.cumsum(0)])

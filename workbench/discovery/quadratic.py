@@ -1,6 +1,8 @@
 """Search over supports in a quadratic model of the cost, without further fits."""
 
 from dataclasses import dataclass
+from itertools import combinations
+from math import comb
 
 import numpy as np
 
@@ -8,6 +10,8 @@ from workbench.discovery.evidence import PRIOR
 
 MOST_ADDED = 12
 """Largest number of terms of one equation in a forward selection."""
+MOST_SUBSETS = 5000
+"""Largest number of subsets of one size of the candidates of one equation that are all compared."""
 EXCHANGES = 4
 """Number of absent terms tried in place of each present one."""
 
@@ -43,8 +47,9 @@ class Quadratic:
     def moves(self, present: np.ndarray) -> list[Move]:
         """Supports (P) near the present one, by their predicted criterion, the best first.
 
-        One term more, one less, one exchanged; and for each equation, and for all of them, the best support on the way
-        of a backward elimination of all candidates and of a forward selection from none.
+        One term more, one less, one exchanged; for each equation, and for all of them, the best support on the way of a
+        backward elimination of all candidates; for each equation that of a forward selection from none, and the best
+        supports of few terms, which stepwise selection misses among nearly dependent candidates.
         """
         supports = {present.tobytes(): present}
         neighbours = self._neighbours(present)
@@ -52,6 +57,7 @@ class Quadratic:
         parts = [self.equation == d for d in np.unique(self.equation)]
         selected = [self._backward(present | own, own) for own in (*parts, everything)]
         selected += [self._forward(present & ~own, own) for own in parts]
+        selected += [support for own in parts for support in self._small(present & ~own, own)]
         supports |= {support.tobytes(): support for support in (*neighbours, *selected) if support.any()}
         values = {key: self._fit(support) for key, support in supports.items()}
         origin = values[present.tobytes()][0]
@@ -136,6 +142,29 @@ class Quadratic:
             if total < least:
                 best, least = support, total
         return best
+
+    def _small(self, others: np.ndarray, own: np.ndarray) -> list[np.ndarray]:
+        """The best support of each small number of terms of `own` (P), added to the terms of `others` (P)."""
+        A, B = np.flatnonzero(others), np.flatnonzero(own)
+        solved = covariance_of(self.matrix[np.ix_(A, A)]) @ self.matrix[np.ix_(A, B)]
+        matrix = self.matrix[np.ix_(B, B)] - self.matrix[np.ix_(B, A)] @ solved + np.eye(len(B)) / PRIOR**2
+        diagonal = np.maximum(np.diag(matrix), 1 / PRIOR**2)
+        scale = 1 / np.sqrt(diagonal)
+        matrix = matrix * scale[:, None] * scale + 1e-12 * np.eye(len(B))
+        right = (self.right[B] - solved.T @ self.right[A]) * scale
+        penalty = self.penalty[B] + np.log(PRIOR**2 * diagonal)
+        found = []
+        for size in range(1, len(B) + 1):
+            if comb(len(B), size) > MOST_SUBSETS:
+                break
+            subsets = np.array(list(combinations(range(len(B)), size)))
+            blocks, rights = matrix[subsets[:, :, None], subsets[:, None, :]], right[subsets]
+            gains = (rights * np.linalg.solve(blocks, rights[..., None])[..., 0]).sum(axis=1)
+            values = np.linalg.slogdet(blocks)[1] - gains + penalty[subsets].sum(axis=1)
+            support = others.copy()
+            support[B[subsets[values.argmin()]]] = True
+            found.append(support)
+        return found
 
 
 def _changed(support: np.ndarray, index: int, value: bool) -> np.ndarray:

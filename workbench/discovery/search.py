@@ -54,7 +54,6 @@ class DegreeSearch:
         if by_evidence(trajectories, settings):
             nested = tuple(len(library) for library in self.libraries[:-1])
             self._evidence = EvidenceSearch(trajectories, self.library, settings, nested)
-            self.total_steps = self._evidence.total_steps
         else:
             self._begin()
 
@@ -63,7 +62,7 @@ class DegreeSearch:
         self._evidence = None
         self._models = [self._model(0)]
         steps_after = self._models[0].total_steps - len(self.libraries[0])
-        self.total_steps = sum(len(library) + steps_after for library in self.libraries)
+        self._most_steps = sum(len(library) + steps_after for library in self.libraries)
 
     def _model(self, index: int) -> Projection:
         return Projection(self._trajectories, self.libraries[index], self._settings)
@@ -80,6 +79,11 @@ class DegreeSearch:
             present = self._evidence.coefficients().any(axis=1)
             return max(1, *np.array(self.library.complexities)[present].tolist())
         return self.degrees[self._selected] if self._selected >= 0 else self.degrees[len(self._models) - 1]
+
+    @property
+    def total_steps(self) -> int:
+        """Upper bound of the number of steps."""
+        return self._most_steps if self._evidence is None else self._evidence.total_steps
 
     @property
     def done(self) -> bool:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from workbench.discovery.estimator import JointEstimate, JointEstimator, NormalEquations
-from workbench.discovery.evidence import criterion, term_penalties
+from workbench.discovery.evidence import criterion, support_penalty, term_penalties
 from workbench.discovery.quadratic import Quadratic, covariance_of
 
 LEVELS = 8
@@ -192,7 +192,7 @@ class SupportSearch:
     def _judged(self, support: np.ndarray, estimate: JointEstimate, normal: NormalEquations) -> SupportFit:
         matrix, coefficients = normal.matrix.numpy(), estimate.coefficients.numpy()[support]
         small = np.abs(coefficients) < self.min_contribution
-        penalty = self.penalties[support].sum() + SMALL * small.sum()
+        penalty = support_penalty(self.estimator.library, support) + SMALL * small.sum()
         value = criterion(estimate.cost, matrix, coefficients, penalty)
         return SupportFit(support, estimate, matrix, value)
 
