@@ -123,10 +123,7 @@ class Quadratic:
         """The best support on the way as terms of `own` (P) are dropped one by one."""
         best, total, least = support, 0.0, 0.0
         while (support & own).any() and support.sum() > 1:
-            A, changes = self._dropped(support)
-            changes = np.where(own[A], changes, np.inf)
-            k = int(changes.argmin())
-            support, total = _changed(support, int(A[k]), False), total + changes[k]
+            support, total = _stepped(support, own, *self._dropped(support), total)
             if total < least:
                 best, least = support, total
         return best
@@ -135,10 +132,7 @@ class Quadratic:
         """The best support on the way as terms of `own` (P) are added one by one."""
         best, total, least = support, 0.0, np.inf
         for _ in range(min(int(own.sum()), MOST_ADDED)):
-            B, changes = self._added(support)
-            changes = np.where(own[B], changes, np.inf)
-            k = int(changes.argmin())
-            support, total = _changed(support, int(B[k]), True), total + changes[k]
+            support, total = _stepped(support, own, *self._added(support), total)
             if total < least:
                 best, least = support, total
         return best
@@ -165,6 +159,16 @@ class Quadratic:
             support[B[subsets[values.argmin()]]] = True
             found.append(support)
         return found
+
+
+def _stepped(
+    support: np.ndarray, own: np.ndarray, terms: np.ndarray, changes: np.ndarray, total: float
+) -> tuple[np.ndarray, float]:
+    """The support with the term of `own` flipped whose change is the smallest, and the new total of changes."""
+    changes = np.where(own[terms], changes, np.inf)
+    k = int(changes.argmin())
+    index = int(terms[k])
+    return _changed(support, index, not support[index]), total + float(changes[k])
 
 
 def _changed(support: np.ndarray, index: int, value: bool) -> np.ndarray:

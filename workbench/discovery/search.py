@@ -77,7 +77,7 @@ class DegreeSearch:
         """The selected degree, or else the one in progress."""
         if self._evidence is not None:
             present = self._evidence.coefficients().any(axis=1)
-            return max(1, *np.array(self.library.complexities)[present].tolist())
+            return max([1, *np.array(self.library.complexities)[present].tolist()])
         return self.degrees[self._selected] if self._selected >= 0 else self.degrees[len(self._models) - 1]
 
     @property
