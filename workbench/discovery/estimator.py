@@ -95,13 +95,19 @@ class JointEstimator:
         present = self.grid.present
         return (self.noise.where(present, 0.0).square().sum(dim=0) / present.sum(dim=0)).sqrt()
 
+    def parameters(self, terms: int) -> float:
+        """Number of coefficients and initial values per variable."""
+        D = len(self.scales.variable)
+        return (terms + D * self.order) / D
+
+    def misfit(self, states: Tensor) -> Tensor:
+        """Measurements minus states (T, D), NaN where not measured."""
+        return self.grid.values - states[..., 0]
+
     def residual(self, states: Tensor, terms: int) -> Tensor:
-        """Estimated noise level (D): residuals of the measurements, corrected for the number of coefficients."""
-        present, D = self.grid.present, states.shape[1]
-        count = present.sum(dim=0)
-        squares = ((states[..., 0] - self.grid.values) / self.noise).nan_to_num().square().sum(dim=0)
-        freedom = (count - (terms + D * self.order) / D).clamp(min=1.0)
-        return (squares / freedom).sqrt() * self.sigma
+        """Root mean square misfit (D), corrected for the number of coefficients."""
+        freedom = (self.grid.present.sum(dim=0) - self.parameters(terms)).clamp(min=1.0)
+        return (self.misfit(states).square().nansum(dim=0) / freedom).sqrt()
 
     def truncation(self, states: Tensor) -> Tensor:
         """Root mean square truncation error (D) of the Taylor row of the highest derivative, h^K u^(K)."""

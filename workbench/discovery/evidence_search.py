@@ -184,6 +184,8 @@ class EvidenceSearch:
         physical = estimator.inputs(best.estimate.states).numpy()
         scale = estimator.scales.variable.numpy()
         terms, errors = self._front(best)
+        shape = search.noise_shape if search.visited else None
+        level = estimated_noise(self._trajectories, estimator.grid, estimator.scales.variable, shape)
         return Discovery(
             coefficients=values[0] * units,
             lower=lower,
@@ -193,7 +195,7 @@ class EvidenceSearch:
             bootstrap_upper=upper,
             inclusion=np.where(fixed, 1.0, inclusion),
             truncation=np.zeros_like(units),
-            noise=estimated_noise(self._trajectories, estimator.scales.variable).numpy(),
+            noise=(level * estimator.scales.variable).numpy(),
             residual=estimator.residual(best.estimate.states, int(best.support.sum())).numpy() * scale,
             states=tuple(physical[own.numpy()] for own in estimator.grid.samples),
             terms=terms,

@@ -1,6 +1,7 @@
-"""Estimate noise levels from divided differences."""
+"""Estimate noise levels from divided differences, and whether the noise is proportional to the state."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from math import sqrt
 
 import torch
@@ -10,6 +11,10 @@ from workbench.discovery.data import Segment
 
 ORDERS = (4, 6, 8, 10)
 """Orders of the differences, in the order in which they are tried."""
+SMALLEST = 0.03
+"""State below which proportional noise is constant, in root mean squares of the variable."""
+PREFERRED = 10.0
+"""Least difference of -2 log likelihood for which the noise is taken as proportional to the state."""
 
 
 def noise_level(segments: Sequence[Segment]) -> Tensor:
@@ -48,3 +53,47 @@ def _differences(segment: Segment, order: int) -> Tensor:
     weights = 1 / spacing.prod(dim=-1)
     weights = weights / weights.norm(dim=-1, keepdim=True)
     return torch.einsum("ndj,nj->nd", segment.values.unfold(0, order + 1, 1), weights)
+
+
+@dataclass(frozen=True, eq=False)
+class NoiseShape:
+    """Standard deviation (N, D) of noise over its root mean square: constant, or proportional to the state.
+
+    counted (N, D): measurements that determine the level. Those of a state too small for proportional noise do not.
+    """
+
+    relative: Tensor
+    counted: Tensor
+
+    def level(self, residuals: Tensor, parameters: float = 0.0) -> Tensor:
+        """Root mean square noise level (D) by residuals (N, D) of a fit with `parameters` parameters per variable."""
+        squares = (residuals / self.relative).square().where(self.counted, 0.0).sum(dim=0)
+        return (squares / (self.counted.sum(dim=0) - parameters).clamp(min=1.0)).sqrt()
+
+
+def noise_shape(residuals: Tensor, states: Tensor) -> NoiseShape:
+    """The shape of noise: for each variable proportional to the state if that explains the residuals better.
+
+    residuals (N, D): of the measurements, NaN where there is none. states (N, D): estimates without noise. Proportional
+    noise is taken as constant where |x| < SMALLEST rms x. It needs a -2 log likelihood lower by PREFERRED.
+    """
+    present = ~residuals.isnan()
+    count = present.sum(dim=0)
+    least = SMALLEST * (states.square().where(present, 0.0).sum(dim=0) / count).sqrt().clamp(min=1e-300)
+    proportional = torch.maximum(states.abs(), least)
+    proportional = proportional / (proportional.square().where(present, 0.0).sum(dim=0) / count).sqrt()
+    shapes = (
+        NoiseShape(torch.ones_like(states), present),
+        NoiseShape(proportional, present & (states.abs() >= least)),
+    )
+    constant, other = (_unlikelihood(shape, residuals, shapes[1].counted) for shape in shapes)
+    chosen = other < constant - PREFERRED
+    return NoiseShape(
+        torch.where(chosen, shapes[1].relative, shapes[0].relative), torch.where(chosen, shapes[1].counted, present)
+    )
+
+
+def _unlikelihood(shape: NoiseShape, residuals: Tensor, among: Tensor) -> Tensor:
+    """-2 log likelihood (D) of Gaussian residuals at the best level, but for a constant, where `among` (N, D)."""
+    squares = (residuals / shape.relative).square().where(among, 0.0).sum(dim=0)
+    return among.sum(dim=0) * squares.log() + 2 * shape.relative.log().where(among, 0.0).sum(dim=0)

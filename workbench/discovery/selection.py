@@ -9,6 +9,7 @@ from torch import Tensor
 
 from workbench.discovery.estimator import JointEstimate, JointEstimator, NormalEquations
 from workbench.discovery.evidence import criterion, support_penalty, term_penalties
+from workbench.discovery.noise import NoiseShape, noise_shape
 from workbench.discovery.quadratic import Quadratic, covariance_of
 
 LEVELS = 8
@@ -134,19 +135,28 @@ class SupportSearch:
         yield from self.carry(e.refined(parts, torch.maximum(hard, share / parts**power)), parts)
 
     def noise_change(self) -> float:
-        """Largest relative change of the noise level by `reweigh`."""
-        return float((self._noise() / self.estimator.sigma - 1).abs().max())
+        """Largest relative change of the noise level of a variable by `reweigh`, in root mean square."""
+        present = self.estimator.grid.present
+        change = (self._noise() / self.estimator.noise - 1).where(present, 0.0)
+        return float((change.square().sum(dim=0) / present.sum(dim=0)).sqrt().max())
 
     def reweigh(self) -> Iterator[JointEstimate]:
         """Estimate the noise level from the residuals of the best fit, and fit the best supports again."""
-        e, sigma = self.estimator, self._noise()
-        tolerance = torch.maximum(HARD * sigma, self._truncation())
-        yield from self.carry(replace(e, noise=e.noise * (sigma / e.sigma), tolerance=tolerance))
+        e = replace(self.estimator, noise=self._noise())
+        yield from self.carry(replace(e, tolerance=torch.maximum(HARD * e.sigma, self._truncation())))
+
+    @property
+    def noise_shape(self) -> NoiseShape:
+        """The shape of the noise by the residuals of the best fit."""
+        states = self.best.estimate.states
+        return noise_shape(self.estimator.misfit(states), states[..., 0])
 
     def _noise(self) -> Tensor:
-        """Noise level (D) of the residuals of the best fit, at least that below which truncation errors dominate."""
-        residual = self.estimator.residual(self.best.estimate.states, int(self.best.support.sum()))
-        return torch.maximum(residual, RESOLVED * self._truncation()).clamp(min=LEAST_NOISE)
+        """Noise (T, D) by the residuals of the best fit, at least a level below which truncation errors dominate."""
+        e, shape = self.estimator, self.noise_shape
+        terms = int(self.best.support.sum())
+        level = shape.level(e.misfit(self.best.estimate.states), e.parameters(terms))
+        return shape.relative * torch.maximum(level, RESOLVED * self._truncation()).clamp(min=LEAST_NOISE)
 
     def _truncation(self) -> Tensor:
         """Tolerance (D) at which the truncation errors of all Taylor rows of the best fit cost TRUNCATION."""

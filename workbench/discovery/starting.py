@@ -11,7 +11,7 @@ from workbench.discovery.data import Trajectory, split_segments
 from workbench.discovery.engine.preparation import Settings
 from workbench.discovery.estimator import REGULARISATION, SOFT, JointEstimate, JointEstimator, Scales, solve_symmetric
 from workbench.discovery.grid import RecordGrid, build_grid
-from workbench.discovery.noise import noise_level
+from workbench.discovery.noise import NoiseShape, noise_level, noise_shape
 from workbench.solver import LinearODE, Weights, solve
 from workbench.symbolic.library import Library
 
@@ -46,20 +46,24 @@ def prepare(trajectories: Sequence[Trajectory], library: Library, settings: Sett
     grid = build_grid(trajectories)
     fixed = _fixed(settings, library)
     scale = _standard_deviations(grid, library)
-    noise = torch.minimum(torch.maximum(estimated_noise(trajectories, scale), LEAST_NOISE * scale), scale)
+    noise = estimated_noise(trajectories, grid, scale).clamp(LEAST_NOISE, 1.0)
     derivatives = 3 + order
     grid = _resolved(trajectories, grid, scale, noise, derivatives)
     unit = float(grid.steps[grid.linked].median())
     grid = RecordGrid(grid.times / unit, grid.steps / unit, grid.values / scale, grid.linked, grid.samples)
-    sigma = (noise / scale).expand_as(grid.values)
+    sigma = noise.expand_as(grid.values)
     states = smooth_to_misfit(grid, sigma, derivatives)
+    shape = noise_shape(grid.values - states[..., 0], states[..., 0])
+    if (shape.relative != 1).any():
+        sigma = shape.relative * estimated_noise(trajectories, grid, scale, shape).clamp(LEAST_NOISE, 1.0)
+        states = smooth_to_misfit(grid, sigma, derivatives)
     rate = states[..., order].square().mean(dim=0).sqrt().clamp(min=1e-300)
     inputs = torch.cat([states[..., k] * (scale / unit**k) for k in range(order)], dim=-1)
     sizes = library.sizes(inputs, grid.times * unit)
     scales = Scales(scale, unit, torch.where(sizes > 0, sizes, 1.0), rate)
     known = torch.from_numpy(np.nan_to_num(fixed, nan=0.0)) / scales.units(order)
     backend = (settings.backend, "cholesky" if settings.backend in ("auto", "native") else settings.method)
-    estimator = JointEstimator(grid, library, scales, sigma, SOFT * noise / scale, known, derivatives, *backend)
+    estimator = JointEstimator(grid, library, scales, sigma, SOFT * noise, known, derivatives, *backend)
     tolerance = torch.maximum(estimator.tolerance, estimator.truncation(states))
     estimator = replace(estimator, tolerance=tolerance)
     free = np.isnan(fixed)
@@ -100,14 +104,23 @@ def _fixed(settings: Settings, library: Library) -> np.ndarray:
     return fixed
 
 
-def estimated_noise(trajectories: Sequence[Trajectory], scale: Tensor) -> Tensor:
-    """Noise level (D) from differences; UNKNOWN_NOISE standard deviations `scale` where no five points are together."""
+def estimated_noise(
+    trajectories: Sequence[Trajectory], grid: RecordGrid, scale: Tensor, shape: NoiseShape | None = None
+) -> Tensor:
+    """Noise level (D), in units of `scale` (D), from differences; UNKNOWN_NOISE where no five points are together."""
     if sum(len(trajectory.times) for trajectory in trajectories) < 5:
         raise ValueError("data: expected at least 5 grid points without a gap")
+    unit = scale.expand_as(grid.values)
+    if shape is not None:
+        unit = (unit * shape.relative).where(shape.counted, torch.nan)
+    relative = [
+        Trajectory(trajectory.times, trajectory.values / unit[own])
+        for trajectory, own in zip(trajectories, grid.samples, strict=True)
+    ]
     try:
-        return noise_level(split_segments(trajectories))
+        return noise_level(split_segments(relative))
     except ValueError:
-        return UNKNOWN_NOISE * scale
+        return torch.full_like(scale, UNKNOWN_NOISE)
 
 
 def _resolved(
@@ -115,7 +128,7 @@ def _resolved(
 ) -> RecordGrid:
     """The grid with steps short enough for the fastest variable, as smoothed on the grid of the measurements."""
     standardised = RecordGrid(grid.times, grid.steps, grid.values / scale, grid.linked, grid.samples)
-    states = smooth_to_misfit(standardised, (noise / scale).expand_as(grid.values), derivatives)
+    states = smooth_to_misfit(standardised, noise.expand_as(grid.values), derivatives)
     fastest = states[..., 1].square().mean(dim=0).sqrt().max()
     return build_grid(trajectories, float(RESOLUTION / fastest.clamp(min=1e-300)))
 
