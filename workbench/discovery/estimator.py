@@ -95,6 +95,11 @@ class JointEstimator:
         present = self.grid.present
         return (self.noise.where(present, 0.0).square().sum(dim=0) / present.sum(dim=0)).sqrt()
 
+    @property
+    def weight(self) -> Tensor:
+        """Weight (D) of the equation rows, for which an equation error counts as much as one of the Taylor rows."""
+        return self.grid.steps.median() / self.tolerance
+
     def parameters(self, terms: int) -> float:
         """Number of coefficients and initial values per variable."""
         D = len(self.scales.variable)
@@ -110,14 +115,13 @@ class JointEstimator:
         return (self.misfit(states).square().nansum(dim=0) / freedom).sqrt()
 
     def truncation(self, states: Tensor) -> Tensor:
-        """Root mean square truncation error (D) of the Taylor row of the highest derivative, h^K u^(K)."""
+        """Truncation error (T - 1, D) of the Taylor row of the highest derivative, h^K u^(K); 0 where not linked."""
         K = self.derivatives
         change = states[1:, :, K - 1] - states[:-1, :, K - 1]
-        error = (change * self.grid.steps[:, None] ** (K - 1))[self.grid.linked]
-        return error.square().mean(dim=0).sqrt()
+        return (change * self.grid.steps[:, None] ** (K - 1)).abs() * self.grid.linked[:, None]
 
-    def refined(self, parts: int, tolerance: Tensor) -> "JointEstimator":
-        """The problem on a grid with each step divided into `parts`, with another tolerance (D)."""
+    def refined(self, parts: Tensor, tolerance: Tensor) -> "JointEstimator":
+        """The problem on the grid with each step divided into its `parts` (T - 1), with another tolerance (D)."""
         grid = self.grid.refined(parts)
         return replace(self, grid=grid, noise=self.grid.spread(self.noise, parts), tolerance=tolerance)
 

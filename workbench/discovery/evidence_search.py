@@ -23,6 +23,8 @@ REWEIGHINGS = 4
 """Maximum number of times that the noise level is estimated again."""
 CONSISTENT = 0.05
 """Relative change of the noise level below which it is not estimated again."""
+INCONSISTENT = 0.3
+"""Relative change of the noise level from which on the first search continues with the new one."""
 CONFIRMED = 2
 """Number of supports near that of the head that are fitted to a longer record."""
 SHOWN = 10
@@ -124,6 +126,12 @@ class EvidenceSearch:
             yield from search.start(start.free, start.first, start.weight)
             yield from search.eliminate(start.free)
         yield from search.improve()
+        for _ in range(REWEIGHINGS):
+            if search.noise_change() < INCONSISTENT:
+                break
+            yield from search.reweigh()
+            yield from search.eliminate(search.best.support)
+            yield from search.improve()
         yield from self._judge()
         if self._is_long:
             support = search.best.support

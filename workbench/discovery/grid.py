@@ -31,43 +31,37 @@ class RecordGrid:
     def __len__(self) -> int:
         return len(self.times)
 
-    def refined(self, parts: int) -> "RecordGrid":
-        """The grid with each linked step divided into `parts` equal steps."""
-        index, start = self._positions(parts), self._starts(parts)
-        fraction = (torch.arange(len(start)) - index[start]).to(self.times.dtype) / torch.where(self.linked, parts, 1)[
-            start
-        ]
+    def refined(self, parts: Tensor) -> "RecordGrid":
+        """The grid with each linked step divided into its number of `parts` (T - 1)."""
+        positions, start, fraction = self._division(parts)
         times = torch.cat([self.times[start] + self.steps[start] * fraction, self.times[-1:]])
         steps = (self.steps / torch.where(self.linked, parts, 1))[start]
-        samples = tuple(index[own] for own in self.samples)
+        samples = tuple(positions[own] for own in self.samples)
         return RecordGrid(times, steps, self.spread(self.values, parts), self.linked[start], samples)
 
-    def spread(self, values: Tensor, parts: int) -> Tensor:
-        """Values (T, D) at the grid points of the grid refined by `parts`, NaN between them."""
-        index = self._positions(parts)
-        result = values.new_full((int(index[-1]) + 1, values.shape[1]), torch.nan)
-        result[index] = values
+    def spread(self, values: Tensor, parts: Tensor) -> Tensor:
+        """Values (T, D) at the grid points of the refined grid, NaN between them."""
+        positions = self._division(parts)[0]
+        result = values.new_full((int(positions[-1]) + 1, values.shape[1]), torch.nan)
+        result[positions] = values
         return result
 
-    def interpolated(self, states: Tensor, parts: int) -> Tensor:
-        """States and derivatives (T, D, K) on the grid refined by `parts`, by Taylor polynomials of both neighbours."""
-        index, start = self._positions(parts), self._starts(parts)
-        fraction = (torch.arange(len(start)) - index[start]).to(states.dtype) / torch.where(self.linked, parts, 1)[
-            start
-        ]
+    def interpolated(self, states: Tensor, parts: Tensor) -> Tensor:
+        """States and derivatives (T, D, K) on the refined grid, by Taylor polynomials of both neighbours."""
+        _, start, fraction = self._division(parts)
         blend, step = fraction[:, None, None], self.steps[start]
         ahead = _expanded(states[start], fraction * step)
         behind = _expanded(states[start + 1], (fraction - 1) * step)
         between = torch.where(blend == 0, ahead, (1 - blend) * ahead + blend * behind)
         return torch.cat([between, states[-1:]])
 
-    def _positions(self, parts: int) -> Tensor:
-        """Indices (T) of the grid points in the grid refined by `parts`."""
-        return torch.cat([torch.zeros(1, dtype=torch.long), torch.where(self.linked, parts, 1).cumsum(0)])
-
-    def _starts(self, parts: int) -> Tensor:
-        """Index of the step of every refined grid point but the last."""
-        return torch.repeat_interleave(torch.arange(len(self.steps)), torch.where(self.linked, parts, 1))
+    def _division(self, parts: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Positions (T) of the grid points in the refined grid; index of the step and fraction of it of its points."""
+        parts = torch.where(self.linked, parts, 1)
+        positions = torch.cat([torch.zeros(1, dtype=torch.long), parts.cumsum(0)])
+        start = torch.repeat_interleave(torch.arange(len(self.steps)), parts)
+        fraction = (torch.arange(len(start)) - positions[start]).to(self.times.dtype) / parts[start]
+        return positions, start, fraction
 
     @property
     def present(self) -> Tensor:

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from workbench.discovery.estimator import JointEstimate, JointEstimator, NormalEquations
+from workbench.discovery.estimator import SOFT, JointEstimate, JointEstimator, NormalEquations
 from workbench.discovery.evidence import criterion, support_penalty, term_penalties
 from workbench.discovery.noise import NoiseShape, noise_shape
 from workbench.discovery.quadratic import Quadratic, covariance_of
@@ -17,11 +17,13 @@ LEVELS = 8
 HARD = 0.0007
 """Standard deviation of the Taylor rows, in noise levels, of the final search: with 0.002 the states absorb so much of
 the misfit that similar terms, such as y and y z on the Lorenz attractor, are equally good."""
-TRUNCATION = 1.0
+TRUNCATION = 0.1
 """Largest cost of the truncation errors of all Taylor rows together. A larger one favours supports with smoother
 solutions: 30 costs the Lorenz equations a fifth of the records of length 10 with 40 % noise."""
 RESOLVED, LEAST_NOISE = 5.0, 1e-6
 """Least noise level, in units of the tolerance that truncation permits and in standard deviations of the variable."""
+EVIDENT = 4.0
+"""Least truncation error of soft states, in units of the tolerance, that is more than their softness."""
 MOST_PARTS = 12
 """Largest number of parts of a grid step in the final search."""
 PATIENCE = 3
@@ -75,7 +77,8 @@ class SupportSearch:
     def __init__(
         self, estimator: JointEstimator, free: np.ndarray, *, min_contribution: float = 0.0, tried: int = TRIED
     ) -> None:
-        self.estimator, self.free, self.tried, self.margin = estimator, free, tried, MARGIN
+        self.estimator, self.free, self.tried = estimator, free, tried
+        self.margin, self.tolerance, self.least = MARGIN, SOFT, estimator.tolerance
         self.min_contribution = min_contribution
         self.penalties = np.broadcast_to(term_penalties(estimator.library)[:, None], free.shape)
         self.visited: dict[bytes, SupportFit] = {}
@@ -85,14 +88,9 @@ class SupportSearch:
         """The visited support with the lowest criterion."""
         return min(self.visited.values(), key=lambda fit: fit.criterion)
 
-    @property
-    def weight(self) -> Tensor:
-        """Weight (D) of the equation rows, for which an equation error counts as much as one of the Taylor rows."""
-        return self.estimator.grid.steps.median() / self.estimator.tolerance
-
     def start(self, support: np.ndarray, first: JointEstimate, weight: Tensor) -> Iterator[JointEstimate]:
         """Fit a support from smoothed states, with equation weights from `weight` (D) to the final one."""
-        now, last = first, self.weight
+        now, last = first, self.estimator.weight
         for level in range(LEVELS):
             weights = weight * (last / weight) ** (level / (LEVELS - 1))
             now, _ = self.estimator.fit(now, support, weights, steps=8, tolerance=0.5, ridge=1e-6)
@@ -125,14 +123,22 @@ class SupportSearch:
 
     def harden(self) -> Iterator[JointEstimate]:
         """Fit the best supports again with nearly exact dynamics, on a grid fine enough for its truncation error."""
-        e, hard = self.estimator, HARD * self.estimator.sigma
-        share = self._truncation()
-        # the errors of N rows decrease with the power K of the step, while N increases
-        power = e.derivatives - 0.5
-        most = min(MOST_PARTS, max(1, MOST_POINTS // len(e.grid)))
-        parts = int(np.clip(np.ceil(float((share / hard).max()) ** (1 / power)), 1, most))
-        self.margin = HARD_MARGIN
-        yield from self.carry(e.refined(parts, torch.maximum(hard, share / parts**power)), parts)
+        e = self.estimator
+        soft, hard = e.truncation(self.best.estimate.states), e.truncation(self._hard_states())
+        error = torch.maximum(hard, soft.where(soft > EVIDENT * e.tolerance, 0.0))
+        parts = divisions(error / (HARD * e.sigma), e.derivatives, max(len(e.grid), MOST_POINTS))
+        # p parts have an error of p^-K each
+        self.least = tolerated(error * parts[:, None] ** (0.5 - e.derivatives))
+        self.margin, self.tolerance = HARD_MARGIN, HARD
+        yield from self.carry(e.refined(parts, torch.maximum(HARD * e.sigma, self.least)), parts)
+
+    def _hard_states(self) -> Tensor:
+        """States of the best fit with nearly exact dynamics on the present grid."""
+        hard = replace(self.estimator, tolerance=HARD * self.estimator.sigma)
+        try:
+            return hard.fit(self.best.estimate, self.best.support, hard.weight)[0].states
+        except FloatingPointError:
+            return self.best.estimate.states
 
     def noise_change(self) -> float:
         """Largest relative change of the noise level of a variable by `reweigh`, in root mean square."""
@@ -143,7 +149,7 @@ class SupportSearch:
     def reweigh(self) -> Iterator[JointEstimate]:
         """Estimate the noise level from the residuals of the best fit, and fit the best supports again."""
         e = replace(self.estimator, noise=self._noise())
-        yield from self.carry(replace(e, tolerance=torch.maximum(HARD * e.sigma, self._truncation())))
+        yield from self.carry(replace(e, tolerance=torch.maximum(self.tolerance * e.sigma, self.least)))
 
     @property
     def noise_shape(self) -> NoiseShape:
@@ -156,20 +162,26 @@ class SupportSearch:
         e, shape = self.estimator, self.noise_shape
         terms = int(self.best.support.sum())
         level = shape.level(e.misfit(self.best.estimate.states), e.parameters(terms))
-        return shape.relative * torch.maximum(level, RESOLVED * self._truncation()).clamp(min=LEAST_NOISE)
+        # soft dynamics absorb noise, nearly exact ones have truncation errors
+        least = RESOLVED * self.least if self.tolerance == HARD else e.sigma
+        level = torch.maximum(level, least)
+        return shape.relative * level.clamp(min=LEAST_NOISE)
 
-    def _truncation(self) -> Tensor:
-        """Tolerance (D) at which the truncation errors of all Taylor rows of the best fit cost TRUNCATION."""
-        error = self.estimator.truncation(self.best.estimate.states)
-        return error * (2 * len(self.estimator.grid) / TRUNCATION) ** 0.5
+    def carry(self, estimator: JointEstimator, parts: Tensor | None = None) -> Iterator[JointEstimate]:
+        """Continue with another estimator: the best supports are fitted again from their present states.
 
-    def carry(self, estimator: JointEstimator, parts: int = 1) -> Iterator[JointEstimate]:
-        """Continue with another estimator: the best supports are fitted again from their present states."""
-        carried = self.close()
-        old, self.estimator, self.visited = self.estimator, estimator, {}
+        parts (T - 1): the division of the grid by which that of the estimator was refined.
+        """
+        old, kept = self.estimator, self.visited
+        carried, self.estimator, self.visited = self.close(), estimator, {}
         for fit in carried:
-            states = old.grid.interpolated(fit.estimate.states, parts)
-            yield self._fit(fit.support, replace(fit.estimate, states=states)).estimate
+            states = fit.estimate.states if parts is None else old.grid.interpolated(fit.estimate.states, parts)
+            try:
+                yield self._fit(fit.support, replace(fit.estimate, states=states)).estimate
+            except FloatingPointError:
+                continue
+        if not self.visited:
+            self.estimator, self.visited = old, kept
 
     def close(self) -> list[SupportFit]:
         """The best fits, at most CARRIED, whose criterion is close to the lowest."""
@@ -184,7 +196,7 @@ class SupportSearch:
             limit = self.best.estimate.cost + HOPELESS if self.visited else np.inf
             start = replace(start, coefficients=coefficients)
             try:
-                estimate, normal = self.estimator.fit(start, support, self.weight, limit=limit, tolerance=0.05)
+                estimate, normal = self.estimator.fit(start, support, self.estimator.weight, limit=limit, tolerance=0.05)
                 self.visited[key] = self._judged(support.copy(), estimate, normal)
             except FloatingPointError:
                 if not self.visited:
@@ -194,10 +206,10 @@ class SupportSearch:
 
     def judged(self, estimate: JointEstimate) -> SupportFit:
         """Matrix and criterion of an estimate that is not converged."""
-        cost = self.estimator.cost(estimate.states, estimate.coefficients, self.weight)
+        cost = self.estimator.cost(estimate.states, estimate.coefficients, self.estimator.weight)
         estimate = replace(estimate, cost=cost)
         support = (estimate.coefficients != 0).numpy() & self.free
-        return self._judged(support, estimate, self.estimator.linearise(estimate, support, self.weight))
+        return self._judged(support, estimate, self.estimator.linearise(estimate, support, self.estimator.weight))
 
     def _judged(self, support: np.ndarray, estimate: JointEstimate, normal: NormalEquations) -> SupportFit:
         matrix, coefficients = normal.matrix.numpy(), estimate.coefficients.numpy()[support]
@@ -208,7 +220,7 @@ class SupportSearch:
 
     def model(self, fit: SupportFit) -> Quadratic:
         """Quadratic model of the cost over all free coefficients, about a fit."""
-        normal = self.estimator.linearise(fit.estimate, self.free, self.weight)
+        normal = self.estimator.linearise(fit.estimate, self.free, self.estimator.weight)
         equation, penalty = np.nonzero(self.free)[1], self.penalties[self.free]
         return Quadratic(normal.matrix.numpy(), normal.right.numpy(), equation, penalty)
 
@@ -221,6 +233,28 @@ class SupportSearch:
             support[self.free] = move.support
             coefficients[torch.from_numpy(self.free)] = torch.from_numpy(move.coefficients)
             yield support, coefficients
+
+
+def tolerated(error: Tensor) -> Tensor:
+    """Tolerance (D) at which truncation errors (T - 1, D) of both Taylor rows of every step cost TRUNCATION."""
+    return (2 * error.square().sum(dim=0) / TRUNCATION).sqrt()
+
+
+def divisions(error: Tensor, derivatives: int, points: int) -> Tensor:
+    """Numbers of parts (T - 1) of the steps of a grid for which truncation errors cost TRUNCATION.
+
+    error (T - 1, D): in units of the tolerance. Dividing a step into p parts divides its cost 2 e^2 by p^(2K - 1); the
+    fewest grid points in all have p proportional to e^(1/K). At most MOST_PARTS each, and about `points` in all.
+    """
+    local = error.amax(dim=1).clamp(1e-12, 1e12)
+    # the error of a step is uncertain, not that of a neighbourhood
+    local = torch.nn.functional.max_pool1d(local[None], 3, stride=1, padding=1)[0]
+    share = local ** (1 / derivatives)
+    power = 2 * derivatives - 1
+    factor = (2 * (local.square() * share**-power).sum() / TRUNCATION) ** (1 / power)
+    parts = (factor * share).clamp(max=MOST_PARTS)
+    parts = parts * min(1.0, points / float(parts.clamp(min=1.0).sum()))
+    return parts.ceil().clamp(min=1).long()
 
 
 def reduced(fit: SupportFit) -> tuple[np.ndarray, JointEstimate]:

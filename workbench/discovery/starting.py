@@ -28,6 +28,8 @@ STIFFNESS, LOWEST, HIGHEST, BISECTIONS = 3.0, -8.0, 12.0, 10
 INCREMENT = 5
 """Grid steps of the increments by which the first coefficients are estimated."""
 DAMPING = 1e-12
+AVERAGED = 9
+"""Number of grid points over which states are averaged for the first shape of the noise."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,7 +55,9 @@ def prepare(trajectories: Sequence[Trajectory], library: Library, settings: Sett
     grid = RecordGrid(grid.times / unit, grid.steps / unit, grid.values / scale, grid.linked, grid.samples)
     sigma = noise.expand_as(grid.values)
     states = smooth_to_misfit(grid, sigma, derivatives)
-    shape = noise_shape(grid.values - states[..., 0], states[..., 0])
+    # the states may follow the noise, their averages do not
+    average = torch.nn.functional.avg_pool1d(states[..., 0].T.abs(), AVERAGED, 1, AVERAGED // 2, count_include_pad=False)
+    shape = noise_shape(grid.values - states[..., 0], average.T)
     if (shape.relative != 1).any():
         sigma = shape.relative * estimated_noise(trajectories, grid, scale, shape).clamp(LEAST_NOISE, 1.0)
         states = smooth_to_misfit(grid, sigma, derivatives)
@@ -64,7 +68,8 @@ def prepare(trajectories: Sequence[Trajectory], library: Library, settings: Sett
     known = torch.from_numpy(np.nan_to_num(fixed, nan=0.0)) / scales.units(order)
     backend = (settings.backend, "cholesky" if settings.backend in ("auto", "native") else settings.method)
     estimator = JointEstimator(grid, library, scales, sigma, SOFT * noise, known, derivatives, *backend)
-    tolerance = torch.maximum(estimator.tolerance, estimator.truncation(states))
+    error = estimator.truncation(states)[grid.linked].square().mean(dim=0).sqrt()
+    tolerance = torch.maximum(estimator.tolerance, error)
     estimator = replace(estimator, tolerance=tolerance)
     free = np.isnan(fixed)
     return restricted(Start(estimator, JointEstimate(states, known, np.inf), sigma[0], free), free)
