@@ -9,11 +9,11 @@ from torch import Tensor
 from workbench.discovery.data import Trajectory
 from workbench.discovery.engine.preparation import Settings
 from workbench.discovery.engine.result import Alternative, Discovery
-from workbench.discovery.estimator import JointEstimate
+from workbench.discovery.estimator import SOFT, JointEstimate
 from workbench.discovery.evidence import probabilities
 from workbench.discovery.quadratic import covariance_of
-from workbench.discovery.selection import TRIED, SupportFit, SupportSearch
-from workbench.discovery.starting import Start, estimated_noise, prepare, restricted
+from workbench.discovery.selection import HARD, TRIED, SupportFit, SupportSearch
+from workbench.discovery.starting import Start, estimated_noise, prepare, restricted, sparse_supports
 from workbench.discovery.uncertainty import NORMAL_95
 from workbench.symbolic.library import Library
 
@@ -121,10 +121,10 @@ class EvidenceSearch:
     def _run(self) -> Iterator[JointEstimate]:
         """The fits of the search with the head of the record, and of that with all of it."""
         search = self._search
-        for size in (*self._nested, len(self.library)):
-            start = restricted(self._start, self._start.free & (np.arange(len(self.library)) < size)[:, None])
-            yield from search.start(start.free, start.first, start.weight)
-            yield from search.eliminate(start.free)
+        for support in sparse_supports(self._start):
+            start = restricted(self._start, support)
+            yield from search.start(support, start.first, start.weight)
+        yield from search.refine(SOFT)
         yield from search.improve()
         for _ in range(REWEIGHINGS):
             if search.noise_change() < INCONSISTENT:
@@ -144,7 +144,7 @@ class EvidenceSearch:
     def _judge(self) -> Iterator[JointEstimate]:
         """Continue with nearly exact dynamics and the noise level of the residuals."""
         search = self._search
-        yield from search.harden()
+        yield from search.refine(HARD)
         yield from search.improve()
         for _ in range(REWEIGHINGS):
             if search.noise_change() < CONSISTENT:

@@ -64,6 +64,15 @@ class Quadratic:
         found = [Move(supports[key], xi, value - origin) for key, (value, xi) in values.items()]
         return sorted((move for move in found if move.support is not present), key=lambda move: move.change)
 
+    def sparse(self) -> np.ndarray:
+        """The best support (P) of one equation by stepwise selection and among those of few terms; may be empty."""
+        everything = np.ones(len(self.right), dtype=bool)
+        nothing = ~everything
+        found = (self._backward(everything, everything), self._forward(nothing, everything))
+        found = (*found, *self._small(nothing, everything))
+        best = min(found, key=lambda support: self._fit(support)[0])
+        return best if self._fit(best)[0] < 0 else nothing
+
     def _fit(self, support: np.ndarray) -> tuple[float, np.ndarray]:
         """Criterion, but for a constant, and coefficients (P) of a support."""
         A = np.flatnonzero(support)

@@ -78,7 +78,7 @@ class SupportSearch:
         self, estimator: JointEstimator, free: np.ndarray, *, min_contribution: float = 0.0, tried: int = TRIED
     ) -> None:
         self.estimator, self.free, self.tried = estimator, free, tried
-        self.margin, self.tolerance, self.least = MARGIN, SOFT, estimator.tolerance
+        self.tolerance, self.least = SOFT, estimator.tolerance
         self.min_contribution = min_contribution
         self.penalties = np.broadcast_to(term_penalties(estimator.library)[:, None], free.shape)
         self.visited: dict[bytes, SupportFit] = {}
@@ -121,22 +121,22 @@ class SupportSearch:
                 if improved or tried == self.tried:
                     break
 
-    def harden(self) -> Iterator[JointEstimate]:
-        """Fit the best supports again with nearly exact dynamics, on a grid fine enough for its truncation error."""
-        e = self.estimator
-        soft, hard = e.truncation(self.best.estimate.states), e.truncation(self._hard_states())
-        error = torch.maximum(hard, soft.where(soft > EVIDENT * e.tolerance, 0.0))
-        parts = divisions(error / (HARD * e.sigma), e.derivatives, max(len(e.grid), MOST_POINTS))
+    def refine(self, tolerance: float) -> Iterator[JointEstimate]:
+        """Fit the best supports again with another tolerance, in noise levels, on a grid fine enough for it."""
+        e, target = self.estimator, tolerance * self.estimator.sigma
+        now, then = e.truncation(self.best.estimate.states), e.truncation(self._states(target))
+        error = torch.maximum(then, now.where(now > EVIDENT * e.tolerance, 0.0))
+        parts = divisions(error / target, e.derivatives, max(len(e.grid), MOST_POINTS))
         # p parts have an error of p^-K each
         self.least = tolerated(error * parts[:, None] ** (0.5 - e.derivatives))
-        self.margin, self.tolerance = HARD_MARGIN, HARD
-        yield from self.carry(e.refined(parts, torch.maximum(HARD * e.sigma, self.least)), parts)
+        self.tolerance = tolerance
+        yield from self.carry(e.refined(parts, torch.maximum(target, self.least)), parts)
 
-    def _hard_states(self) -> Tensor:
-        """States of the best fit with nearly exact dynamics on the present grid."""
-        hard = replace(self.estimator, tolerance=HARD * self.estimator.sigma)
+    def _states(self, tolerance: Tensor) -> Tensor:
+        """States of the best fit on the present grid with another tolerance (D)."""
+        other = replace(self.estimator, tolerance=tolerance)
         try:
-            return hard.fit(self.best.estimate, self.best.support, hard.weight)[0].states
+            return other.fit(self.best.estimate, self.best.support, other.weight)[0].states
         except FloatingPointError:
             return self.best.estimate.states
 
@@ -196,7 +196,9 @@ class SupportSearch:
             limit = self.best.estimate.cost + HOPELESS if self.visited else np.inf
             start = replace(start, coefficients=coefficients)
             try:
-                estimate, normal = self.estimator.fit(start, support, self.estimator.weight, limit=limit, tolerance=0.05)
+                estimate, normal = self.estimator.fit(
+                    start, support, self.estimator.weight, limit=limit, tolerance=0.05
+                )
                 self.visited[key] = self._judged(support.copy(), estimate, normal)
             except FloatingPointError:
                 if not self.visited:
@@ -227,7 +229,7 @@ class SupportSearch:
     def _moves(self, fit: SupportFit) -> Iterator[tuple[np.ndarray, Tensor]]:
         """Supports (C, D) and predicted coefficients, by their predicted criterion, the best first."""
         for move in self.model(fit).moves(fit.support[self.free]):
-            if move.change > self.margin:
+            if move.change > (HARD_MARGIN if self.tolerance == HARD else MARGIN):
                 return
             support, coefficients = np.zeros_like(fit.support), self.estimator.known.clone()
             support[self.free] = move.support

@@ -10,8 +10,10 @@ from torch import Tensor
 from workbench.discovery.data import Trajectory, split_segments
 from workbench.discovery.engine.preparation import Settings
 from workbench.discovery.estimator import REGULARISATION, SOFT, JointEstimate, JointEstimator, Scales, solve_symmetric
+from workbench.discovery.evidence import term_penalties
 from workbench.discovery.grid import RecordGrid, build_grid
 from workbench.discovery.noise import NoiseShape, noise_level, noise_shape
+from workbench.discovery.quadratic import Quadratic
 from workbench.solver import LinearODE, Weights, solve
 from workbench.symbolic.library import Library
 
@@ -27,6 +29,9 @@ STIFFNESS, LOWEST, HIGHEST, BISECTIONS = 3.0, -8.0, 12.0, 10
 """Base, bounds of the exponent, and number of bisections of the stiffness of the smoothed states."""
 INCREMENT = 5
 """Grid steps of the increments by which the first coefficients are estimated."""
+LONG_INCREMENT, DISTRUST = 15, (10.0, 1.0, 100.0)
+"""Grid steps of the increments that suggest supports, and factors of their variance: smoothed states have systematic
+errors, and those of noisy records more."""
 DAMPING = 1e-12
 AVERAGED = 9
 """Number of grid points over which states are averaged for the first shape of the noise."""
@@ -56,7 +61,9 @@ def prepare(trajectories: Sequence[Trajectory], library: Library, settings: Sett
     sigma = noise.expand_as(grid.values)
     states = smooth_to_misfit(grid, sigma, derivatives)
     # the states may follow the noise, their averages do not
-    average = torch.nn.functional.avg_pool1d(states[..., 0].T.abs(), AVERAGED, 1, AVERAGED // 2, count_include_pad=False)
+    average = torch.nn.functional.avg_pool1d(
+        states[..., 0].T.abs(), AVERAGED, 1, AVERAGED // 2, count_include_pad=False
+    )
     shape = noise_shape(grid.values - states[..., 0], average.T)
     if (shape.relative != 1).any():
         sigma = shape.relative * estimated_noise(trajectories, grid, scale, shape).clamp(LEAST_NOISE, 1.0)
@@ -172,22 +179,51 @@ def smooth_to_misfit(grid: RecordGrid, noise: Tensor, derivatives: int) -> Tenso
     return smooth(grid, noise, STIFFNESS**low, derivatives)
 
 
-def coefficients_by_increments(estimator: JointEstimator, states: Tensor, free: np.ndarray) -> Tensor:
-    """Coefficients (C, D) by least squares on increments of smoothed states over INCREMENT steps."""
+def increments(estimator: JointEstimator, states: Tensor, steps: int) -> tuple[Tensor, Tensor]:
+    """Increments over `steps` grid steps of the integrals of the candidates (N, C) and of what they explain (N, D)."""
     grid, rate = estimator.grid, estimator.scales.rate
     theta = estimator.candidates(states)
     area = (theta[1:] + theta[:-1]) / 2 * grid.steps[:, None]
     integral = torch.cat([theta.new_zeros(1, theta.shape[1]), area.cumsum(0)])
-    m = min(INCREMENT, len(theta) - 1)
+    m = min(steps, len(theta) - 1)
     inside = grid.linked.unfold(0, m, 1).all(dim=1)
     columns = (integral[m:] - integral[:-m])[inside]
     value = states[:, :, estimator.order - 1]
-    increments = (value[m:] - value[:-m])[inside] / rate - columns @ estimator.known
+    return columns, (value[m:] - value[:-m])[inside] / rate - columns @ estimator.known
+
+
+def coefficients_by_increments(estimator: JointEstimator, states: Tensor, free: np.ndarray) -> Tensor:
+    """Coefficients (C, D) by least squares on increments of smoothed states over INCREMENT steps."""
+    columns, values = increments(estimator, states, INCREMENT)
     found = estimator.known.clone()
     for d in range(free.shape[1]):
         own = torch.from_numpy(free[:, d])
         A = columns[:, own]
         gram = A.T @ A
         damping = DAMPING * gram.diagonal().mean() * torch.eye(A.shape[1], dtype=A.dtype)
-        found[own, d] = solve_symmetric(gram + damping, A.T @ increments[:, d])
+        found[own, d] = solve_symmetric(gram + damping, A.T @ values[:, d])
     return found
+
+
+def sparse_supports(start: Start) -> list[np.ndarray]:
+    """Supports (C, D) that the smoothed states suggest, for several assumptions about their errors.
+
+    For each equation the support with the lowest criterion for increments over LONG_INCREMENT steps, whose variance is
+    that of the fit with all candidates times a factor of DISTRUST and the number of steps, by which increments overlap.
+    """
+    columns, values = (array.numpy() for array in increments(start.estimator, start.first.states, LONG_INCREMENT))
+    penalty = term_penalties(start.estimator.library)
+    found: dict[bytes, np.ndarray] = {}
+    for factor in DISTRUST:
+        support = np.zeros_like(start.free)
+        for d, own in enumerate(start.free.T):
+            A, b = columns[:, own], values[:, d]
+            if not own.any() or len(b) <= own.sum():
+                continue
+            residual = b - A @ np.linalg.lstsq(A, b, rcond=1e-10)[0]
+            variance = max(np.mean(residual**2), 1e-300) * factor * LONG_INCREMENT
+            equation = np.zeros(A.shape[1], dtype=int)
+            support[own, d] = Quadratic(A.T @ A / variance, A.T @ b / variance, equation, penalty[own]).sparse()
+        if support.any():
+            found[support.tobytes()] = support
+    return list(found.values())

@@ -1,6 +1,6 @@
 """Discovery of the polynomial chaotic flows of the package dysts, from one record or from five.
 
-    python benchmarks/discovery/dysts.py [--protocol one five] [--noise 1] [--systems ...] [--processes 2] [--json FILE]
+    python benchmarks/discovery/dysts_flows.py [--protocol one five] [--noise 1] [--systems ...] [--processes 2] [--json FILE]
         [--weak]
 
 The autonomous flows of dysts that are polynomials of degree 4 at most, 100 points per period. Protocol five, of
@@ -21,6 +21,7 @@ from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import numpy as np
 import torch
@@ -132,7 +133,7 @@ def noisy_records(name: str, protocol: str, noise: float) -> tuple[np.ndarray, n
     times, records = clean_records(name, RECORDS[protocol])
     flat = records.reshape(-1, records.shape[-1])
     size = flat.std(axis=0) if protocol == "one" else np.sqrt((flat**2).mean(axis=0))
-    return times, records + noise / 100 * size * np.random.default_rng(0).standard_normal(records.shape)
+    return times, records + noise / 100 * size * np.random.default_rng(crc32(name.encode())).standard_normal(records.shape)
 
 
 def discovered(name: str, protocol: str, noise: float) -> dict[str, Any]:
