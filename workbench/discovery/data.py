@@ -32,6 +32,17 @@ class Trajectory:
             raise ValueError("values: expected finite numbers or NaN, found infinite ones")
 
 
+def head(trajectories: Sequence[Trajectory], points: int) -> list[Trajectory]:
+    """The first `points` times of all trajectories; at least two of each trajectory."""
+    found: list[Trajectory] = []
+    left = points
+    for trajectory in trajectories:
+        if left >= 2 or not found:
+            found.append(Trajectory(trajectory.times[:left], trajectory.values[:left]))
+            left -= len(found[-1].times)
+    return found
+
+
 def refine(trajectory: Trajectory, parts: int) -> Trajectory:
     """The trajectory on a finer grid, with each step split into `parts` equal steps; new values are NaN."""
     N, D = trajectory.values.shape

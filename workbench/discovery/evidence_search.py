@@ -6,7 +6,7 @@ from dataclasses import fields
 import numpy as np
 from torch import Tensor
 
-from workbench.discovery.data import Trajectory
+from workbench.discovery.data import Trajectory, head
 from workbench.discovery.engine.preparation import Settings
 from workbench.discovery.engine.result import Alternative, Discovery
 from workbench.discovery.estimator import SOFT, JointEstimate
@@ -36,8 +36,7 @@ class EvidenceSearch:
 
     States and coefficients are estimated together, see `JointEstimator`, while the equations become nearly exact. The
     search over supports and the choice by evidence are described in `SupportSearch`; the noise level is that of the
-    residuals. Deterministic: a step depends on the data, the library and the settings alone. nested: sizes of smaller
-    libraries, the first candidates of `library`, from which the search starts too.
+    residuals. Deterministic: a step depends on the data, the library and the settings alone.
     Raises ValueError for unsuitable data or settings.
     """
 
@@ -49,15 +48,13 @@ class EvidenceSearch:
         trajectories: Sequence[Trajectory],
         library: Library,
         settings: Settings | None = None,
-        nested: Sequence[int] = (),
     ) -> None:
         self.library = library
-        self._nested = tuple(nested)
         self.settings = settings or Settings()
         self._trajectories = tuple(trajectories)
-        self._start = prepare(self._head(), library, self.settings)
+        self._start = prepare(head(self._trajectories, HEAD), library, self.settings)
         coefficients = int(self._start.free.sum())
-        self._most_steps = (60 + coefficients) * (1 + len(self._nested))
+        self._most_steps = 60 + coefficients
         self._reset()
 
     def _reset(self) -> None:
@@ -70,16 +67,6 @@ class EvidenceSearch:
     def _new_search(self, start: Start, tried: int = TRIED) -> SupportSearch:
         least = self.settings.min_contribution
         return SupportSearch(start.estimator, start.free, min_contribution=least, tried=tried)
-
-    def _head(self) -> list[Trajectory]:
-        """The first HEAD measurements."""
-        head: list[Trajectory] = []
-        left = HEAD
-        for trajectory in self._trajectories:
-            if left >= 2 or not head:
-                head.append(Trajectory(trajectory.times[:left], trajectory.values[:left]))
-                left -= len(head[-1].times)
-        return head
 
     @property
     def _is_long(self) -> bool:
@@ -130,7 +117,6 @@ class EvidenceSearch:
             if search.noise_change() < INCONSISTENT:
                 break
             yield from search.reweigh()
-            yield from search.eliminate(search.best.support)
             yield from search.improve()
         yield from self._judge()
         if self._is_long:
@@ -144,6 +130,7 @@ class EvidenceSearch:
     def _judge(self) -> Iterator[JointEstimate]:
         """Continue with nearly exact dynamics and the noise level of the residuals."""
         search = self._search
+        search.screen()
         yield from search.refine(HARD)
         yield from search.improve()
         for _ in range(REWEIGHINGS):
@@ -221,7 +208,7 @@ class EvidenceSearch:
         estimator, model = self._search.estimator, self._search.model(best)
         count = int(estimator.grid.present.sum())
         terms, costs = model.path()
-        own = best.support[self._start.free]
+        own = best.support[self._search.free]
         xi = best.coefficients
         at_best = xi @ model.matrix[np.ix_(own, own)] @ xi - 2 * model.right[own] @ xi
         costs = np.append(costs - at_best, 0.0) + best.estimate.cost

@@ -1,5 +1,6 @@
 """Search over supports in a quadratic model of the cost, without further fits."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import combinations
 from math import comb
@@ -17,10 +18,16 @@ EXCHANGES = 4
 
 
 def covariance_of(matrix: np.ndarray) -> np.ndarray:
-    """Posterior covariance (S + I / p^2)^-1 (P, P) of standardised coefficients; dependent candidates share theirs."""
+    """Posterior covariance (S + I / p^2)^-1 (P, P) of standardised coefficients; dependent candidates share theirs.
+
+    Where rounding makes S indefinite, the variance is that of the prior.
+    """
     regular = matrix + np.eye(len(matrix)) / PRIOR**2
-    scale = 1 / np.sqrt(np.diag(regular))
-    return np.linalg.inv(regular * scale[:, None] * scale + 1e-14 * np.eye(len(matrix))) * scale[:, None] * scale
+    scale = 1 / np.sqrt(np.maximum(np.diag(regular), 1 / PRIOR**2))
+    inverse = np.linalg.inv(regular * scale[:, None] * scale + 1e-14 * np.eye(len(matrix))) * scale[:, None] * scale
+    variance = np.diag(inverse)
+    np.fill_diagonal(inverse, np.where(variance > 0, variance, PRIOR**2))
+    return inverse
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,14 +100,6 @@ class Quadratic:
         gradient = self.right[B] - solved.T @ self.right[A]
         return B, np.log1p(PRIOR**2 * curvature) - gradient**2 / curvature + self.penalty[B]
 
-    def _dropped(self, support: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Terms (A), and the change of the criterion if one is dropped."""
-        A = np.flatnonzero(support)
-        covariance = covariance_of(self.matrix[np.ix_(A, A)])
-        variance = np.maximum(np.diag(covariance), 1e-300)
-        xi = covariance @ self.right[A]
-        return A, xi**2 / variance - np.log1p(PRIOR**2 / variance) - self.penalty[A]
-
     def _neighbours(self, present: np.ndarray) -> list[np.ndarray]:
         """Supports with one term more, less or exchanged, those of the best exchanges only."""
         found = []
@@ -117,31 +116,51 @@ class Quadratic:
 
     def path(self) -> tuple[np.ndarray, np.ndarray]:
         """Numbers of terms, and costs but for a constant, as the least significant term is dropped repeatedly."""
-        support, terms, costs = np.ones(len(self.right), dtype=bool), [], []
-        while True:
-            A = np.flatnonzero(support)
-            covariance = covariance_of(self.matrix[np.ix_(A, A)])
-            xi = covariance @ self.right[A]
-            terms.append(len(A))
-            costs.append(float(-self.right[A] @ xi))
-            if not len(A):
-                return np.array(terms), np.array(costs)
-            support = _changed(support, A[(xi**2 / np.diag(covariance)).argmin()], False)
+        P = len(self.right)
+        everything = np.ones(P, dtype=bool)
+        increases = [increase for _, _, increase in self._eliminated(everything, everything, np.zeros(P))]
+        # of no terms, the cost is 0
+        return np.arange(P, -1, -1), np.cumsum([0.0, *increases]) - np.sum(increases)
 
     def _backward(self, support: np.ndarray, own: np.ndarray) -> np.ndarray:
         """The best support on the way as terms of `own` (P) are dropped one by one."""
-        best, total, least = support, 0.0, 0.0
-        while (support & own).any() and support.sum() > 1:
-            support, total = _stepped(support, own, *self._dropped(support), total)
-            if total < least:
-                best, least = support, total
+        best, present, total, least = support, support.copy(), 0.0, 0.0
+        for index, change, _ in self._eliminated(support, own, self.penalty):
+            present[index] = False
+            total += change
+            if total < least and present.any():
+                best, least = present.copy(), total
         return best
+
+    def _eliminated(
+        self, support: np.ndarray, own: np.ndarray, penalty: np.ndarray
+    ) -> Iterator[tuple[int, float, float]]:
+        """Terms of `own` (P) in the order in which they are dropped, and the changes of criterion and cost.
+
+        The covariance of the remaining terms is that of all of them conditional on 0 for the dropped one.
+        """
+        A = np.flatnonzero(support)
+        covariance = covariance_of(self.matrix[np.ix_(A, A)])
+        xi, left = covariance @ self.right[A], own[A]
+        while left.any():
+            variance = np.maximum(np.diag(covariance), 1e-300)
+            increase = xi**2 / variance
+            change = increase - np.log(PRIOR**2 / variance) - penalty[A]
+            k = int(np.where(left, change, np.inf).argmin())
+            yield int(A[k]), float(change[k]), float(increase[k])
+            column = covariance[:, k] / variance[k]
+            xi, covariance = xi - column * xi[k], covariance - np.outer(column, covariance[k])
+            left[k], xi[k] = False, 0.0
+            covariance[k], covariance[:, k] = 0.0, 0.0
 
     def _forward(self, support: np.ndarray, own: np.ndarray) -> np.ndarray:
         """The best support on the way as terms of `own` (P) are added one by one."""
         best, total, least = support, 0.0, np.inf
         for _ in range(min(int(own.sum()), MOST_ADDED)):
-            support, total = _stepped(support, own, *self._added(support), total)
+            absent, changes = self._added(support)
+            changes = np.where(own[absent], changes, np.inf)
+            support = _changed(support, int(absent[changes.argmin()]), True)
+            total += float(changes.min())
             if total < least:
                 best, least = support, total
         return best
@@ -168,16 +187,6 @@ class Quadratic:
             support[B[subsets[values.argmin()]]] = True
             found.append(support)
         return found
-
-
-def _stepped(
-    support: np.ndarray, own: np.ndarray, terms: np.ndarray, changes: np.ndarray, total: float
-) -> tuple[np.ndarray, float]:
-    """The support with the term of `own` flipped whose change is the smallest, and the new total of changes."""
-    changes = np.where(own[terms], changes, np.inf)
-    k = int(changes.argmin())
-    index = int(terms[k])
-    return _changed(support, index, not support[index]), total + float(changes[k])
 
 
 def _changed(support: np.ndarray, index: int, value: bool) -> np.ndarray:

@@ -29,10 +29,10 @@ TOLERATED_INCREASE = 1.1
 class DegreeSearch:
     """Discovery with polynomials of the lowest degree that explains the data.
 
-    Noisy, uneven or incomplete records: `EvidenceSearch` with the library of the highest degree, from starts with each
-    degree. Others, see `modes.by_evidence`: `Projection` with degree 1, 2, ... until the residuals do not exceed the
-    noise level; the lowest degree whose residuals are within TOLERATED_INCREASE of the smallest is selected. The
-    coefficients (C, D) are those of the library of the highest degree, which starts with the lower libraries.
+    Noisy, uneven or incomplete records: `EvidenceSearch` with the library of the highest degree. Others, see
+    `modes.by_evidence`: `Projection` with degree 1, 2, ... until the residuals do not exceed the noise level; the
+    lowest degree whose residuals are within TOLERATED_INCREASE of the smallest is selected. The coefficients (C, D) are
+    those of the library of the highest degree, which starts with the lower libraries.
     Raises ValueError as `Projection` and `EvidenceSearch` do.
     """
 
@@ -52,8 +52,7 @@ class DegreeSearch:
         self._selected = -1
         self._evidence: EvidenceSearch | None = None
         if by_evidence(trajectories, settings):
-            nested = tuple(len(library) for library in self.libraries[:-1])
-            self._evidence = EvidenceSearch(trajectories, self.library, settings, nested)
+            self._evidence = EvidenceSearch(trajectories, self.library, settings)
         else:
             self._begin()
 

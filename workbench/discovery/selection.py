@@ -10,7 +10,7 @@ from torch import Tensor
 from workbench.discovery.estimator import SOFT, JointEstimate, JointEstimator, NormalEquations
 from workbench.discovery.evidence import criterion, support_penalty, term_penalties
 from workbench.discovery.noise import NoiseShape, noise_shape
-from workbench.discovery.quadratic import Quadratic, covariance_of
+from workbench.discovery.quadratic import Quadratic
 
 LEVELS = 8
 """Number of equation weights of the soft start, in geometric progression."""
@@ -24,19 +24,15 @@ RESOLVED, LEAST_NOISE = 5.0, 1e-6
 """Least noise level, in units of the tolerance that truncation permits and in standard deviations of the variable."""
 EVIDENT = 4.0
 """Least truncation error of soft states, in units of the tolerance, that is more than their softness."""
-MOST_PARTS = 12
-"""Largest number of parts of a grid step in the final search."""
-PATIENCE = 3
-"""Backward elimination ends after as many supports without a better criterion."""
-AT_ONCE, INSIGNIFICANT = 0.25, 3.0
-"""Largest share of the terms dropped at once, and largest squared ratio of coefficient to standard error among them."""
+MOST_PARTS, MOST_POINTS = 8, 16_000
+"""Largest numbers of grid points per measurement time, on average, and of grid points that refinement gives."""
+PROMISING = 10
+"""Number of candidates of an equation, besides its terms, that remain candidates with nearly exact dynamics."""
 TRIED = 8
 """Default number of supports near the best one that are fitted before it is accepted."""
 MARGIN, HARD_MARGIN = 15.0, 8.0
 """Supports whose predicted criterion exceeds the best one by more than this are not fitted, in the first search and
 with nearly exact dynamics."""
-MOST_POINTS = 24_000
-"""Largest number of grid points that refinement gives."""
 CARRIED, CLOSE = 6, 30.0
 """Supports that are fitted again when noise level, tolerance or grid change: the best ones, at most CARRIED of them,
 whose criterion exceeds that of the best by less than CLOSE."""
@@ -65,11 +61,11 @@ class SupportFit:
 
 
 class SupportSearch:
-    """Soft start with all candidates, backward elimination, then moves to better supports near the best one.
+    """Fits of supports with soft dynamics, then moves to better ones near the best, and again with nearly exact ones.
 
     The quadratic model of the cost about the best fit predicts the criterion of other supports, see `Quadratic.moves`;
-    those predicted best are fitted. `harden` repeats the last fits with nearly exact dynamics. Every visited support
-    keeps its fit. free (C, D): the coefficients to estimate. min_contribution: least standardised coefficient, which is
+    those predicted best are fitted. `refine` repeats the best fits with less tolerance. Every visited support keeps its
+    fit. free (C, D): the coefficients to estimate. min_contribution: least standardised coefficient, which is
     the share of a term in the derivative of its variable. tried: number of supports near the best one that are
     fitted before it is accepted.
     """
@@ -97,15 +93,6 @@ class SupportSearch:
             yield now
         self._fit(support, now)
 
-    def eliminate(self, support: np.ndarray) -> Iterator[JointEstimate]:
-        """Backward elimination from a visited support."""
-        fit = best = self.visited[support.tobytes()]
-        worse = 0
-        while fit.support.sum() > 1 and worse < PATIENCE:
-            fit = self._fit(*reduced(fit))
-            yield fit.estimate
-            best, worse = (fit, 0) if fit.criterion < best.criterion else (best, worse + 1)
-
     def improve(self) -> Iterator[JointEstimate]:
         """Move to better supports until `tried` of those predicted best are not better."""
         improved = True
@@ -126,11 +113,28 @@ class SupportSearch:
         e, target = self.estimator, tolerance * self.estimator.sigma
         now, then = e.truncation(self.best.estimate.states), e.truncation(self._states(target))
         error = torch.maximum(then, now.where(now > EVIDENT * e.tolerance, 0.0))
-        parts = divisions(error / target, e.derivatives, max(len(e.grid), MOST_POINTS))
+        most = min(MOST_POINTS, MOST_PARTS * sum(map(len, e.grid.samples)))
+        parts = divisions(error / target, e.derivatives, max(len(e.grid), most))
         # p parts have an error of p^-K each
         self.least = tolerated(error * parts[:, None] ** (0.5 - e.derivatives))
         self.tolerance = tolerance
         yield from self.carry(e.refined(parts, torch.maximum(target, self.least)), parts)
+
+    def screen(self) -> None:
+        """Keep as candidates the terms of the best supports and, for each equation, the PROMISING others."""
+        kept = np.any([fit.support for fit in self.close()], axis=0)
+        absent = self.free & ~kept
+        if not (absent.sum(axis=0) > PROMISING).any():
+            return
+        change = np.full(self.free.sum(), np.inf)
+        for move in reversed(self.model(self.best).moves(self.best.support[self.free])):
+            change[move.support] = move.change
+        rank = np.full(self.free.shape, np.inf)
+        rank[self.free] = change
+        rank = np.where(absent, rank, np.inf)
+        for d, order in enumerate(rank.argsort(axis=0, kind="stable")[:PROMISING].T):
+            kept[order, d] |= absent[order, d]
+        self.free = kept
 
     def _states(self, tolerance: Tensor) -> Tensor:
         """States of the best fit on the present grid with another tolerance (D)."""
@@ -246,7 +250,7 @@ def divisions(error: Tensor, derivatives: int, points: int) -> Tensor:
     """Numbers of parts (T - 1) of the steps of a grid for which truncation errors cost TRUNCATION.
 
     error (T - 1, D): in units of the tolerance. Dividing a step into p parts divides its cost 2 e^2 by p^(2K - 1); the
-    fewest grid points in all have p proportional to e^(1/K). At most MOST_PARTS each, and about `points` in all.
+    fewest grid points in all have p proportional to e^(1/K). About `points` in all at most.
     """
     local = error.amax(dim=1).clamp(1e-12, 1e12)
     # the error of a step is uncertain, not that of a neighbourhood
@@ -254,29 +258,6 @@ def divisions(error: Tensor, derivatives: int, points: int) -> Tensor:
     share = local ** (1 / derivatives)
     power = 2 * derivatives - 1
     factor = (2 * (local.square() * share**-power).sum() / TRUNCATION) ** (1 / power)
-    parts = (factor * share).clamp(max=MOST_PARTS)
+    parts = factor * share
     parts = parts * min(1.0, points / float(parts.clamp(min=1.0).sum()))
     return parts.ceil().clamp(min=1).long()
-
-
-def reduced(fit: SupportFit) -> tuple[np.ndarray, JointEstimate]:
-    """The support without its least significant terms, and the predicted coefficients of the others.
-
-    At least one term is dropped; further ones while they are insignificant, see AT_ONCE and INSIGNIFICANT.
-    """
-    xi, covariance = fit.coefficients.copy(), covariance_of(fit.matrix)
-    kept = np.ones(len(xi), dtype=bool)
-    for n in range(max(1, int(AT_ONCE * len(xi)))):
-        variance = np.maximum(np.diag(covariance), 1e-300)
-        squared = np.where(kept, xi**2 / variance, np.inf)
-        k = int(squared.argmin())
-        if n and squared[k] > INSIGNIFICANT:
-            break
-        column = covariance[:, k] / variance[k]
-        xi, covariance = xi - column * xi[k], covariance - np.outer(column, covariance[k])
-        kept[k] = False
-        xi[~kept] = 0.0
-    support, coefficients = fit.support.copy(), fit.estimate.coefficients.clone()
-    support[fit.support] = kept
-    coefficients[torch.from_numpy(fit.support)] = torch.from_numpy(xi)
-    return support, replace(fit.estimate, coefficients=coefficients)

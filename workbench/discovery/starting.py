@@ -32,6 +32,8 @@ INCREMENT = 5
 LONG_INCREMENT, DISTRUST = 15, (10.0, 1.0, 100.0)
 """Grid steps of the increments that suggest supports, and factors of their variance: smoothed states have systematic
 errors, and those of noisy records more."""
+ENOUGH = 2
+"""Number of increments per candidate from which on they suggest supports; else all candidates are the start."""
 DAMPING = 1e-12
 AVERAGED = 9
 """Number of grid points over which states are averaged for the first shape of the noise."""
@@ -185,7 +187,8 @@ def increments(estimator: JointEstimator, states: Tensor, steps: int) -> tuple[T
     theta = estimator.candidates(states)
     area = (theta[1:] + theta[:-1]) / 2 * grid.steps[:, None]
     integral = torch.cat([theta.new_zeros(1, theta.shape[1]), area.cumsum(0)])
-    m = min(steps, len(theta) - 1)
+    pieces = int((~grid.linked).sum()) + 1
+    m = max(1, min(steps, int(grid.linked.sum()) // (2 * pieces)))
     inside = grid.linked.unfold(0, m, 1).all(dim=1)
     columns = (integral[m:] - integral[:-m])[inside]
     value = states[:, :, estimator.order - 1]
@@ -218,7 +221,8 @@ def sparse_supports(start: Start) -> list[np.ndarray]:
         support = np.zeros_like(start.free)
         for d, own in enumerate(start.free.T):
             A, b = columns[:, own], values[:, d]
-            if not own.any() or len(b) <= own.sum():
+            if len(b) <= ENOUGH * own.sum():
+                support[own, d] = True
                 continue
             residual = b - A @ np.linalg.lstsq(A, b, rcond=1e-10)[0]
             variance = max(np.mean(residual**2), 1e-300) * factor * LONG_INCREMENT
@@ -226,4 +230,4 @@ def sparse_supports(start: Start) -> list[np.ndarray]:
             support[own, d] = Quadratic(A.T @ A / variance, A.T @ b / variance, equation, penalty[own]).sparse()
         if support.any():
             found[support.tobytes()] = support
-    return list(found.values())
+    return list(found.values()) or [start.free]

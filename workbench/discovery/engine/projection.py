@@ -15,6 +15,7 @@ from workbench._deprecated import moved_names
 from workbench.discovery.data import Trajectory
 from workbench.discovery.engine import estimates
 from workbench.discovery.engine.estimates import Estimate, Problem
+from workbench.discovery.engine.polish import polished
 from workbench.discovery.engine.preparation import Settings, prepare
 from workbench.discovery.engine.result import Discovery
 from workbench.discovery.engine.selection import Fit, backward, descent, fit
@@ -40,7 +41,8 @@ class Projection:
     1. Projection, J = 0: the data are smoothed for the candidates, every candidate is integrated by the solver over
     every window, and Xi minimises sum |u - data|^2 / noise^2 with the initial values projected out.
     2. Selection: every equation drops its least significant term, one per step, as far as `Criterion` permits. Without
-    noise the result is refitted with more derivatives, the last of which estimates the truncation error.
+    noise the result is refitted with more derivatives, the last of which estimates the truncation error, and then
+    `polished`.
     3. With noise, rounds of Gauss-Newton: the equations are linearised about the states,
     u' = J u + Theta(u^) Xi - J u^, so that states and Xi are corrected jointly. All terms are candidates until the
     selection repeats; then the selected terms are iterated to convergence. The windows are doubled as long as the noise
@@ -57,6 +59,7 @@ class Projection:
     def __init__(self, trajectories: Sequence[Trajectory], library: Library, settings: Settings | None = None) -> None:
         self.library = library
         self.settings = settings or Settings()
+        self._trajectories = tuple(trajectories)
         self._prepared = prepare(trajectories, library, self.settings)
         self._denoise = self._prepared.denoise
         self.total_steps = len(library) + 1 + 4 * ROUNDS * self._denoise
@@ -195,12 +198,24 @@ class Projection:
 
     def coefficients(self) -> np.ndarray:
         """Xi (C, D) in physical units."""
+        return self.result().coefficients if self._is_polished else self._fitted()
+
+    def _fitted(self) -> np.ndarray:
         return self._prepared.units.physical(self._fit).numpy()
+
+    @property
+    def _is_polished(self) -> bool:
+        """Whether the coefficients are fitted once more: at the end, without noise, and with no other demand."""
+        settings = self.settings
+        demanded = settings.denoise is not None or settings.window or settings.cv_folds
+        return self._ended and not self._denoise and not demanded
 
     def result(self) -> Discovery:
         """The present result; before the first step all coefficients are zero."""
         if self._result is None:
             self._result = self._discovery()
+            if self._is_polished:
+                self._result = polished(self._result, self._trajectories, self.library, self.settings)
         return self._result
 
     def _judged(self) -> tuple[Problem, list[Fit], Tensor]:
@@ -244,7 +259,7 @@ class Projection:
         states = (prepared.states if now is None else now.states) * units.scale
         residual = prepared.noise if now is None else now.noise
         return Discovery(
-            coefficients=self.coefficients(),
+            coefficients=self._fitted(),
             **{name: units.physical(value).numpy() for name, value in physical.items()},
             inclusion=torch.where(known != 0, 1.0, arrays["inclusion"]).numpy(),
             noise=(prepared.noise * units.own).numpy(),
