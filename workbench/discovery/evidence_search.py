@@ -1,7 +1,7 @@
 """Discovery from the whole record at once, judged by evidence."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 
 import numpy as np
 from torch import Tensor
@@ -19,6 +19,8 @@ from workbench.symbolic.library import Library
 
 HEAD = 1100
 """Number of measurements of the search with all candidates; the rest of a longer record confirms its result."""
+LONGEST = 12_000
+"""Largest number of measurement times that are used: time and memory grow with them."""
 REWEIGHINGS = 4
 """Maximum number of times that the noise level is estimated again."""
 CONSISTENT = 0.05
@@ -26,7 +28,7 @@ CONSISTENT = 0.05
 INCONSISTENT = 0.3
 """Relative change of the noise level from which on the first search continues with the new one."""
 CONFIRMED = 2
-"""Number of supports near that of the head that are fitted to a longer record."""
+"""Numbers of other candidates of an equation, and of supports near that of the head, for a longer record."""
 SHOWN = 10
 """Number of models, the best first, whose probabilities are reported."""
 
@@ -36,7 +38,8 @@ class EvidenceSearch:
 
     States and coefficients are estimated together, see `JointEstimator`, while the equations become nearly exact. The
     search over supports and the choice by evidence are described in `SupportSearch`; the noise level is that of the
-    residuals. Deterministic: a step depends on the data, the library and the settings alone.
+    residuals. Of a long record, HEAD measurements find the equations, and at most LONGEST confirm them. Deterministic: a
+    step depends on the data, the library and the settings alone.
     Raises ValueError for unsuitable data or settings.
     """
 
@@ -51,7 +54,8 @@ class EvidenceSearch:
     ) -> None:
         self.library = library
         self.settings = settings or Settings()
-        self._trajectories = tuple(trajectories)
+        self._lengths = [len(trajectory.times) for trajectory in trajectories]
+        self._trajectories = tuple(head(trajectories, LONGEST))
         self._start = prepare(head(self._trajectories, HEAD), library, self.settings)
         coefficients = int(self._start.free.sum())
         self._most_steps = 60 + coefficients
@@ -120,12 +124,17 @@ class EvidenceSearch:
             yield from search.improve()
         yield from self._judge()
         if self._is_long:
-            support = search.best.support
-            whole = prepare(self._trajectories, self.library, self.settings)
-            start = restricted(whole, support)
-            self._search = self._new_search(whole, tried=CONFIRMED)
-            yield from self._search.start(support, start.first, start.weight)
-            yield from self._judge()
+            yield from self._confirm()
+
+    def _confirm(self) -> Iterator[JointEstimate]:
+        """The fits of the whole record, from the equations of its head and with few other candidates."""
+        found, units = self._search.best, self._units
+        self._search.screen(CONFIRMED)
+        whole = prepare(self._trajectories, self.library, self.settings)
+        coefficients = found.estimate.coefficients * units / whole.estimator.scales.units(self.library.order)
+        self._search = self._new_search(replace(whole, free=self._search.free), tried=CONFIRMED)
+        yield self._search.resume(found.support, replace(whole.first, coefficients=coefficients))
+        yield from self._judge()
 
     def _judge(self) -> Iterator[JointEstimate]:
         """Continue with nearly exact dynamics and the noise level of the residuals."""
@@ -192,16 +201,27 @@ class EvidenceSearch:
             truncation=np.zeros_like(units),
             noise=(level * estimator.scales.variable).numpy(),
             residual=estimator.residual(best.estimate.states, int(best.support.sum())).numpy() * scale,
-            states=tuple(physical[own.numpy()] for own in estimator.grid.samples),
+            states=self._sampled(physical, estimator.grid.samples),
             terms=terms,
             errors=errors,
             window=sum(map(len, estimator.grid.samples)),
             denoised=True,
-            message="",
+            message=self._message(),
             alternatives=tuple(
                 Alternative(own * units, float(odd)) for own, odd in zip(values[:SHOWN], odds[:SHOWN], strict=True)
             ),
         )
+
+    def _sampled(self, values: np.ndarray, samples: Sequence[Tensor]) -> tuple[np.ndarray, ...]:
+        """Values (T, S) of the grid at the measurements of every trajectory, NaN where they were not used."""
+        found = [np.full((length, values.shape[1]), np.nan) for length in self._lengths]
+        for own, index in zip(found, samples, strict=False):
+            own[: len(index)] = values[index.numpy()]
+        return tuple(found)
+
+    def _message(self) -> str:
+        used, given = sum(len(trajectory.times) for trajectory in self._trajectories), sum(self._lengths)
+        return f"only the first {used} of {given} times are used: expected at most {LONGEST}" if used < given else ""
 
     def _front(self, best: SupportFit) -> tuple[np.ndarray, np.ndarray]:
         """Numbers of terms and predicted errors as terms are dropped one by one, and those of the best support."""

@@ -24,8 +24,10 @@ RESOLVED, LEAST_NOISE = 5.0, 1e-6
 """Least noise level, in units of the tolerance that truncation permits and in standard deviations of the variable."""
 EVIDENT = 4.0
 """Least truncation error of soft states, in units of the tolerance, that is more than their softness."""
-MOST_PARTS, MOST_POINTS = 8, 16_000
+MOST_PARTS, MOST_POINTS = 8, 60_000
 """Largest numbers of grid points per measurement time, on average, and of grid points that refinement gives."""
+TENTATIVE = 5
+"""Gauss-Newton steps by which truncation errors are estimated."""
 PROMISING = 10
 """Number of candidates of an equation, besides its terms, that remain candidates with nearly exact dynamics."""
 TRIED = 8
@@ -84,6 +86,10 @@ class SupportSearch:
         """The visited support with the lowest criterion."""
         return min(self.visited.values(), key=lambda fit: fit.criterion)
 
+    def resume(self, support: np.ndarray, first: JointEstimate) -> JointEstimate:
+        """Fit a support from smoothed states and coefficients that are known well."""
+        return self._fit(support, first).estimate
+
     def start(self, support: np.ndarray, first: JointEstimate, weight: Tensor) -> Iterator[JointEstimate]:
         """Fit a support from smoothed states, with equation weights from `weight` (D) to the final one."""
         now, last = first, self.estimator.weight
@@ -120,11 +126,11 @@ class SupportSearch:
         self.tolerance = tolerance
         yield from self.carry(e.refined(parts, torch.maximum(target, self.least)), parts)
 
-    def screen(self) -> None:
-        """Keep as candidates the terms of the best supports and, for each equation, the PROMISING others."""
+    def screen(self, others: int = PROMISING) -> None:
+        """Keep as candidates the terms of the best supports and, for each equation, the most promising others."""
         kept = np.any([fit.support for fit in self.close()], axis=0)
         absent = self.free & ~kept
-        if not (absent.sum(axis=0) > PROMISING).any():
+        if not (absent.sum(axis=0) > others).any():
             return
         change = np.full(self.free.sum(), np.inf)
         for move in reversed(self.model(self.best).moves(self.best.support[self.free])):
@@ -132,7 +138,7 @@ class SupportSearch:
         rank = np.full(self.free.shape, np.inf)
         rank[self.free] = change
         rank = np.where(absent, rank, np.inf)
-        for d, order in enumerate(rank.argsort(axis=0, kind="stable")[:PROMISING].T):
+        for d, order in enumerate(rank.argsort(axis=0, kind="stable")[:others].T):
             kept[order, d] |= absent[order, d]
         self.free = kept
 
@@ -140,7 +146,7 @@ class SupportSearch:
         """States of the best fit on the present grid with another tolerance (D)."""
         other = replace(self.estimator, tolerance=tolerance)
         try:
-            return other.fit(self.best.estimate, self.best.support, other.weight)[0].states
+            return other.fit(self.best.estimate, self.best.support, other.weight, steps=TENTATIVE)[0].states
         except FloatingPointError:
             return self.best.estimate.states
 
