@@ -38,8 +38,8 @@ class EvidenceSearch:
 
     States and coefficients are estimated together, see `JointEstimator`, while the equations become nearly exact. The
     search over supports and the choice by evidence are described in `SupportSearch`; the noise level is that of the
-    residuals. Of a long record, HEAD measurements find the equations, and at most LONGEST confirm them. Deterministic: a
-    step depends on the data, the library and the settings alone.
+    residuals. Of a long record, HEAD measurements find the equations, and at most LONGEST confirm them.
+    Deterministic: a step depends on the data, the library and the settings alone.
     Raises ValueError for unsuitable data or settings.
     """
 

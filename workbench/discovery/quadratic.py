@@ -146,7 +146,8 @@ class Quadratic:
             variance = np.maximum(np.diag(covariance), 1e-300)
             increase = xi**2 / variance
             change = increase - np.log(PRIOR**2 / variance) - penalty[A]
-            k = int(np.where(left, change, np.inf).argmin())
+            candidates = np.flatnonzero(left)
+            k = int(candidates[change[candidates].argmin()])
             yield int(A[k]), float(change[k]), float(increase[k])
             column = covariance[:, k] / variance[k]
             xi, covariance = xi - column * xi[k], covariance - np.outer(column, covariance[k])

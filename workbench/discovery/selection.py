@@ -24,8 +24,8 @@ RESOLVED, LEAST_NOISE = 5.0, 1e-6
 """Least noise level, in units of the tolerance that truncation permits and in standard deviations of the variable."""
 EVIDENT = 4.0
 """Least truncation error of soft states, in units of the tolerance, that is more than their softness."""
-MOST_PARTS, MOST_POINTS = 8, 60_000
-"""Largest numbers of grid points per measurement time, on average, and of grid points that refinement gives."""
+MOST_PARTS, FEW_POINTS, MOST_POINTS = 8, 6_000, 60_000
+"""Largest number of grid points per measurement time, on average, that refinement gives, and bounds of all of them."""
 TENTATIVE = 5
 """Gauss-Newton steps by which truncation errors are estimated."""
 PROMISING = 10
@@ -119,7 +119,7 @@ class SupportSearch:
         e, target = self.estimator, tolerance * self.estimator.sigma
         now, then = e.truncation(self.best.estimate.states), e.truncation(self._states(target))
         error = torch.maximum(then, now.where(now > EVIDENT * e.tolerance, 0.0))
-        most = min(MOST_POINTS, MOST_PARTS * sum(map(len, e.grid.samples)))
+        most = np.clip(MOST_PARTS * sum(map(len, e.grid.samples)), FEW_POINTS, MOST_POINTS)
         parts = divisions(error / target, e.derivatives, max(len(e.grid), most))
         # p parts have an error of p^-K each
         self.least = tolerated(error * parts[:, None] ** (0.5 - e.derivatives))
