@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks.discovery import report
 from tests.waiting import PATIENCE
 
 ROOT = Path(__file__).parents[1]
@@ -16,6 +17,13 @@ PAGES = sorted((ROOT / "docs").glob("*.md"))
 
 def blocks(page: Path) -> list[str]:
     return re.findall(r"```python\n(.*?)```", page.read_text(), re.S)
+
+
+@pytest.mark.parametrize("page", report.PAGES)
+def test_tables_are_those_of_the_results(page):
+    text = (ROOT / page).read_text(encoding="utf-8")
+    assert "<!-- table " in text
+    assert report.updated(text) == text, "run benchmarks/discovery/report.py"
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,7 @@
 """Discovery of the polynomial chaotic flows of the package dysts, from one record or from five.
 
-    python benchmarks/discovery/dysts_flows.py [--protocol one five] [--noise 1] [--systems ...] [--processes 2] [--json FILE]
-        [--weak]
+    python benchmarks/discovery/dysts_flows.py [--protocol one five] [--noise 1] [--systems ...] [--processes 2]
+        [--json FILE] [--weak]
 
 The autonomous flows of dysts that are polynomials of degree 4 at most, 100 points per period. Protocol five, of
 Kaptanoglu et al.: five records of 1,000 points, all monomials up to degree 4, noise in percent of the root mean square
@@ -133,7 +133,9 @@ def noisy_records(name: str, protocol: str, noise: float) -> tuple[np.ndarray, n
     times, records = clean_records(name, RECORDS[protocol])
     flat = records.reshape(-1, records.shape[-1])
     size = flat.std(axis=0) if protocol == "one" else np.sqrt((flat**2).mean(axis=0))
-    return times, records + noise / 100 * size * np.random.default_rng(crc32(name.encode())).standard_normal(records.shape)
+    return times, records + noise / 100 * size * np.random.default_rng(crc32(name.encode())).standard_normal(
+        records.shape
+    )
 
 
 def discovered(name: str, protocol: str, noise: float) -> dict[str, Any]:

@@ -10,7 +10,8 @@ from tests.discovery.discoveries import QUADRATIC, TRUE, TRUTH, lorenz_trajector
 from workbench.datasets.ode import reference
 from workbench.discovery.engine.preparation import Settings
 from workbench.discovery.estimator import JointEstimate, solve_symmetric
-from workbench.discovery.starting import prepare
+from workbench.discovery.selection import TRUNCATION, divisions, tolerated
+from workbench.discovery.starting import prepare, sparse_supports
 from workbench.symbolic.library import LibrarySpec
 
 
@@ -54,8 +55,9 @@ def test_the_normal_equations_are_the_curvature_of_the_cost(start):
 
 def test_nearly_exact_dynamics_give_the_coefficients_in_physical_units(start):
     soft, _, _ = converged(start, TRUE)
-    fine = start.estimator.refined(5, start.estimator.tolerance / 20)
-    states = start.estimator.grid.interpolated(soft.states, 5)
+    parts = torch.full((len(start.estimator.grid) - 1,), 5)
+    fine = start.estimator.refined(parts, start.estimator.tolerance / 20)
+    states = start.estimator.grid.interpolated(soft.states, parts)
     first = JointEstimate(states, soft.coefficients, np.inf)
     hard, _, _ = converged(replace(start, estimator=fine, first=first), TRUE)
     coefficients = hard.coefficients.numpy() * fine.scales.units(1).numpy()
@@ -80,3 +82,40 @@ def test_singular_systems_have_a_solution_of_minimum_norm():
     matrix = torch.ones(2, 2, dtype=torch.float64)
     solution = solve_symmetric(matrix, torch.full((2,), 2.0, dtype=torch.float64))
     torch.testing.assert_close(solution, torch.ones(2, dtype=torch.float64))
+
+
+# start and refinement
+
+
+def test_smoothed_states_suggest_the_true_terms():
+    supports = sparse_supports(prepare([lorenz_trajectory(0.1, points=600)], QUADRATIC, Settings()))
+    assert any((support == TRUE).all() for support in supports)
+
+
+def test_few_points_suggest_all_free_candidates():
+    fixed = np.full(TRUE.shape, np.nan)
+    fixed[0] = 0.0
+    start = prepare([lorenz_trajectory(0.1, points=6)], QUADRATIC, Settings(fixed_coefficients=fixed))
+    (support,) = sparse_supports(start)
+    assert (support == start.free).all()
+    assert not support[0].any()
+
+
+@pytest.mark.parametrize("size", [1e-6, 1.0, 30.0])
+def test_divided_steps_cost_what_is_tolerated(size):
+    """With p parts a step costs 2 e^2 p^(1 - 2 K); steps with small errors are not divided."""
+    K, error = 4, size * torch.tensor([1.0, 1.0, 1.0, 1e-3, 1e-3, 1e-3, 1e-3]).double()[:, None]
+    parts = divisions(error, K, 10_000)
+    remaining = error * parts[:, None] ** (0.5 - K)
+    assert float(2 * remaining.square().sum()) <= TRUNCATION
+    assert float(tolerated(remaining)) <= 1
+    assert parts[0] >= parts[-1]
+    alike = (2 * error.square().sum() / TRUNCATION) ** (1 / (2 * K - 1))
+    assert parts.sum() <= len(parts) * alike.ceil().clamp(min=1)
+    if size > 1:
+        assert parts.sum() < 0.9 * len(parts) * alike
+
+
+def test_the_number_of_parts_is_bounded():
+    parts = divisions(torch.full((1000, 1), 1e6, dtype=torch.float64), 4, 3000)
+    assert 3000 <= parts.sum() <= 4000

@@ -179,6 +179,36 @@ def test_the_noise_level_is_that_of_the_residuals():
     assert (result.standard_error[result.coefficients != 0] < 0.003).all()
 
 
+@pytest.mark.parametrize("terms_of", ["all", "one missing"])
+def test_records_without_noise_give_exact_coefficients(terms_of):
+    """Fitted with eight derivatives; equations that lack a term keep the result of projection."""
+    times = 0.01 * np.arange(400)
+    values = reference.reference(lorenz.rhs, (-8.0, 8.0, 27.0), times)
+    fixed = np.full((10, 3), np.nan)
+    if terms_of == "one missing":
+        fixed[np.argwhere(TRUE)[0][0], np.argwhere(TRUE)[0][1]] = 0.0
+    result = discover([trajectory(times, values)], QUADRATIC, Settings(fixed_coefficients=fixed))
+    error = np.abs(result.coefficients - TRUTH).max()
+    if terms_of == "all":
+        assert error < 1e-9
+        assert ((result.lower <= TRUTH) & (result.upper >= TRUTH)).all()
+    else:
+        assert error > 0.1
+        assert (result.upper - result.lower).max() > 1e-6
+
+
+def test_a_long_record_is_cut_and_says_so(monkeypatch):
+    monkeypatch.setattr("workbench.discovery.evidence_search.LONGEST", 250)
+    monkeypatch.setattr("workbench.discovery.evidence_search.HEAD", 150)
+    records = [lorenz_trajectory(0.5, points=200, seed=seed) for seed in (0, 1)]
+    result = discover(records, QUADRATIC)
+    assert result.message == "only the first 250 of 400 times are used: expected at most 250"
+    assert [len(own) for own in result.states] == [200, 200]
+    assert np.isfinite(result.states[1][:50]).all()
+    assert np.isnan(result.states[1][50:]).all()
+    assert ((result.coefficients != 0) == TRUE).all()
+
+
 # steps and state
 
 

@@ -26,19 +26,22 @@ def test_a_long_gap_is_not_bridged():
     assert grid.linked.tolist() == [True, True] + [True] * MOST_PARTS + [False]
 
 
-def test_refined_grids_keep_the_measurements_and_polynomials():
+@pytest.mark.parametrize("parts", [[3, 3, 3, 3], [1, 4, 2, 5]])
+def test_refined_grids_keep_the_measurements_and_polynomials(parts):
     coarse = build_grid([trajectory([0, 1, 3], [1, 2, 5]), trajectory([0, 2], [7, 8])])
-    fine = coarse.refined(3)
+    parts = torch.tensor(parts)
+    fine = coarse.refined(parts)
     for before, after in zip(coarse.samples, fine.samples, strict=True):
         assert torch.equal(coarse.times[before], fine.times[after])
         assert torch.equal(coarse.values[before], fine.values[after])
     assert int(fine.present.sum()) == 5
-    assert fine.linked.sum() == 9
+    assert fine.linked.sum() == parts[coarse.linked].sum()
+    torch.testing.assert_close(fine.times.diff()[fine.linked], fine.steps[fine.linked])
     t = coarse.times
     cubic = torch.stack([t**3 - t, 3 * t**2 - 1, 6 * t, torch.full_like(t, 6.0)], dim=-1)[:, None]
     t = fine.times
     expected = torch.stack([t**3 - t, 3 * t**2 - 1, 6 * t, torch.full_like(t, 6.0)], dim=-1)[:, None]
-    torch.testing.assert_close(coarse.interpolated(cubic, 3), expected)
+    torch.testing.assert_close(coarse.interpolated(cubic, parts), expected)
 
 
 @pytest.mark.parametrize(

@@ -75,8 +75,8 @@ class Quadratic:
         """The best support (P) of one equation by stepwise selection and among those of few terms; may be empty."""
         everything = np.ones(len(self.right), dtype=bool)
         nothing = ~everything
-        found = (self._backward(everything, everything), self._forward(nothing, everything))
-        found = (*found, *self._small(nothing, everything))
+        stepwise = [self._backward(everything, everything), self._forward(nothing, everything)]
+        found = stepwise + self._small(nothing, everything)
         best = min(found, key=lambda support: self._fit(support)[0])
         return best if self._fit(best)[0] < 0 else nothing
 

@@ -33,7 +33,7 @@ LONG_INCREMENT, DISTRUST = 15, (10.0, 1.0, 100.0)
 """Grid steps of the increments that suggest supports, and factors of their variance: smoothed states have systematic
 errors, and those of noisy records more."""
 ENOUGH = 2
-"""Number of increments per candidate from which on they suggest supports; else all candidates are the start."""
+"""Number of measurements per candidate from which on they suggest supports; else all candidates are the start."""
 DAMPING = 1e-12
 AVERAGED = 9
 """Number of grid points over which states are averaged for the first shape of the noise."""
@@ -216,12 +216,13 @@ def sparse_supports(start: Start) -> list[np.ndarray]:
     """
     columns, values = (array.numpy() for array in increments(start.estimator, start.first.states, LONG_INCREMENT))
     penalty = term_penalties(start.estimator.library)
+    measured = sum(map(len, start.estimator.grid.samples))
     found: dict[bytes, np.ndarray] = {}
     for factor in DISTRUST:
         support = np.zeros_like(start.free)
         for d, own in enumerate(start.free.T):
             A, b = columns[:, own], values[:, d]
-            if len(b) <= ENOUGH * own.sum():
+            if min(len(b), measured) <= ENOUGH * own.sum():
                 support[own, d] = True
                 continue
             residual = b - A @ np.linalg.lstsq(A, b, rcond=1e-10)[0]
