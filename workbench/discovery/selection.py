@@ -38,6 +38,9 @@ with nearly exact dynamics."""
 CARRIED, CLOSE = 6, 30.0
 """Supports that are fitted again when noise level, tolerance or grid change: the best ones, at most CARRIED of them,
 whose criterion exceeds that of the best by less than CLOSE."""
+WORK = 3e6
+"""Grid points times coefficients of all fits, with soft and with nearly exact dynamics each, after which no other
+supports are tried."""
 SMALL = 1e9
 """Penalty of a term below the minimum contribution: it is dropped, however significant."""
 HOPELESS = 50.0
@@ -77,7 +80,7 @@ class SupportSearch:
     ) -> None:
         self.estimator, self.free, self.tried = estimator, free, tried
         self.tolerance, self.least = SOFT, estimator.tolerance
-        self.min_contribution = min_contribution
+        self.min_contribution, self.work = min_contribution, 0.0
         self.penalties = np.broadcast_to(term_penalties(estimator.library)[:, None], free.shape)
         self.visited: dict[bytes, SupportFit] = {}
 
@@ -111,6 +114,8 @@ class SupportSearch:
                 yield fit.estimate
                 tried += 1
                 improved = fit.criterion < best.criterion - 1e-3
+                if self.work > WORK:
+                    return
                 if improved or tried == self.tried:
                     break
 
@@ -123,7 +128,7 @@ class SupportSearch:
         parts = divisions(error / target, e.derivatives, max(len(e.grid), most))
         # p parts have an error of p^-K each
         self.least = tolerated(error * parts[:, None] ** (0.5 - e.derivatives))
-        self.tolerance = tolerance
+        self.tolerance, self.work = tolerance, 0.0
         yield from self.carry(e.refined(parts, torch.maximum(target, self.least)), parts)
 
     def screen(self, others: int = PROMISING) -> None:
@@ -197,7 +202,7 @@ class SupportSearch:
         """The best fits, at most CARRIED, whose criterion is close to the lowest."""
         limit = self.best.criterion + CLOSE
         close = [fit for fit in self.visited.values() if fit.criterion <= limit]
-        return sorted(close, key=lambda fit: fit.criterion)[:CARRIED]
+        return sorted(close, key=lambda fit: fit.criterion)[: CARRIED if self.work <= WORK else 1]
 
     def _fit(self, support: np.ndarray, start: JointEstimate) -> SupportFit:
         key = support.tobytes()
@@ -205,6 +210,7 @@ class SupportSearch:
             coefficients = torch.where(torch.from_numpy(support), start.coefficients, self.estimator.known)
             limit = self.best.estimate.cost + HOPELESS if self.visited else np.inf
             start = replace(start, coefficients=coefficients)
+            self.work += len(self.estimator.grid) * int(support.sum())
             try:
                 estimate, normal = self.estimator.fit(
                     start, support, self.estimator.weight, limit=limit, tolerance=0.05
