@@ -165,7 +165,7 @@ def test_report_of_a_discovery_has_intervals_and_warnings():
     error = report.trajectory["denoised"] - report.trajectory["truth"]
     assert float(np.sqrt((error**2).mean())) < 0.15
     assert all(isinstance(message, str) for message in report.warnings)
-    few = lorenz.Config(points=60, noise=2.0)
+    few = lorenz.Config(points=20, noise=2.0)
     short = lorenz.data(few)
     model = lorenz.model(few, short)
     model.step()
