@@ -51,7 +51,7 @@ def lorenz() -> str:
     return (
         markdown(["T", *(f"{noise:g} %" for noise in levels)], lines)
         + f"\n\n{len(rows) // len(cells)} records per cell; mean of the cells {mean:.3f}. "
-        f"Of the coefficients of exact models {covered:.0%} are within their 95 % intervals. A record takes "
+        f"Of the coefficients of exact models {100 * covered:.0f} % are within their 95 % intervals. A record takes "
         f"{np.median(seconds):.1f} s of processor time (median; at most {max(seconds):.1f} s)."
     )
 
@@ -100,7 +100,7 @@ def odebench() -> str:
         rows = [row for row in stored["rows"] if (row["dropped"], row["noise"]) == cell and row.get("polynomial")]
         counts.append(f"{sum(row['exact'] for row in rows)} of {len(rows)}")
     lines.append(["ours, exact terms of polynomials", *counts])
-    return markdown(["", *(f"{rho:.0%} dropped, {sigma:.0%} noise" for rho, sigma in cells)], lines)
+    return markdown(["", *(f"{100 * rho:g} % dropped, {100 * sigma:g} % noise" for rho, sigma in cells)], lines)
 
 
 TABLES: dict[str, Callable[[], str]] = {"lorenz": lorenz, "dysts": dysts, "odebench": odebench}
