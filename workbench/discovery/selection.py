@@ -19,7 +19,7 @@ HARD = 0.0007
 the misfit that similar terms, such as y and y z on the Lorenz attractor, are equally good."""
 TRUNCATION = 0.1
 """Largest cost of the truncation errors of all Taylor rows together. A larger one favours supports with smoother
-solutions: 30 costs the Lorenz equations a fifth of the records of length 10 with 40 % noise."""
+solutions: 1 loses the Lorenz equations in three of 15 records with 20 to 30 % noise, 0.1 in none."""
 RESOLVED, LEAST_NOISE = 5.0, 1e-6
 """Least noise level, in units of the tolerance that truncation permits and in standard deviations of the variable."""
 EVIDENT = 4.0
@@ -137,6 +137,7 @@ class SupportSearch:
         absent = self.free & ~kept
         if not (absent.sum(axis=0) > others).any():
             return
+        # of every candidate, the change by the best move to a support that has it
         change = np.full(self.free.sum(), np.inf)
         for move in reversed(self.model(self.best).moves(self.best.support[self.free])):
             change[move.support] = move.change

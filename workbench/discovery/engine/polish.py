@@ -2,9 +2,11 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
+from math import sqrt
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from workbench.discovery.data import Trajectory, head
 from workbench.discovery.engine.preparation import Settings
@@ -21,14 +23,16 @@ DERIVATIVES, PARTS = 8, 4
 NOISE, TOLERANCE = 1e-8, 1e-9
 """Standard deviations of measurements and Taylor rows, in those of the variables; only their ratio matters."""
 STEPS = 12
+MOST_CORRELATED = 0.999
+"""Largest correlation of successive residuals that is corrected for."""
 
 
 def polished(result: Discovery, trajectories: Sequence[Trajectory], library: Library, settings: Settings) -> Discovery:
     """The result with its coefficients fitted together with the states of the first POINTS measurements.
 
     The dynamics are nearly exact, see `JointEstimator`. Standard errors are those of all residuals, which here are
-    rounding and truncation errors. The result is unchanged if its intervals are smaller in all, as for missing terms
-    and stiff equations, or if the fit fails.
+    rounding and truncation errors; intervals allow for their correlation in time. The result is unchanged if its
+    intervals are smaller in all, as for missing terms and stiff equations, or if the fit fails.
     """
     start = prepare(head(trajectories, POINTS), library, settings)
     free = (result.coefficients != 0) & start.free
@@ -50,9 +54,11 @@ def polished(result: Discovery, trajectories: Sequence[Trajectory], library: Lib
     errors = np.zeros(free.shape)
     errors[free] = np.sqrt(np.diag(np.linalg.pinv(normal.matrix.numpy())) * fit.cost / freedom)
     coefficients, errors = (fit.coefficients * units).numpy(), errors * units.numpy()
-    lower, upper = coefficients - NORMAL_95 * errors, coefficients + NORMAL_95 * errors
-    if not np.sum((upper - lower) / units.numpy()) <= np.sum((result.upper - result.lower) / units.numpy()):
+    margin = NORMAL_95 * errors
+    if not np.sum(2 * margin / units.numpy()) <= np.sum((result.upper - result.lower) / units.numpy()):
         return result
+    margin = margin * repetition(e.misfit(fit.states))
+    lower, upper = coefficients - margin, coefficients + margin
     return replace(
         result,
         coefficients=coefficients,
@@ -63,3 +69,19 @@ def polished(result: Discovery, trajectories: Sequence[Trajectory], library: Lib
         bootstrap_upper=upper,
         truncation=np.zeros_like(errors),
     )
+
+
+def repetition(residuals: Tensor) -> float:
+    """Factor by which correlation in time increases standard errors.
+
+    sqrt((1 + r) / (1 - r)) for the correlation r of successive residuals (T, D), NaN where not measured; the largest of
+    all variables.
+    """
+    factors = []
+    for column in residuals.T:
+        measured = column[~column.isnan()]
+        centred = measured - measured.mean()
+        r = float((centred[1:] * centred[:-1]).sum() / centred.square().sum().clamp(min=1e-300))
+        r = min(max(r, 0.0), MOST_CORRELATED)
+        factors.append(sqrt((1 + r) / (1 - r)))
+    return max(factors)
