@@ -4,7 +4,7 @@
 
 Each file has noise of 1 % of every variable's standard deviation, 2 % of the values missing, single rows missing and
 one gap. Writes benchmarks/results/own_data.json: per system the number of files with exactly the true terms, the
-largest relative error of a coefficient among those, and the median processor time from file to equations.
+largest relative error of a coefficient among those, and the median processor time of one thread from file to equations.
 """
 
 import argparse
@@ -16,6 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import torch
 from scipy.integrate import solve_ivp
 
 from workbench.datasets import tabular
@@ -141,6 +142,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=5, help="files per system")
     seeds = parser.parse_args().seeds
+    torch.set_num_threads(1)
     results = {"machine": platform.machine(), "noise": NOISE, "systems": {}}
     for name in SYSTEMS:
         results["systems"][name] = result = measure(name, seeds)
