@@ -143,7 +143,8 @@ class Quadratic:
         covariance = covariance_of(self.matrix[np.ix_(A, A)])
         xi, left = covariance @ self.right[A], own[A]
         while left.any():
-            variance = np.maximum(np.diag(covariance), 1e-300)
+            variance = np.diag(covariance)
+            variance = np.where(variance > 0, variance, PRIOR**2)  # 0 or less by rounding
             increase = xi**2 / variance
             change = increase - np.log(PRIOR**2 / variance) - penalty[A]
             candidates = np.flatnonzero(left)
