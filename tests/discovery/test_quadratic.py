@@ -49,6 +49,18 @@ def test_moves_from_any_support_lead_to_the_best_one(seed):
         assert (support == best).all()
 
 
+def test_changes_of_an_elimination_are_differences_of_the_criterion():
+    model, _ = regression(0, (1, 4, 6))
+    support = np.ones(8, dtype=bool)
+    for index, change, increase in model._eliminated(support.copy(), support.copy(), model.penalty):
+        before = model._fit(support)[0]
+        support[index] = False
+        assert change == pytest.approx(model._fit(support)[0] - before, rel=1e-6, abs=1e-6)
+        assert increase >= 0
+        if support.sum() == 1:
+            break
+
+
 def test_the_path_ends_with_no_term_and_its_cost_increases():
     model, _ = regression(1, (0, 2))
     terms, costs = model.path()
