@@ -11,13 +11,9 @@ Source: "ODR-BINDy", arXiv 2507.23426.
 """
 
 import argparse
-import json
-import os
-import platform
+import sys
 import time
 from collections import defaultdict
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +21,9 @@ import numpy as np
 import torch
 from scipy.integrate import solve_ivp
 
+sys.path.insert(0, str(Path(__file__).parents[2]))
+
+from benchmarks import resumable
 from workbench.datasets.ode import lorenz
 from workbench.discovery.data import Trajectory
 from workbench.discovery.modes import discover
@@ -32,6 +31,7 @@ from workbench.experiments.lorenz import true_coefficients
 from workbench.symbolic.library import Polynomials
 
 RESULTS = Path(__file__).parents[1] / "results" / "lorenz_grid.json"
+KEYS = ("length", "noise", "seed")
 STEP, LONGEST, START = 0.01, 10.0, (-8.0, 8.0, 27.0)
 NOISE = (2.5, 5.0, 10.0, 15.0, 20.0, 25.0, 30.0, 40.0)
 LENGTHS = (4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0)
@@ -115,22 +115,13 @@ def main() -> None:
     parser.add_argument("--processes", type=int, default=1)
     parser.add_argument("--json", type=Path, default=RESULTS)
     arguments = parser.parse_args()
-    stored = json.loads(arguments.json.read_text()) if arguments.json.exists() else {"rows": []}
-    rows = stored["rows"]
-    done = {(row["length"], row["noise"], row["seed"]) for row in rows}
-    wanted = [
+    tasks = [
         (length, noise, seed)
         for seed in range(arguments.seeds)
         for noise in arguments.noise
         for length in arguments.lengths
-        if (length, noise, seed) not in done
     ]
-    machine = {"machine": platform.machine(), "cores": os.cpu_count(), "date": date.today().isoformat()}
-    with ProcessPoolExecutor(arguments.processes) as pool:
-        for future in as_completed([pool.submit(fit, *task) for task in wanted]):
-            rows.append(future.result())
-            rows.sort(key=lambda row: (row["length"], row["noise"], row["seed"]))
-            arguments.json.write_text(json.dumps({**machine, "published": PUBLISHED, "rows": rows}) + "\n")
+    rows = resumable.run(fit, tasks, KEYS, arguments.json, arguments.processes, {"published": PUBLISHED})
     print(table(rows))
 
 

@@ -82,15 +82,11 @@ def noise_shape(residuals: Tensor, states: Tensor) -> NoiseShape:
     least = SMALLEST * (states.square().where(present, 0.0).sum(dim=0) / count).sqrt().clamp(min=1e-300)
     proportional = torch.maximum(states.abs(), least)
     proportional = proportional / (proportional.square().where(present, 0.0).sum(dim=0) / count).sqrt()
-    shapes = (
-        NoiseShape(torch.ones_like(states), present),
-        NoiseShape(proportional, present & (states.abs() >= least)),
-    )
-    constant, other = (_unlikelihood(shape, residuals, shapes[1].counted) for shape in shapes)
-    chosen = other < constant - PREFERRED
-    return NoiseShape(
-        torch.where(chosen, shapes[1].relative, shapes[0].relative), torch.where(chosen, shapes[1].counted, present)
-    )
+    shape = NoiseShape(proportional, present & (states.abs() >= least))
+    constant = NoiseShape(torch.ones_like(states), present)
+    same, other = (_unlikelihood(own, residuals, shape.counted) for own in (constant, shape))
+    chosen = other < same - PREFERRED
+    return NoiseShape(torch.where(chosen, proportional, 1.0), torch.where(chosen, shape.counted, present))
 
 
 def _unlikelihood(shape: NoiseShape, residuals: Tensor, among: Tensor) -> Tensor:

@@ -217,18 +217,17 @@ def sparse_supports(start: Start) -> list[np.ndarray]:
     columns, values = (array.numpy() for array in increments(start.estimator, start.first.states, LONG_INCREMENT))
     penalty = term_penalties(start.estimator.library)
     measured = sum(map(len, start.estimator.grid.samples))
-    found: dict[bytes, np.ndarray] = {}
-    for factor in DISTRUST:
-        support = np.zeros_like(start.free)
-        for d, own in enumerate(start.free.T):
-            A, b = columns[:, own], values[:, d]
-            if min(len(b), measured) <= ENOUGH * own.sum():
+    supports = [np.zeros_like(start.free) for _ in DISTRUST]
+    for d, own in enumerate(start.free.T):
+        A, b = columns[:, own], values[:, d]
+        if min(len(b), measured) <= ENOUGH * own.sum():
+            for support in supports:
                 support[own, d] = True
-                continue
-            residual = b - A @ np.linalg.lstsq(A, b, rcond=1e-10)[0]
-            variance = max(np.mean(residual**2), 1e-300) * factor * LONG_INCREMENT
-            equation = np.zeros(A.shape[1], dtype=int)
-            support[own, d] = Quadratic(A.T @ A / variance, A.T @ b / variance, equation, penalty[own]).sparse()
-        if support.any():
-            found[support.tobytes()] = support
-    return list(found.values()) or [start.free]
+            continue
+        residual = b - A @ np.linalg.lstsq(A, b, rcond=1e-10)[0]
+        variance = max(np.mean(residual**2), 1e-300) * LONG_INCREMENT
+        matrix, right, equation = A.T @ A / variance, A.T @ b / variance, np.zeros(A.shape[1], dtype=int)
+        for factor, support in zip(DISTRUST, supports, strict=True):
+            support[own, d] = Quadratic(matrix / factor, right / factor, equation, penalty[own]).sparse()
+    different = {support.tobytes(): support for support in supports if support.any()}
+    return list(different.values()) or [start.free]
